@@ -1,0 +1,89 @@
+// The one class of operating errors and the one table of their codes.
+// A code is never reused; docs/errors.md is generated from this table and a test keeps them equal.
+
+/** What the caller must do. invalid: mend the call or the input. transient: try again. fenced: stop, a newer owner exists.
+ *  data: this record is bad, others are not. closed: the thing was closed. internal: a bug or a broken disk; stop. */
+export type ErrorKind = 'invalid' | 'transient' | 'fenced' | 'data' | 'closed' | 'internal'
+
+export interface ErrorEntry {
+  readonly kind: ErrorKind
+  /** One sentence: what happened. */
+  readonly summary: string
+  /** One sentence: what to do. */
+  readonly fix: string
+}
+
+function entry(kind: ErrorKind, summary: string, fix: string): ErrorEntry {
+  return { kind, summary, fix }
+}
+
+/** Every error code of the product. Sections follow the folders of `src/`. */
+export const ERRORS = {
+  // base
+  MR_DISK_FAILED: entry('internal', 'The disk refused a read, write or sync.', 'Check the disk (dmesg, SMART), free space and permissions, then start again: the log recovers to the last commit.'),
+  MR_DISK_FULL: entry('transient', 'The disk has less free space than the reserve.', 'Free space or lower retention; everything resumes by itself.'),
+  MR_TIME_NEGATIVE: entry('data', "A record's event time is below zero or not a number.", 'Check the field named by `eventTime`: it must be a time at or after 1970-01-01.'),
+  // codec
+  MR_CODEC_BATCH_CORRUPT: entry('data', 'A record batch fails its checksum or its structure is broken.', 'Run `millrace fsck` on the data folder; it names the file and the offset.'),
+  MR_CODEC_JSON_INVALID: entry('data', 'The record is not valid JSON.', 'Correct the producer; look at the bytes with `millrace dlq show`.'),
+  MR_CODEC_UTF8_INVALID: entry('data', 'The record contains bytes that are not valid UTF-8.', 'Correct the producer; look at the bytes with `millrace dlq show`.'),
+  MR_CODEC_FIELD_MISSING: entry('data', 'A required field is missing or null.', 'Send the field, or declare it optional in the schema with `t.optional(...)`.'),
+  MR_CODEC_FIELD_TYPE: entry('data', 'A field has a value of another type than the schema says.', 'Correct the producer or the schema.'),
+  MR_CODEC_FIELD_RANGE: entry('data', 'A number does not fit its field.', 'Use a wider kind in the schema (`t.i64`, `t.f64`) or correct the producer.'),
+  MR_CODEC_CSV_INVALID: entry('data', 'The line is not valid CSV for the declared columns.', 'Check quoting and the number of columns.'),
+  MR_CODEC_TOO_LARGE: entry('data', 'The record is larger than the limit.', 'Raise `recordBytesMax` or send smaller records.'),
+  MR_CODEC_UNSUPPORTED: entry('invalid', 'The encoding or compression is not supported.', 'Use one of those that the message lists.'),
+  MR_SCHEMA_REFUSED: entry('data', "The record does not satisfy the topic's schema.", 'Correct the producer or the schema; the message lists the issues with their paths.'),
+  // log
+  MR_TOPIC_UNKNOWN: entry('invalid', 'The topic does not exist.', 'Create it with `millrace topics create NAME`, or correct the name.'),
+  MR_TOPIC_EXISTS: entry('invalid', 'A topic with this name exists with other settings.', 'Use `millrace topics set` to change settings that may change, or another name.'),
+  MR_TOPIC_INVALID: entry('invalid', 'The topic name or its settings are not valid.', 'Names are 1-200 of a-z A-Z 0-9 . _ -; the message names the wrong setting.'),
+  MR_PARTITION_UNKNOWN: entry('invalid', 'The topic has no such partition.', 'Partitions count from 0; see `millrace topics`.'),
+  MR_LOG_OFFSET_RANGE: entry('invalid', 'The offset lies outside the records that the partition keeps.', 'Read from the earliest offset, which the message names.'),
+  MR_LOG_FENCED: entry('fenced', 'A newer writer with the same name has opened the log.', 'Stop this writer: the newer one owns the name.'),
+  MR_LOG_SEQUENCE_GAP: entry('invalid', 'A producer skipped sequence numbers.', 'Resend the missing batches first, or ask for a new producer id.'),
+  MR_LOG_LOCKED: entry('invalid', 'Another process owns the data folder.', 'Stop that process (its id is in the message) or use another folder with `--data`.'),
+  MR_LOG_FORMAT_NEWER: entry('invalid', 'The data folder was written by a newer version of millrace.', 'Upgrade millrace, or use another folder with `--data`.'),
+  MR_LOG_CORRUPT: entry('data', 'Stored bytes are damaged.', 'Run `millrace fsck`: it names file and offset; other batches are not affected.'),
+  MR_LOG_QUARANTINED: entry('data', 'The batch was put aside because the journal entry before it is damaged.', 'Run `millrace fsck` to inspect it and decide whether to skip it.'),
+  MR_LOG_FULL: entry('transient', 'The log has no room: the disk reserve or the memory budget is used up.', 'Wait and try again; free disk space if the message names the disk.'),
+  MR_LOG_CLOSED: entry('closed', 'The log was closed.', 'Open it again.'),
+  MR_LOG_BATCH_INVALID: entry('invalid', 'The batch handed in is not a valid record batch.', 'Build batches with RecordBatchBuilder; see docs/formats/log.md.'),
+} as const satisfies Record<string, ErrorEntry>
+
+export type ErrorCode = keyof typeof ERRORS
+
+/** Values that identify the place: topic, partition, offset, file, line, operator ... Never secrets. */
+export type ErrorDetails = Readonly<Record<string, string | number | boolean | null>>
+
+const BRAND: unique symbol = Symbol.for('millrace.error') as never
+
+/**
+ * Every operating error that millrace throws or reports.
+ * Message: what happened, lower case, then the details as ``key=`value` ``. `fix` says what to do. `cause` is kept.
+ */
+export class MillraceError extends Error {
+  override readonly name = 'MillraceError'
+  readonly [BRAND] = true
+  readonly code: ErrorCode
+  readonly kind: ErrorKind
+  readonly fix: string
+  readonly details: ErrorDetails
+
+  constructor(code: ErrorCode, options: { readonly message?: string; readonly details?: ErrorDetails; readonly fix?: string; readonly cause?: unknown } = {}) {
+    const known: ErrorEntry = ERRORS[code]
+    const details = options.details ?? {}
+    const places = Object.entries(details).map(([key, value]) => `${key}=\`${String(value)}\``)
+    const text = options.message ?? known.summary
+    super(places.length > 0 ? `${text} ${places.join(', ')}` : text, options.cause === undefined ? undefined : { cause: options.cause })
+    this.code = code
+    this.kind = known.kind
+    this.fix = options.fix ?? known.fix
+    this.details = details
+  }
+}
+
+/** True for a MillraceError of any copy of this module (brand, not `instanceof`). */
+export function isMillraceError(value: unknown): value is MillraceError {
+  return typeof value === 'object' && value !== null && (value as { readonly [BRAND]?: unknown })[BRAND] === true
+}

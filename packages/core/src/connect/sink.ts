@@ -1,0 +1,81 @@
+// The sink contract. A sink is drained by its own task from an internal topic, so its outage stops nothing else.
+//
+// Protocol, per checkpoint: write(batch)* -> prepare() -> the runtime commits {positions, intent} in one step -> publish(intent).
+// Laws:
+//  SINK-1 Nothing is visible outside before publish; after prepare() everything written survives a crash.
+//  SINK-2 publish(intent) is idempotent: after a crash the newest committed intent is published again before anything else.
+//  SINK-3 What was prepared but not committed leaves no trace after open(): open() removes strays.
+//  SINK-4 Content is a function of the rows between two checkpoints; row order is the order of write.
+import type { Batch, Field } from '../codec/column.ts'
+import type { Clock } from '../base/clock.ts'
+import type { Disk } from '../base/disk.ts'
+
+/** transactional: rows appear exactly once. idempotent: the store refuses older versions, so repeats are harmless. at-least-once: repeats after a crash. */
+export type Guarantee = 'transactional' | 'idempotent' | 'at-least-once'
+
+export interface SettingField {
+  readonly name: string
+  readonly type: 'string' | 'number' | 'boolean' | 'bytes' | 'duration' | 'strings'
+  readonly unit: string | null
+  readonly default: string | number | boolean | readonly string[] | null
+  readonly advice: string
+}
+
+/** One source for validation, documentation, CLI help and the console's form. */
+export interface ConnectorSpec {
+  readonly type: string
+  readonly summary: string
+  readonly fields: readonly SettingField[]
+  readonly example: string
+}
+
+/** Rows for a sink, with what it needs to refuse older versions. generation is 0 in this version. */
+export interface SinkBatch {
+  readonly batch: Batch
+  readonly generation: number
+  readonly tick: number
+  /** Running number of the batch's first row within the sink's input partition. */
+  readonly sequence: number
+}
+
+export interface SinkContext {
+  readonly pipeline: string
+  readonly name: string
+  readonly group: number
+  readonly fields: readonly Field[]
+  /** Epoch of the task that writes: an older one must be fenced where the store can. */
+  readonly epoch: number
+  readonly clock: Clock
+  readonly disk: Disk
+  /** Hands a single bad row to the dead letters; the rest goes on. */
+  readonly reject: (row: number, error: Error) => void
+}
+
+export interface SinkWriter {
+  /** Takes the selected rows. May buffer. Throws MillraceError: `transient` is retried with backoff from the last checkpoint, others pause the sink. */
+  write(rows: SinkBatch): Promise<void> | void
+  /** True when the sink wants a checkpoint now (size, time or memory reached). Asked after every write and at least once a second. */
+  wantsCheckpoint(): boolean
+  /** Makes everything written since the last checkpoint durable but not visible; the returned bytes are the intent, null when nothing was written. */
+  prepare(): Promise<Uint8Array | null>
+  /** Makes the prepared rows visible. Idempotent. */
+  publish(intent: Uint8Array): Promise<void>
+  close(): Promise<void>
+}
+
+export interface Sink<V> {
+  readonly kind: 'sink'
+  readonly spec: ConnectorSpec
+  readonly guarantee: Guarantee
+  /** False: append-only; the planner refuses streams with updates. */
+  readonly acceptsUpdates: boolean
+  /** Settings as given, validated by the spec. */
+  readonly settings: Readonly<Record<string, unknown>>
+  /** Refuses at plan time what cannot work (unknown partition field, open shape ...). Throws MillraceError `invalid`. */
+  check(fields: readonly Field[]): void
+  /** `lastIntent`: the newest committed intent (publish it again), null at the first start. */
+  open(context: SinkContext, lastIntent: Uint8Array | null): Promise<SinkWriter>
+  readonly '~types'?: { readonly row: (row: V) => void }
+}
+
+export type AnySink = Sink<never>
