@@ -49,6 +49,19 @@ export const ERRORS = {
   MR_LOG_FULL: entry('transient', 'The log has no room: the disk reserve or the memory budget is used up.', 'Wait and try again; free disk space if the message names the disk.'),
   MR_LOG_CLOSED: entry('closed', 'The log was closed.', 'Open it again.'),
   MR_LOG_BATCH_INVALID: entry('invalid', 'The batch handed in is not a valid record batch.', 'Build batches with RecordBatchBuilder; see docs/formats/log.md.'),
+  // time
+  MR_TIME_AHEAD: entry('data', "A record's event time is more than `clockAheadMs` ahead of its partition, and the records behind it do not confirm it.", "Correct the producer's clock; `millrace dlq retry` takes the record once time has come that far, or raise `clockAheadMs`."),
+  MR_TIME_LATE: entry('data', 'A record arrived after its window had closed.', 'Raise `graceMs` of the window or `disorderMs` of the topic, or read late records with `late(...)`.'),
+  // runtime
+  MR_RUNTIME_PROGRESS_BROKEN: entry('internal', "A record on the pipeline's progress topic cannot be read.", 'The data folder was written by another version or is damaged: run `millrace fsck`.'),
+  MR_RUNTIME_USER_THROW: entry('data', "The pipeline's own code threw on this record.", 'Correct the code at the place named, then `millrace dlq retry`.'),
+  MR_RUNTIME_BAD_SHARE: entry('invalid', 'Too large a share of the newest records failed, which looks like a bug and not like bad records: the task is paused.', 'Look at `millrace dlq list`, correct the code or the schema and start again, or raise `badShareMax`.'),
+  MR_RUNTIME_TASK_FAILED: entry('internal', 'A task failed and was started again from its last commit too often.', 'Look at the cause; nothing is lost: the pipeline goes on from the last commit when it is started again.'),
+  MR_RUNTIME_STATE_LAYOUT: entry('invalid', 'The stored state has another layout than the pipeline.', 'Run `millrace plan FILE`; start with `--rebuild` to build the state again from the log.'),
+  MR_RUNTIME_GROUPS_FIXED: entry('invalid', 'The number of task groups is fixed when a pipeline is first started.', 'Keep the number of partitions and groups, or give the pipeline a new name.'),
+  MR_RUNTIME_TABLE_UNKNOWN: entry('invalid', 'No running pipeline has a table with this name.', 'See `millrace table` for the names.'),
+  MR_RUNTIME_RETRY_VERSION: entry('invalid', 'The dead letter was written by another version of the pipeline, so it cannot enter at its operator.', 'Replay the range of the source that holds it: `millrace replay`.'),
+  MR_RUNTIME_SINK_REFUSED: entry('data', 'The sink refused this row.', 'Correct the row or the sink settings, then `millrace dlq retry`.'),
 } as const satisfies Record<string, ErrorEntry>
 
 export type ErrorCode = keyof typeof ERRORS

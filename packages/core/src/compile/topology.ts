@@ -7,7 +7,7 @@ import type { Batch, Field } from '../codec/column.ts'
 import type { FileTable } from '../connect/file-table.ts'
 import type { AnySink } from '../connect/sink.ts'
 import type { AnyTopic } from '../connect/topic.ts'
-import type { DeadLetters, OperatorCounters, TickStart } from '../operators/operator.ts'
+import type { DeadLetters, OperatorCounters, TickEnd, TickStart } from '../operators/operator.ts'
 import type { ChangeMode, PipelineSettings } from '../plan/node.ts'
 import type { TableStore } from '../state/store.ts'
 
@@ -88,7 +88,7 @@ export interface TopologyInstance {
   /** Hands rows of input i (index in SubTopology.inputs) to the operators that read it. */
   process(input: number, batch: Batch): void
   startTick(start: TickStart): void
-  endTick(): void
+  endTick(end: TickEnd): void
   nextDue(): number
   /** Enters at an operator by name: retries of dead letters. False when there is no such operator. */
   enter(operator: string, input: number, batch: Batch): boolean

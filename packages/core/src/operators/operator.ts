@@ -1,8 +1,10 @@
 // The operator contract: synchronous, over batches; no promise, closure or allocation per record.
 //
-// A task calls, per tick: startTick(start) on every operator in topological order (timers and windows due by the watermark recorded at
-// the tick's start fire here, before any row), then process() for each batch of the tick in the order of design law "order inside a
-// tick", then endTick() in topological order (changed groups are emitted here, consolidated: one row per key and tick).
+// A task calls, per tick: startTick(start) on every operator in topological order, then process() for each batch of the tick in the order
+// of "order inside a tick" (ADR 0002, rule 16), then endTick(end) in topological order. Lateness is judged by the watermark before the
+// tick (start.watermark); windows and timers fire in endTick by the watermark of the tick itself (end.watermark), after all rows, in order
+// of (time, key) (rule 22). Changed groups are emitted in endTick too, consolidated: one row per key and tick. What an operator emits in
+// endTick reaches the next operator's process() before that one's endTick, so a chain of windows settles inside one tick.
 // An operator hands rows on by `output.push`, synchronously; the batch is valid until push returns.
 // Law: the rows emitted for a sequence of ticks equal those computed from scratch over the same records (each operator's property test).
 import type { Batch } from '../codec/column.ts'
@@ -10,9 +12,16 @@ import type { TableStore } from '../state/store.ts'
 
 export interface TickStart {
   readonly tick: number
-  /** Watermark recorded at the tick's start, ms; -Infinity before the first, +Infinity after the end of all inputs. */
+  /** Watermark before the tick, ms; -Infinity before the first, +Infinity after the end of all inputs. */
   readonly watermark: number
-  /** Wall time recorded at the tick's start, ms; never goes back. */
+  /** Wall time recorded in the binding, ms; never goes back. */
+  readonly wallMs: number
+}
+
+export interface TickEnd {
+  readonly tick: number
+  /** Watermark of the tick: what may fire now. */
+  readonly watermark: number
   readonly wallMs: number
 }
 
@@ -47,7 +56,7 @@ export interface OperatorContext {
 export interface Operator {
   process(input: number, batch: Batch): void
   startTick(start: TickStart): void
-  endTick(): void
+  endTick(end: TickEnd): void
   /** Earliest event time (ms) at which a watermark would fire something here; +Infinity when nothing waits. Decides heartbeats and "why is it open". */
   nextDue(): number
 }
