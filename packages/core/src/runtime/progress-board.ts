@@ -2,7 +2,7 @@
 // Reads the progress topics of one pipeline; tasks ask it for frontiers, demand and clocks. Rules cited are ADR 0002's.
 import type { FetchPosition, Log, LogReader } from '../log/log.ts'
 import { must } from '../base/assert.ts'
-import { RecordRows } from '../codec/record-batch.ts'
+import { RecordRows } from '../codec/record-rows.ts'
 import { combineClocks } from '../time/partition-clock.ts'
 import type { CombinedClock } from '../time/partition-clock.ts'
 import { decodeProgress } from './progress.ts'

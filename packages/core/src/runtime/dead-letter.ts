@@ -1,0 +1,137 @@
+// Dead letters: rows that an operator, a decoder or a sink could not take, on one topic per pipeline, written in the same commit as the work.
+// A letter is a record: value = head as JSON text, a newline, the original bytes of the source record (when known), the row as a block at
+// the failed operator's input (when it has typed columns). Head.originalBytes and head.blockBytes give the two lengths.
+import type { Batch, Field } from '../codec/column.ts'
+import type { ErrorCode } from '../base/errors.ts'
+import { MillraceError, isMillraceError } from '../base/errors.ts'
+import { BlockWriter } from '../codec/block.ts'
+
+export interface DeadLetterHead {
+  readonly v: 1
+  readonly pipeline: string
+  readonly part: string
+  readonly group: number
+  readonly operator: string
+  readonly input: number
+  /** Where the record came from; offset -1 when the row was made inside the pipeline. */
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+  readonly timeMs: number
+  readonly tick: number
+  readonly atMs: number
+  readonly code: ErrorCode
+  readonly message: string
+  readonly fix: string
+  /** `file:line:column` of the user's code that threw, when it did. */
+  readonly place: string | null
+  readonly attempt: number
+  readonly codeVersion: string
+  readonly originalBytes: number
+  readonly blockBytes: number
+}
+
+export interface DeadLetter {
+  readonly head: DeadLetterHead
+  readonly original: Uint8Array
+  readonly block: Uint8Array
+}
+
+export interface LetterContext {
+  readonly pipeline: string
+  readonly part: string
+  readonly group: number
+  readonly codeVersion: string
+  readonly tick: number
+  readonly atMs: number
+  readonly attempt: number
+}
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder()
+const blocks = new BlockWriter()
+const NOTHING = new Uint8Array(0)
+
+/** The first frame of the user's own code in a stack: neither millrace's nor Node's. */
+export function placeOf(error: unknown): string | null {
+  if (!(error instanceof Error) || error.stack === undefined) return null
+  for (const line of error.stack.split('\n').slice(1)) {
+    if (line.includes('node:') || line.includes('/@millrace/') || line.includes('/packages/core/src/') || line.includes('/core/dist/') || line.includes('eval at')) continue
+    const match = /\(?((?:file:\/\/)?\/[^()]+:\d+:\d+)\)?$/.exec(line.trim())
+    if (match !== null) return (match[1] as string).replace('file://', '')
+  }
+  return null
+}
+
+function asMillraceError(error: unknown): MillraceError {
+  if (isMillraceError(error)) return error
+  return new MillraceError('MR_RUNTIME_USER_THROW', { message: error instanceof Error ? `${error.name}: ${error.message}` : String(error), cause: error })
+}
+
+/** Makes the letter of one row. `fields`: the layout at the operator's input, null when the row has no typed columns. */
+export function makeLetter(context: LetterContext, operator: string, input: number, batch: Batch, row: number, fields: readonly Field[] | null, error: unknown): DeadLetter {
+  const known = asMillraceError(error)
+  const origin = batch.origin
+  const originRow = batch.originRows === null ? row : (batch.originRows[row] as number)
+  const start = origin === null ? -1 : (origin.valueStarts[originRow] as number)
+  const original = origin === null || start < 0 ? valueBytes(batch, row) : origin.bytes.slice(start, origin.valueEnds[originRow])
+  const hasColumns = fields !== null && fields.length > 0 && fields.every((_, index) => batch.columns[index] !== null && batch.columns[index] !== undefined)
+  const block = hasColumns ? blocks.write(batch, fields, Int32Array.of(row), 1).slice() : NOTHING
+  const time = batch.times[row] as number
+  return {
+    head: {
+      v: 1,
+      pipeline: context.pipeline,
+      part: context.part,
+      group: context.group,
+      operator,
+      input,
+      topic: origin?.topic ?? '',
+      partition: origin?.partition ?? 0,
+      offset: origin === null ? -1 : (origin.offsets[originRow] as number),
+      timeMs: time === time ? time : -1,
+      tick: context.tick,
+      atMs: context.atMs,
+      code: known.code,
+      message: known.message,
+      fix: known.fix,
+      place: placeOf(known.cause ?? error),
+      attempt: context.attempt,
+      codeVersion: context.codeVersion,
+      originalBytes: original.length,
+      blockBytes: block.length,
+    },
+    original,
+    block,
+  }
+}
+
+function valueBytes(batch: Batch, row: number): Uint8Array {
+  if (batch.values === null) return NOTHING
+  try {
+    return encoder.encode(JSON.stringify(batch.values[row]) ?? 'null')
+  } catch {
+    // A value that cannot be written as JSON (a cycle, a bigint) is shown as text.
+    return encoder.encode(String(batch.values[row]))
+  }
+}
+
+export function encodeLetter(letter: DeadLetter): Uint8Array {
+  const head = encoder.encode(`${JSON.stringify(letter.head)}\n`)
+  const bytes = new Uint8Array(head.length + letter.original.length + letter.block.length)
+  bytes.set(head, 0)
+  bytes.set(letter.original, head.length)
+  bytes.set(letter.block, head.length + letter.original.length)
+  return bytes
+}
+
+/** @throws {MillraceError} `MR_CODEC_BATCH_CORRUPT` when the record is not a letter. */
+export function decodeLetter(bytes: Uint8Array, start: number, end: number): DeadLetter {
+  const newline = bytes.indexOf(10, start)
+  if (newline < 0 || newline >= end) throw new MillraceError('MR_CODEC_BATCH_CORRUPT', { message: 'a record on the dead-letter topic is not a dead letter.' })
+  const head = JSON.parse(decoder.decode(bytes.subarray(start, newline))) as DeadLetterHead
+  const from = newline + 1
+  const middle = from + head.originalBytes
+  if (head.v !== 1 || middle + head.blockBytes !== end) throw new MillraceError('MR_CODEC_BATCH_CORRUPT', { message: 'a dead letter has another length than its head says.' })
+  return { head, original: bytes.slice(from, middle), block: bytes.slice(middle, end) }
+}
