@@ -33,6 +33,7 @@ export const ERRORS = {
   MR_CODEC_CSV_INVALID: entry('data', 'The line is not valid CSV for the declared columns.', 'Check quoting and the number of columns.'),
   MR_CODEC_TOO_LARGE: entry('data', 'The record is larger than the limit.', 'Raise `recordBytesMax` or send smaller records.'),
   MR_CODEC_UNSUPPORTED: entry('invalid', 'The encoding or compression is not supported.', 'Use one of those that the message lists.'),
+  MR_SCHEMA_INVALID: entry('invalid', 'The schema cannot describe a record.', 'Correct the schema; the message names the field.'),
   MR_SCHEMA_REFUSED: entry('data', "The record does not satisfy the topic's schema.", 'Correct the producer or the schema; the message lists the issues with their paths.'),
   // log
   MR_TOPIC_UNKNOWN: entry('invalid', 'The topic does not exist.', 'Create it with `millrace topics create NAME`, or correct the name.'),
@@ -62,6 +63,24 @@ export const ERRORS = {
   MR_RUNTIME_TABLE_UNKNOWN: entry('invalid', 'No running pipeline has a table with this name.', 'See `millrace table` for the names.'),
   MR_RUNTIME_RETRY_VERSION: entry('invalid', 'The dead letter was written by another version of the pipeline, so it cannot enter at its operator.', 'Replay the range of the source that holds it: `millrace replay`.'),
   MR_RUNTIME_SINK_REFUSED: entry('data', 'The sink refused this row.', 'Correct the row or the sink settings, then `millrace dlq retry`.'),
+  // plan
+  MR_PLAN_NAME_INVALID: entry('invalid', 'A name in the pipeline is not valid.', 'Names are 1-100 of a-z A-Z 0-9 . _ -'),
+  MR_PLAN_NAME_TAKEN: entry('invalid', 'Two parts of the pipeline have the same name.', 'Give one of them another `name`: it is the identity of its state, metrics and dead letters.'),
+  MR_PLAN_EMPTY: entry('invalid', 'The pipeline has no output.', 'End a stream with `.to(topic or sink)` or `.toTable(name)`.'),
+  MR_PLAN_FINISHED: entry('invalid', 'A stream was used after its pipeline was built, or in another pipeline.', 'Call its methods inside the function given to `pipeline`, and do not make that function async.'),
+  MR_PLAN_FIELD_UNKNOWN: entry('invalid', 'The stream has no field of this name.', 'Correct the name; the message lists the fields.'),
+  MR_PLAN_FIELD_TYPE: entry('invalid', 'A field has a type that does not fit where it is used.', 'Use another field, or convert it with `expr((row) => row.field.toNumber())` or a `map`.'),
+  MR_PLAN_FIELD_TAKEN: entry('invalid', 'Two columns of one row would have the same name.', 'Give one of them another name.'),
+  MR_PLAN_SHAPE_OPEN: entry('invalid', 'The types of the fields are not known here, and the target needs them.', 'Give the `map`, `flatMap`, `scan` or `join` before it a `value` schema, or `select` typed fields.'),
+  MR_PLAN_SHAPE_MISMATCH: entry('invalid', 'The rows do not have the fields that are needed here.', 'Bring them into the same shape with `select`, or with `map` and a `value` schema.'),
+  MR_PLAN_UPDATE_REFUSED: entry('invalid', 'A stream of updates goes where only facts can go.', "Emit final results (`emit: 'close'`), keep it as a table (`toTable`), or send it to a compacted topic."),
+  MR_PLAN_KEY_MISSING: entry('invalid', 'The operator needs a key and the stream has none.', 'Put `keyBy` before it or name the key in its options.'),
+  MR_PLAN_KEY_LOST: entry('invalid', 'A stream of updates would lose the fields of its key.', 'Keep the key fields in the result.'),
+  MR_PLAN_JOIN_KEY: entry('invalid', "A join must name exactly the table's primary key.", 'Write `on: { streamField: "tableField" }` for every field of the primary key.'),
+  MR_PLAN_TOPIC_CONFLICT: entry('invalid', 'The same topic is declared in two ways in one pipeline.', 'Declare the topic once and use that declaration in both places.'),
+  MR_PLAN_TOPIC_LOOP: entry('invalid', 'Rows that come from a topic are written to the same topic.', 'Write to another topic: the pipeline would feed itself for ever.'),
+  MR_PLAN_SETTING_INVALID: entry('invalid', 'A setting of the pipeline or of an operator is out of range.', 'Correct the value; the message names the setting and its range.'),
+  MR_PLAN_NOT_YET: entry('invalid', 'The plan uses a feature that millrace does not have yet.', 'Leave the feature out; the message names it.'),
 } as const satisfies Record<string, ErrorEntry>
 
 export type ErrorCode = keyof typeof ERRORS

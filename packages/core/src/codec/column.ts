@@ -9,7 +9,7 @@
 export type FieldType =
   | { readonly kind: 'bool' }
   | { readonly kind: 'i32' }
-  | { readonly kind: 'i64' }
+  | { readonly kind: 'i64'; readonly big?: true } // big: lambdas see bigint, exact; else number, refused beyond ±(2^53 - 1)
   | { readonly kind: 'f64' }
   | { readonly kind: 'time' }
   | { readonly kind: 'decimal'; readonly precision: number; readonly scale: number }
