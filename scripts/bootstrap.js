@@ -19,6 +19,7 @@ const COMMANDS = {
   check: [['scripts/check.ts']],
   format: [['scripts/check.ts', '--write']],
   errors: [['scripts/write-errors.ts']],
+  lock: [['scripts/lock.ts']],
   build: [['scripts/build.ts']],
   bench: [['bench/run.ts']],
   crash: [['sim/crash.ts']],

