@@ -1,0 +1,161 @@
+// The Disk of this machine, on node:fs. Synchronous on purpose (disk.ts says why); the one background call is syncLater.
+// Every failure of the system becomes MR_DISK_FULL or MR_DISK_FAILED with the path, the operation and the system's code.
+//
+// A sync that failed is final: the kernel may have dropped the dirty pages and would report success the next time, so the file refuses
+// everything after it (see "Can applications recover from fsync failures?", Rebello et al., USENIX ATC 2020).
+import fs from 'node:fs'
+import { assert } from './assert.ts'
+import type { Disk, DiskFile, OpenMode } from './disk.ts'
+import { MillraceError } from './errors.ts'
+import { lockFolder } from './folder-lock.ts'
+
+/** Pieces per vectored write: IOV_MAX of Linux and macOS. */
+const PIECES_MAX = 1024
+const FLAGS: Readonly<Record<OpenMode, number>> = {
+  read: fs.constants.O_RDONLY,
+  write: fs.constants.O_RDWR,
+  create: fs.constants.O_RDWR | fs.constants.O_CREAT,
+}
+
+/** Files of this machine. */
+export const nodeDisk: Disk = {
+  open: (path, mode) =>
+    new NodeFile(
+      path,
+      guard(path, 'open', () => fs.openSync(path, FLAGS[mode])),
+    ),
+  exists: (path) => fs.existsSync(path),
+  list: (path) => guard(path, 'list', () => (fs.existsSync(path) ? fs.readdirSync(path).sort() : [])),
+  makeFolder: (path) => guard(path, 'make folder', () => void fs.mkdirSync(path, { recursive: true })),
+  remove: (path) => guard(path, 'remove', () => fs.rmSync(path, { recursive: true, force: true })),
+  rename: (from, to) => guard(from, 'rename', () => fs.renameSync(from, to)),
+  syncFolder: (path) => guard(path, 'sync folder', () => syncFolder(path)),
+  freeBytes: (path) => guard(path, 'ask for free space', () => freeBytes(path)),
+  lock: (path) => guard(path, 'lock', () => lockFolder(path)),
+}
+
+class NodeFile implements DiskFile {
+  readonly path: string
+  readonly #handle: number
+  #closed = false
+  #syncing = 0
+  #failed: MillraceError | null = null
+
+  constructor(path: string, handle: number) {
+    this.path = path
+    this.#handle = handle
+  }
+
+  size(): number {
+    return this.#run('stat', () => fs.fstatSync(this.#handle).size)
+  }
+
+  read(target: Uint8Array, position: number): number {
+    return this.#run('read', () => fs.readSync(this.#handle, target, 0, target.length, position))
+  }
+
+  write(source: Uint8Array, position: number): void {
+    this.#run('write', () => {
+      // A write may be cut short (a signal, a nearly full disk): go on until the system says no.
+      for (let done = 0; done < source.length;) done += fs.writeSync(this.#handle, source, done, source.length - done, position + done)
+    })
+  }
+
+  writeAll(sources: readonly Uint8Array[], position: number): void {
+    this.#run('write', () => {
+      let at = position
+      for (let first = 0; first < sources.length; first += PIECES_MAX) at = this.#writePieces(sources.slice(first, first + PIECES_MAX), at)
+    })
+  }
+
+  truncate(size: number): void {
+    this.#run('truncate', () => fs.ftruncateSync(this.#handle, size))
+  }
+
+  sync(): void {
+    this.#finally(() => this.#run('sync', () => fs.fdatasyncSync(this.#handle)))
+  }
+
+  async syncLater(): Promise<void> {
+    this.#check()
+    this.#syncing++
+    try {
+      await new Promise<void>((resolve, reject) => fs.fdatasync(this.#handle, (error) => (error === null ? resolve() : reject(error))))
+    } catch (cause) {
+      this.#failed = diskError(this.path, 'sync', cause)
+      throw this.#failed
+    } finally {
+      this.#syncing--
+    }
+  }
+
+  close(): void {
+    if (this.#closed) return
+    // The handle's number could be given to another file while the background sync still holds it.
+    assert(this.#syncing === 0, () => `${this.path} is closed while a sync is running`)
+    this.#closed = true
+    guard(this.path, 'close', () => fs.closeSync(this.#handle))
+  }
+
+  #writePieces(pieces: Uint8Array[], position: number): number {
+    let at = position
+    let rest = pieces.filter((piece) => piece.length > 0)
+    while (rest.length > 0) {
+      let count = fs.writevSync(this.#handle, rest, at)
+      at += count
+      let whole = 0
+      for (; whole < rest.length && count >= (rest[whole] as Uint8Array).length; whole++) count -= (rest[whole] as Uint8Array).length
+      rest = rest.slice(whole)
+      if (count > 0) rest[0] = (rest[0] as Uint8Array).subarray(count)
+    }
+    return at
+  }
+
+  #run<T>(operation: string, action: () => T): T {
+    this.#check()
+    return guard(this.path, operation, action)
+  }
+
+  #finally(action: () => void): void {
+    try {
+      action()
+    } catch (error) {
+      if (error instanceof MillraceError) this.#failed ??= error
+      throw error
+    }
+  }
+
+  #check(): void {
+    assert(!this.#closed, () => `${this.path} is used after close`)
+    if (this.#failed !== null) throw this.#failed
+  }
+}
+
+function syncFolder(path: string): void {
+  const handle = fs.openSync(path, fs.constants.O_RDONLY)
+  try {
+    fs.fsyncSync(handle)
+  } finally {
+    fs.closeSync(handle)
+  }
+}
+
+function freeBytes(path: string): number {
+  const { bavail, bsize } = fs.statfsSync(path)
+  return bavail * bsize
+}
+
+function guard<T>(path: string, operation: string, action: () => T): T {
+  try {
+    return action()
+  } catch (cause) {
+    if (cause instanceof MillraceError) throw cause
+    throw diskError(path, operation, cause)
+  }
+}
+
+function diskError(path: string, operation: string, cause: unknown): MillraceError {
+  const code = typeof cause === 'object' && cause !== null && 'code' in cause ? String(cause.code) : 'unknown'
+  const full = code === 'ENOSPC' || code === 'EDQUOT'
+  return new MillraceError(full ? 'MR_DISK_FULL' : 'MR_DISK_FAILED', { details: { path, operation, code }, cause })
+}
