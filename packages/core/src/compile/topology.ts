@@ -16,14 +16,20 @@ export type InputSpec =
   | { readonly kind: 'source'; readonly name: string; readonly topic: AnyTopic; readonly needed: readonly number[]; readonly table: boolean; readonly partitions: number }
   /** Read to its end, in every task, before the first row of any other input. */
   | { readonly kind: 'file-table'; readonly name: string; readonly table: FileTable }
-  /** Rows of other tasks, as blocks, aligned by tick. */
-  | { readonly kind: 'exchange'; readonly name: string; readonly topic: string; readonly fields: readonly Field[]; readonly mode: ChangeMode; readonly partitions: number; readonly producer: string }
+  /** Rows of other tasks, as blocks, aligned by tick. `open`: fields[0] is `$value` (variant: the row as a JavaScript value), the rest are key fields. */
+  | { readonly kind: 'exchange'; readonly name: string; readonly topic: string; readonly fields: readonly Field[]; readonly open: boolean; readonly mode: ChangeMode; readonly partitions: number; readonly producer: string; readonly producerOutput: number }
 
 export type OutputSpec =
   /** Blocks to an internal topic. `partitionBy`: indexes of the key fields; null keeps the task's own partition (group number modulo partitions). */
-  | { readonly kind: 'exchange'; readonly topic: string; readonly fields: readonly Field[]; readonly mode: ChangeMode; readonly partitionBy: readonly number[] | null; readonly partitions: number }
+  | { readonly kind: 'exchange'; readonly topic: string; readonly fields: readonly Field[]; readonly open: boolean; readonly mode: ChangeMode; readonly partitionBy: readonly number[] | null; readonly partitions: number }
   /** JSON records to a user's topic; key = the stream key's JSON text (a plain string for a single string field), null value deletes. */
   | { readonly kind: 'topic'; readonly name: string; readonly topic: AnyTopic; readonly fields: readonly Field[] | null; readonly mode: ChangeMode; readonly key: readonly string[] | null; readonly partitions: number }
+
+/** An edge inside a sub-topology, or between an operator and an input or output of it. */
+export interface TopologyEdge {
+  readonly from: { readonly node: number } | { readonly input: number }
+  readonly to: { readonly node: number; readonly input: number } | { readonly output: number }
+}
 
 export interface StoreSpec {
   readonly name: string
@@ -42,8 +48,9 @@ export interface SubTopology {
   readonly inputs: readonly InputSpec[]
   readonly outputs: readonly OutputSpec[]
   readonly stores: readonly StoreSpec[]
-  /** Plan nodes inside, in topological order. */
+  /** Plan nodes that become operators here, in topological order (sources, table sources, to-topic, to-sink and through are inputs and outputs). */
   readonly nodes: readonly number[]
+  readonly edges: readonly TopologyEdge[]
   /** Set when this sub-topology drains one exchange into a sink; it has no operators then. */
   readonly sink: { readonly name: string; readonly sink: AnySink; readonly fields: readonly Field[] } | null
 }

@@ -1,0 +1,240 @@
+// One source topic as a task reads it: its partitions' positions, clocks and guard, and the ranges that the open tick binds.
+// Only this task reads these partitions for the pipeline, so the bindings it writes are the pipeline's (ADR 0002, rules 5-8, 19).
+import type { Batch } from '../codec/column.ts'
+import type { SourceDecoder } from '../compile/source-decoder.ts'
+import type { InputSpec } from '../compile/topology.ts'
+import type { FetchPosition, FetchedPartition, Log, LogReader } from '../log/log.ts'
+import type { PipelineSettings } from '../plan/node.ts'
+import type { CombinedClock } from '../time/partition-clock.ts'
+import type { SourcePosition } from './commit-state.ts'
+import type { BoundRange } from './progress.ts'
+import { must } from '../base/assert.ts'
+import { MillraceError } from '../base/errors.ts'
+import { RecordRows } from '../codec/record-rows.ts'
+import { guardTimes } from '../time/clock-guard.ts'
+import { INITIAL_CLOCK, PartitionClock } from '../time/partition-clock.ts'
+
+const FETCH_BYTES = 512 * 1024
+
+export interface SourceHandlers {
+  /** Takes decoded, guarded rows synchronously. */
+  readonly process: (batch: Batch) => void
+  readonly reject: (batch: Batch, row: number, error: MillraceError) => void
+}
+
+class SourcePartition {
+  readonly partition: number
+  readonly clock: PartitionClock
+  next: number
+  /** Where the open tick's range began. */
+  boundFrom: number
+  /** Grown while a guarded jump needs more records behind it than one fetch gives. */
+  fetchBytes = FETCH_BYTES
+  /** The visible end at the newest fetch. */
+  end = 0
+  /** Set when the partition cannot be read on. */
+  error: Error | null = null
+
+  constructor(partition: number, next: number, clock: PartitionClock) {
+    this.partition = partition
+    this.next = next
+    this.boundFrom = next
+    this.clock = clock
+  }
+}
+
+export class SourceInput {
+  readonly spec: Extract<InputSpec, { kind: 'source' }>
+  readonly #topicId: string
+  readonly #reader: LogReader
+  readonly #decoder: SourceDecoder
+  readonly #settings: PipelineSettings
+  readonly #partitions: SourcePartition[] = []
+  readonly #rows = new RecordRows()
+  readonly #times: { monotonicMs(): number; nowMs(): number }
+  #bounded: ReadonlyMap<number, number> | null = null
+
+  constructor(log: Log, spec: Extract<InputSpec, { kind: 'source' }>, decoder: SourceDecoder, options: { readonly group: number; readonly groups: number; readonly settings: PipelineSettings; readonly clock: { monotonicMs(): number; nowMs(): number }; readonly startAt: 'earliest' | 'latest' }, positions: readonly SourcePosition[]) {
+    this.spec = spec
+    this.#reader = log.reader()
+    this.#decoder = decoder
+    this.#settings = options.settings
+    this.#times = options.clock
+    const topic = must(log.topic(spec.topic.name), `topic ${spec.topic.name}`)
+    this.#topicId = topic.id
+    const clockSettings = { disorderMs: spec.topic.disorderMs, idleMs: options.settings.idleMs, closeWhenIdle: options.settings.closeWhenIdle }
+    for (const ends of log.ends(spec.topic.name)) {
+      if (ends.partition % options.groups !== options.group) continue
+      const known = positions.find((position) => position.topicId === topic.id && position.partition === ends.partition)
+      const start = options.startAt === 'latest' ? ends.end : ends.start
+      this.#partitions.push(new SourcePartition(ends.partition, known?.next ?? start, new PartitionClock(clockSettings, known?.clock ?? INITIAL_CLOCK, options.clock.monotonicMs())))
+    }
+  }
+
+  /** Declares the input bounded: each partition ends at the given offset, and its watermark then goes to the end of time. */
+  boundAt(ends: ReadonlyMap<number, number>): void {
+    this.#bounded = ends
+  }
+
+  /**
+   * Fetches once and processes what came. Returns the bytes processed; 0 when nothing was taken.
+   * `room`: most bytes to take per partition.
+   */
+  async poll(handlers: SourceHandlers, room: number): Promise<number> {
+    const wanted: FetchPosition[] = []
+    let largest = 0
+    for (const partition of this.#partitions) {
+      if (partition.error !== null || partition.clock.status === 'ended') continue
+      wanted.push({ topic: this.spec.topic.name, partition: partition.partition, offset: partition.next })
+      largest = Math.max(largest, partition.fetchBytes)
+    }
+    if (wanted.length === 0) return 0
+    const options = { bytesMax: largest * wanted.length, partitionBytesMax: Math.min(largest, Math.max(room, FETCH_BYTES)) }
+    const fetched = this.#reader.fetchNow === null ? await this.#reader.fetch(wanted, options) : this.#reader.fetchNow(wanted, options)
+    let taken = 0
+    for (const part of fetched) taken += this.#take(part, handlers)
+    return taken
+  }
+
+  #take(part: FetchedPartition, handlers: SourceHandlers): number {
+    const partition = must(
+      this.#partitions.find((other) => other.partition === part.partition),
+      'source partition',
+    )
+    partition.end = part.end
+    if (part.error !== null) {
+      partition.error = part.error
+      return 0
+    }
+    const monotonicMs = this.#times.monotonicMs()
+    if (part.next === part.from) {
+      partition.clock.observeEmpty(monotonicMs)
+      this.#endIfBounded(partition)
+      return 0
+    }
+    const limit = this.#bounded?.get(partition.partition) ?? Number.POSITIVE_INFINITY
+    const count = this.#rows.read(part.bytes, part.from)
+    const decoded = this.#decoder.decode(this.#rows, partition.partition)
+    const inRange = limit === Number.POSITIVE_INFINITY ? count : firstAtOrAfter(this.#rows.offsets, count, limit)
+    const taken = this.#guard(partition, part, decoded.batch, inRange, decoded.rejected, handlers, monotonicMs)
+    this.#endIfBounded(partition)
+    return taken
+  }
+
+  /** Applies the clock-ahead guard and hands the decided rows on. */
+  #guard(partition: SourcePartition, part: FetchedPartition, batch: Batch, count: number, bad: readonly { readonly row: number; readonly error: MillraceError }[], handlers: SourceHandlers, monotonicMs: number): number {
+    const atEnd = part.next >= part.end || count < batch.rowCount
+    const idle = partition.clock.idleDueAt() <= monotonicMs || partition.clock.status !== 'active'
+    const final = atEnd && (idle || this.#bounded !== null)
+    const verdict = this.spec.table
+      ? { taken: count, rejected: [] as number[], largestMs: Number.NEGATIVE_INFINITY }
+      : guardTimes(batch.times, 0, count, partition.clock.largestMs, { aheadMs: this.#settings.clockAheadMs, confirmations: this.#settings.clockConfirmations }, final, this.#times.nowMs())
+    if (verdict.taken < count) {
+      // The partition waits at a jump. When a whole fetch was not enough to decide it, the next one is larger.
+      if (verdict.taken === 0 && !atEnd) partition.fetchBytes *= 2
+      if (verdict.taken === 0) return 0
+    } else partition.fetchBytes = FETCH_BYTES
+    for (const { row, error } of bad) if (row < verdict.taken) handlers.reject(batch, row, error)
+    for (const row of verdict.rejected) {
+      handlers.reject(batch, row, new MillraceError('MR_TIME_AHEAD', { details: { topic: this.spec.topic.name, partition: partition.partition, offset: this.#rows.offsets[row] as number, eventTime: new Date(Math.min(batch.times[row] as number, 8.64e15)).toISOString() } }))
+    }
+    const live = narrow(batch, verdict.taken, verdict.rejected)
+    if (live.selectedCount > 0) handlers.process(live)
+    const wholeFetch = verdict.taken === batch.rowCount
+    partition.next = wholeFetch ? part.next : (this.#rows.offsets[verdict.taken] as number)
+    partition.clock.observe(verdict.largestMs, monotonicMs)
+    return wholeFetch ? part.bytes.length : (this.#rows.valueEnds[Math.max(0, verdict.taken - 1)] as number)
+  }
+
+  #endIfBounded(partition: SourcePartition): void {
+    const limit = this.#bounded?.get(partition.partition)
+    if (limit !== undefined && partition.next >= limit && partition.clock.status !== 'ended') partition.clock.end()
+  }
+
+  /** True when some partition has records that this task has not taken. */
+  hasLag(log: Log): boolean {
+    return this.lag(log) > 0
+  }
+
+  lag(log: Log): number {
+    let lag = 0
+    for (const ends of log.ends(this.spec.topic.name)) {
+      const partition = this.#partitions.find((other) => other.partition === ends.partition)
+      if (partition !== undefined) lag += Math.max(0, ends.end - partition.next)
+    }
+    return lag
+  }
+
+  /** Idle watermarks go on with the wall clock: taken when a tick is made. */
+  advanceIdle(wallMs: number): void {
+    for (const partition of this.#partitions) partition.clock.advanceIdle(this.#times.monotonicMs(), wallMs)
+  }
+
+  /** Closes the open tick: the ranges it bound, one per partition that moved or changed its clock. */
+  bind(): readonly BoundRange[] {
+    const ranges: BoundRange[] = []
+    for (const partition of this.#partitions) {
+      if (partition.next === partition.boundFrom) continue
+      ranges.push({ topic: this.spec.topic.name, topicId: this.#topicId, partition: partition.partition, from: partition.boundFrom, to: partition.next, watermark: partition.clock.watermarkMs, status: partition.clock.status })
+      partition.boundFrom = partition.next
+    }
+    return ranges
+  }
+
+  /** Clocks of the partitions; tables take no part in the watermark. */
+  clocks(): readonly CombinedClock[] {
+    if (this.spec.table) return []
+    return this.#partitions.map((partition) => ({ watermark: partition.clock.watermarkMs, status: partition.clock.status }))
+  }
+
+  /** The same as they could be stated now, idle time included. */
+  clocksNow(wallMs: number): readonly CombinedClock[] {
+    if (this.spec.table) return []
+    const monotonicMs = this.#times.monotonicMs()
+    return this.#partitions.map(({ clock }) => ({ watermark: clock.idleWatermark(monotonicMs, wallMs), status: clock.status }))
+  }
+
+  /** Monotonic time at which the next partition becomes idle. */
+  idleDueAt(): number {
+    let due = Number.POSITIVE_INFINITY
+    for (const partition of this.#partitions) due = Math.min(due, partition.clock.idleDueAt())
+    return due
+  }
+
+  positions(): readonly SourcePosition[] {
+    return this.#partitions.map((partition) => ({ log: 'home', topic: this.spec.topic.name, topicId: this.#topicId, partition: partition.partition, next: partition.next, done: [], clock: partition.clock.state() }))
+  }
+
+  /** What the page shows per partition. */
+  status(): readonly { readonly partition: number; readonly next: number; readonly largestMs: number; readonly watermarkMs: number; readonly status: string; readonly silentMs: number; readonly error: string | null }[] {
+    const monotonicMs = this.#times.monotonicMs()
+    return this.#partitions.map(({ partition, next, clock, error }) => ({ partition, next, largestMs: clock.largestMs, watermarkMs: clock.watermarkMs, status: clock.status, silentMs: monotonicMs - clock.lastDataAt, error: error?.message ?? null }))
+  }
+
+  close(): void {
+    this.#reader.close()
+  }
+}
+
+function firstAtOrAfter(offsets: Float64Array, count: number, limit: number): number {
+  for (let row = 0; row < count; row++) if ((offsets[row] as number) >= limit) return row
+  return count
+}
+
+/** The first `taken` rows of a batch without the rejected ones. */
+function narrow(batch: Batch, taken: number, rejected: readonly number[]): Batch {
+  if (taken === batch.rowCount && rejected.length === 0) return batch
+  const drop = new Set(rejected)
+  const selected = new Int32Array(Math.min(taken, batch.rowCount))
+  let count = 0
+  if (batch.selected === null) {
+    for (let row = 0; row < taken; row++) if (!drop.has(row)) selected[count++] = row
+  } else {
+    for (let index = 0; index < batch.selectedCount; index++) {
+      const row = batch.selected[index] as number
+      if (row >= taken) break
+      if (!drop.has(row)) selected[count++] = row
+    }
+  }
+  return { ...batch, selected, selectedCount: count }
+}
