@@ -81,6 +81,13 @@ export const ERRORS = {
   MR_PLAN_TOPIC_LOOP: entry('invalid', 'Rows that come from a topic are written to the same topic.', 'Write to another topic: the pipeline would feed itself for ever.'),
   MR_PLAN_SETTING_INVALID: entry('invalid', 'A setting of the pipeline or of an operator is out of range.', 'Correct the value; the message names the setting and its range.'),
   MR_PLAN_NOT_YET: entry('invalid', 'The plan uses a feature that millrace does not have yet.', 'Leave the feature out; the message names it.'),
+  // parquet
+  MR_PARQUET_FIELD: entry('invalid', 'The field cannot be written to Parquet.', 'Rename, drop or convert the field with `select` before the sink; the message names it.'),
+  // state
+  MR_STATE_FULL: entry('internal', 'A store has no room for more bytes.', 'Give the pipeline more task groups (more partitions), shorter windows or a retention; one store holds 32 GiB of long values.'),
+  MR_STATE_SNAPSHOT_CORRUPT: entry('data', 'A snapshot of state is damaged or cut off.', 'Nothing to do: the state is rebuilt from its changelog. When it repeats, check the disk.'),
+  MR_STATE_CHANGELOG_CORRUPT: entry('data', 'A changelog record does not fit the layout that it names.', 'Run `millrace fsck`; if the log is sound, rebuild the state with `millrace plan`.'),
+  MR_STATE_LAYOUT_CHANGED: entry('invalid', 'The stored state has another layout than the pipeline asks for.', 'Run `millrace plan FILE`: it says what is kept and what is rebuilt.'),
 } as const satisfies Record<string, ErrorEntry>
 
 export type ErrorCode = keyof typeof ERRORS

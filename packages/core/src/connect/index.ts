@@ -1,0 +1,23 @@
+// @millrace/core/connect: what the author of a source or a sink needs, and nothing of the engine behind it.
+export { assert, must, unreachable } from '../base/assert.ts'
+export { systemClock, type Clock } from '../base/clock.ts'
+export { readFully, type Disk, type DiskFile, type OpenMode } from '../base/disk.ts'
+export { isMillraceError, MillraceError, type ErrorCode, type ErrorDetails, type ErrorKind } from '../base/errors.ts'
+export {
+  DICTIONARY_SIZE_MAX,
+  type Batch,
+  type BigColumn,
+  type BoolColumn,
+  type BytesColumn,
+  type Column,
+  type DictionaryColumn,
+  type F64Column,
+  type Field,
+  type FieldType,
+  type I32Column,
+  type ListColumn,
+  type RowOrigin,
+  type SliceColumn,
+  type StructColumn,
+} from '../codec/column.ts'
+export type { AnySink, ConnectorSpec, Guarantee, SettingField, Sink, SinkBatch, SinkContext, SinkWriter } from './sink.ts'

@@ -1,0 +1,193 @@
+// The dictionary of one column chunk: distinct values in the order in which they were first seen, with a hash table over them.
+// Ids of a batch's dictionary are mapped to ids of this one once per batch and id, and the mapping of the batch before is only a
+// guess that is checked by comparing bytes: dictionaries are reused memory, identity proves nothing.
+import type { BytesColumn } from '@millrace/core/connect'
+import { compareBytes, copyBytes, equalBytes } from './byte-order.ts'
+
+/** A chain of probes this long means a bad hash or an attack: the chunk goes on without a dictionary. */
+const PROBES_MAX = 256
+const COUNT_MAX = 65_536
+
+/** FNV-1a with a final mix, because the table takes the low bits. */
+function hashBytes(data: Uint8Array, start: number, end: number): number {
+  let hash = 0x811c9dc5 | 0
+  for (let i = start; i < end; i++) hash = Math.imul(hash ^ (data[i] as number), 0x01000193)
+  hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d)
+  return hash ^ (hash >>> 13)
+}
+
+export class ChunkDictionary {
+  readonly #bytesMax: number
+  count = 0
+  offsets = new Int32Array(65)
+  data = new Uint8Array(1024)
+  #hashes = new Int32Array(64)
+  /** id + 1 per slot, 0 = empty; the size is a power of two and at least twice the count. */
+  #table = new Int32Array(128)
+  #mapped = new Int32Array(0)
+  #mappedIn = new Int32Array(0)
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax
+  }
+
+  get byteCount(): number {
+    return this.offsets[this.count] as number
+  }
+
+  /** The id of the value, added when new; -1 when the dictionary is full. */
+  intern(data: Uint8Array, start: number, end: number): number {
+    const hash = hashBytes(data, start, end)
+    const mask = this.#table.length - 1
+    const size = end - start
+    let slot = hash & mask
+    for (let probes = 0; ; probes++) {
+      const id = (this.#table[slot] as number) - 1
+      if (id < 0) break
+      if (this.#hashes[id] === hash) {
+        const at = this.offsets[id] as number
+        if ((this.offsets[id + 1] as number) - at === size && equalBytes(this.data, at, data, start, size)) return id
+      }
+      if (probes === PROBES_MAX) return -1
+      slot = (slot + 1) & mask
+    }
+    return this.#add(data, start, size, hash, slot)
+  }
+
+  #add(data: Uint8Array, start: number, size: number, hash: number, slot: number): number {
+    const at = this.byteCount
+    if (this.count === COUNT_MAX || at + size > this.#bytesMax) return -1
+    const id = this.count++
+    if (id === this.#hashes.length) this.#growEntries()
+    if (at + size > this.data.length) {
+      const grown = new Uint8Array(Math.max(at + size, this.data.length * 2))
+      grown.set(this.data)
+      this.data = grown
+    }
+    copyBytes(data, start, size, this.data, at)
+    this.offsets[id + 1] = at + size
+    this.#hashes[id] = hash
+    this.#table[slot] = id + 1
+    if (this.count * 2 > this.#table.length) this.#growTable()
+    return id
+  }
+
+  #growEntries(): void {
+    const hashes = new Int32Array(this.#hashes.length * 2)
+    hashes.set(this.#hashes)
+    this.#hashes = hashes
+    const offsets = new Int32Array(hashes.length + 1)
+    offsets.set(this.offsets)
+    this.offsets = offsets
+  }
+
+  #growTable(): void {
+    const table = new Int32Array(this.#table.length * 2)
+    const mask = table.length - 1
+    for (let id = 0; id < this.count; id++) {
+      let slot = (this.#hashes[id] as number) & mask
+      while (table[slot] !== 0) slot = (slot + 1) & mask
+      table[slot] = id + 1
+    }
+    this.#table = table
+  }
+
+  /**
+   * Maps the batch ids `ids[rows[from .. to)]` (rows null: ids[from .. to)) into `target` from `at`.
+   * Returns how many were mapped: fewer than asked when the dictionary is full.
+   */
+  map(
+    ids: Int32Array,
+    rows: Int32Array | null,
+    from: number,
+    to: number,
+    dictionary: BytesColumn,
+    dictionaryCount: number,
+    batchNumber: number,
+    target: Int32Array,
+    at: number,
+  ): number {
+    if (this.#mapped.length < dictionaryCount) this.#growMap(dictionaryCount)
+    const mapped = this.#mapped
+    const mappedIn = this.#mappedIn
+    let out = at
+    for (let i = from; i < to; i++) {
+      const id = ids[rows === null ? i : (rows[i] as number)] as number
+      if (mappedIn[id] !== batchNumber && !this.#mapOne(id, dictionary, batchNumber)) return i - from
+      target[out++] = mapped[id] as number
+    }
+    return to - from
+  }
+
+  #growMap(count: number): void {
+    const size = Math.max(count, this.#mapped.length * 2)
+    const mapped = new Int32Array(size)
+    mapped.set(this.#mapped)
+    const mappedIn = new Int32Array(size)
+    mappedIn.set(this.#mappedIn)
+    this.#mapped = mapped
+    this.#mappedIn = mappedIn
+  }
+
+  #mapOne(id: number, dictionary: BytesColumn, batchNumber: number): boolean {
+    const start = dictionary.offsets[id] as number
+    const end = dictionary.offsets[id + 1] as number
+    const guess = this.#mapped[id] as number
+    if (guess < this.count) {
+      const at = this.offsets[guess] as number
+      const size = (this.offsets[guess + 1] as number) - at
+      if (size === end - start && equalBytes(this.data, at, dictionary.data, start, size)) {
+        this.#mappedIn[id] = batchNumber
+        return true
+      }
+    }
+    const own = this.intern(dictionary.data, start, end)
+    if (own < 0) return false
+    this.#mapped[id] = own
+    this.#mappedIn[id] = batchNumber
+    return true
+  }
+
+  /** Negative, zero or positive as value `a` sorts before, with or behind value `b`. */
+  compare(a: number, b: number): number {
+    const { data, offsets } = this
+    return compareBytes(data, offsets[a] as number, offsets[a + 1] as number, data, offsets[b] as number, offsets[b + 1] as number)
+  }
+
+  /**
+   * A number per value that sorts like its first six bytes behind the prefix that all values share:
+   * two values whose numbers differ need no look at their bytes.
+   */
+  sortKeys(): Float64Array {
+    const { data, offsets, count } = this
+    const first = offsets[0] as number
+    let shared = (offsets[1] as number) - first
+    for (let id = 1; id < count && shared > 0; id++) {
+      const at = offsets[id] as number
+      const size = Math.min((offsets[id + 1] as number) - at, shared)
+      let same = 0
+      while (same < size && data[at + same] === data[first + same]) same++
+      shared = same
+    }
+    const keys = new Float64Array(count)
+    for (let id = 0; id < count; id++) {
+      const start = (offsets[id] as number) + shared
+      const end = offsets[id + 1] as number
+      let key = 0
+      for (let i = start; i < start + 6; i++) key = key * 256 + (i < end ? (data[i] as number) : 0)
+      keys[id] = key
+    }
+    return keys
+  }
+
+  allocatedBytes(): number {
+    return this.data.length + (this.offsets.length + this.#hashes.length + this.#table.length + this.#mapped.length * 2) * 4
+  }
+
+  clear(): void {
+    this.count = 0
+    this.#table.fill(0)
+    // A mapping must not outlive the ids it points to, not even inside one batch that fills two row groups.
+    this.#mappedIn.fill(-1)
+  }
+}

@@ -1,0 +1,2 @@
+// @millrace/parquet: an own Parquet encoder over the engine's columns, and the sink that archives with it.
+export { parquetEncoder, type ParquetEncoder, type ParquetOptions, type ParquetOutput } from './encoder.ts'
