@@ -50,6 +50,7 @@ export const ERRORS = {
   MR_LOG_FULL: entry('transient', 'The log has no room: the disk reserve or the memory budget is used up.', 'Wait and try again; free disk space if the message names the disk.'),
   MR_LOG_CLOSED: entry('closed', 'The log was closed.', 'Open it again.'),
   MR_LOG_BATCH_INVALID: entry('invalid', 'The batch handed in is not a valid record batch.', 'Build batches with RecordBatchBuilder; see docs/formats/log.md.'),
+  MR_LOG_BATCH_TOO_LARGE: entry('invalid', 'The batch is larger than its topic accepts.', 'Send smaller batches, or raise `batchBytesMax` of the topic.'),
   // time
   MR_TIME_AHEAD: entry('data', "A record's event time is more than `clockAheadMs` ahead of its partition, and the records behind it do not confirm it.", "Correct the producer's clock; `millrace dlq retry` takes the record once time has come that far, or raise `clockAheadMs`."),
   MR_TIME_LATE: entry('data', 'A record arrived after its window had closed.', 'Raise `graceMs` of the window or `disorderMs` of the topic, or read late records with `late(...)`.'),
