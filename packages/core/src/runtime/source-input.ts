@@ -76,24 +76,21 @@ export class SourceInput {
     this.#bounded = ends
   }
 
+  get partitionCount(): number {
+    return this.#partitions.length
+  }
+
   /**
-   * Fetches once and processes what came. Returns the bytes processed; 0 when nothing was taken.
-   * `room`: most bytes to take per partition.
+   * Fetches once from the partition at `index` and processes what came. Returns the bytes taken; 0 when nothing was.
+   * A tick takes its partitions one after the other, each to the end of its range: so a replay of the binding sees the same order.
    */
-  async poll(handlers: SourceHandlers, room: number): Promise<number> {
-    const wanted: FetchPosition[] = []
-    let largest = 0
-    for (const partition of this.#partitions) {
-      if (partition.error !== null || partition.clock.status === 'ended') continue
-      wanted.push({ topic: this.spec.topic.name, partition: partition.partition, offset: partition.next })
-      largest = Math.max(largest, partition.fetchBytes)
-    }
-    if (wanted.length === 0) return 0
-    const options = { bytesMax: largest * wanted.length, partitionBytesMax: Math.min(largest, Math.max(room, FETCH_BYTES)) }
+  async poll(index: number, handlers: SourceHandlers): Promise<number> {
+    const partition = must(this.#partitions[index], `source partition ${index}`)
+    if (partition.error !== null || partition.clock.status === 'ended') return 0
+    const wanted: readonly FetchPosition[] = [{ topic: this.spec.topic.name, partition: partition.partition, offset: partition.next }]
+    const options = { bytesMax: partition.fetchBytes }
     const fetched = this.#reader.fetchNow === null ? await this.#reader.fetch(wanted, options) : this.#reader.fetchNow(wanted, options)
-    let taken = 0
-    for (const part of fetched) taken += this.#take(part, handlers)
-    return taken
+    return this.#take(must(fetched[0], 'fetched partition'), handlers)
   }
 
   #take(part: FetchedPartition, handlers: SourceHandlers): number {

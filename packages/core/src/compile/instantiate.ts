@@ -1,0 +1,14 @@
+// Turns one sub-topology into running operators.
+import type { Plan, PlanNode } from '../plan/node.ts'
+import type { AnyTopic } from '../connect/topic.ts'
+import type { RecordEncoder } from './record-encoder.ts'
+import type { SourceDecoder } from './source-decoder.ts'
+import type { InstantiateServices, OutputSpec, StoreSpec, SubTopology, TopologyInstance } from './topology.ts'
+
+/** The compiler as the runtime sees it: handed in, so that tests can put the interpreter in its place. */
+export interface Compiler {
+  stores(plan: Plan, node: PlanNode): readonly StoreSpec[]
+  instantiate(plan: Plan, part: SubTopology, services: InstantiateServices): TopologyInstance
+  sourceDecoder(topic: AnyTopic, needed: readonly number[]): SourceDecoder
+  recordEncoder(output: Extract<OutputSpec, { kind: 'topic' }>): RecordEncoder
+}

@@ -1,0 +1,101 @@
+// Writes rows to a user's topic as JSON records. Append streams: one record per row. Update streams: one record per key and tick, the
+// newest image, or a null value when the row is gone (upserts; never bare weights).
+import type { Batch } from '../codec/column.ts'
+import type { OutputSpec } from '../compile/topology.ts'
+import type { RecordEncoder } from '../compile/record-encoder.ts'
+import type { LogPart } from '../log/log.ts'
+import { partitionOf } from '../codec/murmur2.ts'
+import { RecordBatchBuilder } from '../codec/record-batch.ts'
+import { liveRows } from './row-selection.ts'
+
+const BATCH_BYTES_TARGET = 512 * 1024
+
+interface Upsert {
+  readonly key: Uint8Array
+  readonly value: Uint8Array | null
+  readonly timeMs: number
+}
+
+export class TopicOutput {
+  readonly topic: string
+  readonly #encoder: RecordEncoder
+  readonly #builders: RecordBatchBuilder[] = []
+  readonly #closed: LogPart[] = []
+  readonly #update: boolean
+  /** Of the open tick, by the key's text in latin1 (bytes to string without loss), in order of first change. */
+  readonly #upserts = new Map<string, Upsert>()
+  #roundRobin = 0
+  #rows = 0
+
+  constructor(spec: Extract<OutputSpec, { kind: 'topic' }>, encoder: RecordEncoder) {
+    this.topic = spec.topic.name
+    this.#encoder = encoder
+    this.#update = spec.mode === 'update'
+    for (let partition = 0; partition < spec.partitions; partition++) this.#builders.push(new RecordBatchBuilder(4096))
+  }
+
+  get rows(): number {
+    return this.#rows
+  }
+
+  push(batch: Batch): void {
+    if (batch.selectedCount === 0) return
+    this.#rows += batch.selectedCount
+    const rows = liveRows(batch)
+    const encoded = this.#encoder.encode(batch, rows, batch.selectedCount)
+    if (this.#update) return this.#gather(batch, rows, encoded)
+    for (let i = 0; i < batch.selectedCount; i++) {
+      const keyStart = encoded.keyStarts[i] as number
+      const keyEnd = encoded.keyEnds[i] as number
+      const partition = this.#partition(encoded.bytes, keyStart, keyEnd)
+      const builder = this.#builders[partition] as RecordBatchBuilder
+      builder.appendRange(keyStart < 0 ? null : encoded.bytes, keyStart, keyEnd, encoded.bytes, encoded.valueStarts[i] as number, encoded.valueEnds[i] as number, Math.max(0, batch.times[rows[i] as number] as number))
+      if (builder.bytes >= BATCH_BYTES_TARGET) this.#close(partition)
+    }
+  }
+
+  #gather(batch: Batch, rows: Int32Array, encoded: ReturnType<RecordEncoder['encode']>): void {
+    for (let i = 0; i < batch.selectedCount; i++) {
+      const row = rows[i] as number
+      const key = encoded.bytes.slice(Math.max(0, encoded.keyStarts[i] as number), encoded.keyEnds[i])
+      const id = latin1(key)
+      const inserts = batch.weights === null || (batch.weights[row] as number) > 0
+      const before = this.#upserts.get(id)
+      // −old behind +new of the same key in one tick must not delete the new row.
+      if (!inserts && before !== undefined && before.value !== null) continue
+      this.#upserts.set(id, { key, value: inserts ? encoded.bytes.slice(encoded.valueStarts[i], encoded.valueEnds[i]) : null, timeMs: Math.max(0, batch.times[row] as number) })
+    }
+  }
+
+  #partition(bytes: Uint8Array, keyStart: number, keyEnd: number): number {
+    if (this.#builders.length === 1) return 0
+    if (keyStart < 0) return this.#roundRobin++ % this.#builders.length
+    return partitionOf(bytes, keyStart, keyEnd, this.#builders.length)
+  }
+
+  #close(partition: number): void {
+    const builder = this.#builders[partition] as RecordBatchBuilder
+    this.#closed.push({ topic: this.topic, partition, batch: builder.finish() })
+    builder.reset()
+  }
+
+  endTick(): void {
+    for (const { key, value, timeMs } of this.#upserts.values()) {
+      const partition = this.#partition(key, 0, key.length)
+      const builder = this.#builders[partition] as RecordBatchBuilder
+      builder.append(key, value, timeMs)
+      if (builder.bytes >= BATCH_BYTES_TARGET) this.#close(partition)
+    }
+    this.#upserts.clear()
+  }
+
+  take(): readonly LogPart[] {
+    for (let partition = 0; partition < this.#builders.length; partition++) if ((this.#builders[partition] as RecordBatchBuilder).count > 0) this.#close(partition)
+    this.#rows = 0
+    return this.#closed.splice(0, this.#closed.length)
+  }
+}
+
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).latin1Slice()
+}
