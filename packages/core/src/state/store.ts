@@ -1,13 +1,21 @@
-// The contract of state: keyed rows owned by one task, with the old image of every row that the open tick has changed.
+// The contract of state: keyed rows owned by one task, with the old image of every row that an unfinished tick has changed.
+//
+// A tick of a store is what lies between two seals: the runtime seals once per commit, whatever number of ticks of the plant it covers.
+//
+//   open --seal()--> sealed, in flight --committed()--> forgotten        at most one tick is sealed; the next one is open meanwhile
+//     \________________\____________________rollback()--> undone         both are undone together
 //
 // Laws (cited by tests):
-//  ST-1 rollback() restores exactly the rows at the last seal that was committed (mark), whatever happened since.
-//  ST-2 restore(snapshot, tail of changelog) equals the store at the last commit, for a dump taken at any moment between batches.
-//  ST-3 drainChanges() names each changed key once with its newest image (null = deleted), and nothing that did not change.
+//  ST-1 rollback() restores exactly the rows at the last seal that was committed, whatever happened since.
+//  ST-2 restore(snapshot, tail of changelog) equals the store at the last commit, for a dump taken at any moment between batches. The tail
+//       starts at the commit that was the last one when the dump began.
+//  ST-3 drainChanges() names each key that the sealed tick changed once, with its image at the seal (null = deleted), and no key whose row
+//       is the same as before the tick; also when the next tick has changed the row again.
 //  ST-4 A reader at the last committed tick never sees a row image of a later one.
 import type { Field } from '../codec/column.ts'
+import type { RowFormat } from './row-format.ts'
 
-/** Names the layout of binary rows: column names, kinds, aggregates. The id is a hash of the content; readers decode by the writer's layout and map by name. */
+/** Names the layout of rows: column names, kinds, aggregates. The id is a hash of the content; readers decode by the writer's layout and map by name. */
 export interface Layout {
   readonly id: string
   readonly store: string
@@ -16,35 +24,134 @@ export interface Layout {
 }
 
 /**
- * Keyed rows. Keys are bytes (the binary encoding of the key columns); rows are addressed by dense slot numbers, stable until the row
- * is deleted. Values are typed columns indexed by slot (struct of arrays), so that operators update them without allocation.
- *
- * A tick: first change of a row saves its old image; `seal()` ends the tick; `committed()` forgets the images of sealed ticks;
- * `rollback()` puts back everything since the last committed seal. One sealed tick may be in flight while the next one runs.
+ * Where the rows are, for the hot loops. Row of slot s: page s >>> pageBits, index s & pageMask, from word index * stride on. A lane of
+ * column c: floats[page][index * (stride / 2) + format.lanes[c].unit]. Read the pages after an insert, never across one; call `touch`
+ * before the first write. See row-format.ts for null bits and lanes of bytes.
+ */
+export interface RowAccess {
+  readonly pageBits: number
+  readonly pageMask: number
+  /** Words per row, even. */
+  readonly stride: number
+  readonly words: readonly Int32Array[]
+  readonly floats: readonly Float64Array[]
+  readonly bigs: readonly BigInt64Array[]
+}
+
+/** Takes changed rows: RecordBatchBuilder is one. Ranges are copied before the call returns. A null value is a deletion. */
+export interface ChangeWriter {
+  appendRange(key: Uint8Array, keyStart: number, keyEnd: number, value: Uint8Array | null, valueStart: number, valueEnd: number, timeMs: number): void
+}
+
+/** One row, as it is or as it was at the last commit. A cursor is reused: read it before the next row is asked for. Columns count from 0. */
+export interface RowReader {
+  readonly slot: number
+  isNull(column: number): boolean
+  /** bool as 0 or 1; integers beyond 2^53 lose digits. */
+  number(column: number): number
+  /** Exact value of an integer column. */
+  integer(column: number): bigint
+  /** A copy. */
+  bytes(column: number): Uint8Array
+  /** A copy. */
+  key(): Uint8Array
+}
+
+/** Hears when keys come and go; ordered indexes and time indexes follow a store this way. Dead rows stay until their deletion is committed. */
+export interface RowListener {
+  /** The slot has its key, its values are not set yet. */
+  added(slot: number): void
+  /** The slot is about to lose its key. */
+  removed(slot: number): void
+  /** Values were put by rollback, restore or apply, not by the owner's writes. */
+  loaded(slot: number): void
+  /** All rows are gone at once (before a restore). */
+  cleared(): void
+}
+
+/** Decodes changelog values written with another layout: lane i of the store comes from the writer's column `columns[i]`; -1 is null. */
+export interface RowMapping {
+  readonly writer: Layout
+  readonly columns: readonly number[]
+}
+
+/**
+ * Keyed rows. Keys are bytes (the canonical encoding of the key columns); rows are addressed by dense slot numbers, stable until the row's
+ * deletion is committed: a key deleted and inserted again meanwhile gets its slot back. A row is a fixed number of words (row-format.ts),
+ * so that an update touches one or two cache lines and allocates nothing.
  */
 export interface TableStore {
   readonly layout: Layout
+  readonly format: RowFormat
+  readonly rows: RowAccess
   /** Rows alive. */
   readonly rowCount: number
+
   /** Slot of the key or -1. */
   find(key: Uint8Array, start: number, end: number): number
   /** Slot of the key, made with null/zero values when it is missing (then `wasNew` of the last call is true). */
   findOrInsert(key: Uint8Array, start: number, end: number): number
   readonly wasNew: boolean
+  /** `find` over a batch: key i is data[starts[r] .. ends[r]) with r = rows[i], or i when `rows` is null. slotsOut[i] is its slot or -1. */
+  findAll(data: Uint8Array, starts: Int32Array, ends: Int32Array, rows: Int32Array | null, count: number, slotsOut: Int32Array): void
+  /** `findOrInsert` over a batch. The slots made are newSlots[0 .. newCount) afterwards, in order. */
+  findOrInsertAll(data: Uint8Array, starts: Int32Array, ends: Int32Array, rows: Int32Array | null, count: number, slotsOut: Int32Array): void
+  /** The same for 8-byte keys as pairs of little-endian words, pairs[2 i] and pairs[2 i + 1]: about twice as fast. */
+  findPairs(pairs: Int32Array, count: number, slotsOut: Int32Array): void
+  findOrInsertPairs(pairs: Int32Array, count: number, slotsOut: Int32Array): void
+  /** Slots made by the last call that inserts. Valid until the next one. */
+  readonly newSlots: Int32Array
+  readonly newCount: number
+
   delete(slot: number): void
   /** Must be called before the first write to a slot's values in a tick: keeps the old image and marks the row as changed. Cheap when already marked. */
   touch(slot: number): void
+  touchAll(slots: Int32Array, count: number): void
+  isAlive(slot: number): boolean
+
+  /** Single values, for code that is not hot; the setters touch. Setting a value clears the null bit. */
+  setNull(slot: number, column: number): void
+  setNumber(slot: number, column: number, value: number): void
+  setInteger(slot: number, column: number, value: bigint): void
+  setBytes(slot: number, column: number, data: Uint8Array, start: number, end: number): void
+  /** True once an integer column holds 64-bit integers (`bigs`) instead of f64: it met a value beyond 2^53, and never goes back. */
+  isPromoted(column: number): boolean
+  /** The row as it is now. */
+  read(slot: number): RowReader
+  /** The row at the last commit, null when it was not there. */
+  readCommitted(slot: number): RowReader | null
+  /** Slot whose row at the last commit may have the key (also when it is deleted since), or -1: then it had none. */
+  findCommitted(key: Uint8Array, start: number, end: number): number
+  /** Visits at most `slotsMax` slots from `from` on, in slot order; returns where to go on, -1 at the end. */
+  scan(from: number, slotsMax: number, visit: (slot: number) => void): number
+  /** The same over the rows at the last commit. */
+  scanCommitted(from: number, slotsMax: number, visit: (row: RowReader) => void): number
+  /** Compares two rows' keys as unsigned bytes: below, equal to or above 0. */
+  compareKeys(a: number, b: number): number
+  /** Compares a row's key with bytes. */
+  compareKey(slot: number, key: Uint8Array, start: number, end: number): number
+  follow(listener: RowListener): void
+
   /** Bytes held, for the budget and the metrics. */
   bytes(): number
 
+  /** Rows that the open tick has changed so far, in order of their first change (a row inserted and deleted again counts). */
+  readonly changedCount: number
+  changedSlot(index: number): number
+  /** The row as it was before the open tick, null when it was not there: −old of an update. */
+  readBefore(index: number): RowReader | null
+
+  /** Ends the open tick and opens the next. The tick sealed before must be committed or rolled back. */
   seal(): void
+  /** The sealed tick is durable: its images are forgotten and its deleted rows are gone. */
   committed(): void
   rollback(): void
-  /** Calls back for every row changed since the last drain: key bytes and row image as binary row, null when deleted. */
-  drainChanges(each: (key: Uint8Array, row: Uint8Array | null) => void): void
-  /** Applies one changelog record during restore. */
-  apply(key: Uint8Array, row: Uint8Array | null): void
-  /** Yields slices of the dump; the store may change between slices (fuzzy: the changelog tail repairs it). */
+  /** Hands at most `rowsMax` more changes of the sealed tick to `writer`, keys behind `prefix`; true when all are handed over. */
+  drainChanges(writer: ChangeWriter, prefix: Uint8Array, timeMs: number, rowsMax: number): boolean
+  /** Applies one changelog record during restore; key[start .. end) is the row's key. No tick may have changes. */
+  apply(key: Uint8Array, start: number, end: number, row: Uint8Array | null, rowStart: number, rowEnd: number, mapping?: RowMapping): void
+  /** Yields slices of the dump, each a buffer that is reused; the store may change between slices (fuzzy: the changelog tail repairs it). */
   snapshot(sliceBytes: number): Iterable<Uint8Array>
+  /** Replaces all rows by those of a dump. Throws `MR_STATE_SNAPSHOT_CORRUPT`, `MR_STATE_LAYOUT_CHANGED`. */
   restore(slices: Iterable<Uint8Array>): void
 }

@@ -1,0 +1,554 @@
+// From key bytes to slot: open addressing with linear probing, in tables that split one at a time (extendible hashing), so that growth
+// never pauses for more than one table of 64 Ki entries. The keys themselves lie in the rows (or in the arena when long), so a look-up
+// ends on the cache line that the caller is about to update.
+//
+// A table is one Int32Array: pairs (slot + 1, hash), then its count and its depth. Directory element i serves the hashes whose upper 16
+// bits end in i; the lower 16 bits choose the place inside a table. Deletion shifts back, so there are no tombstones; tables merge and
+// shrink when they empty. Keys that share one 32-bit hash cannot be split: their table grows on its own.
+//
+// Slots depend only on the order of calls, never on the hash: no result depends on the seed.
+import { assert } from '../base/assert.ts'
+import type { ByteArena } from './byte-arena.ts'
+import { META_WORD, type RowFormat } from './row-format.ts'
+import type { RowPages } from './row-pages.ts'
+
+const FIRST_ENTRIES = 16
+const TABLE_ENTRIES_MAX = 1 << 16
+const DEPTH_MAX = 16
+/** At most 5/8 full: a miss then looks at about four entries, on one or two cache lines. */
+const FULL_SHARE = 5 / 8
+/** Keys that are hashed, fetched and looked up together: their cache lines fit the first two caches. */
+const GROUP = 256
+/** From this many keys on fetching ahead pays. */
+const FETCH_KEYS_MIN = 1 << 15
+/** Trailing words of a table. */
+const COUNT = 0
+const DEPTH = 1
+const TRAILER_WORDS = 2
+
+/** What the owner does when a key gets a slot: `slot` has its key and is not alive yet. Called for missing keys only, so not hot. */
+export interface RowOwner {
+  inserted(slot: number): void
+}
+
+function newTable(entries: number, depth: number): Int32Array {
+  const table = new Int32Array(entries * 2 + TRAILER_WORDS)
+  table[entries * 2 + DEPTH] = depth
+  return table
+}
+
+/** Mixes one word of the key into the hash. */
+function mixWord(hash: number, word: number): number {
+  return Math.imul(((hash << 5) | (hash >>> 27)) ^ word, 0x9e3779b1)
+}
+
+/** Spreads the bits: the lower half chooses the place in a table, the upper half the table. */
+function finish(hash: number, length: number): number {
+  const h = Math.imul(hash ^ (hash >>> 15) ^ length, 0x85ebca6b)
+  return h ^ (h >>> 16)
+}
+
+/** The last 1 to 3 bytes before `end` as a zero-padded word; `at` is where they start and `start` where the key does. */
+function tailWord(view: DataView, start: number, at: number, end: number): number {
+  const rest = end - at
+  if (end - start >= 4) return view.getInt32(end - 4, true) >>> ((4 - rest) << 3)
+  let word = view.getUint8(at)
+  if (rest > 1) word |= view.getUint8(at + 1) << 8
+  if (rest > 2) word |= view.getUint8(at + 2) << 16
+  return word
+}
+
+/** 32-bit hash of bytes start..end. */
+export function hashKey(view: DataView, start: number, end: number, seed: number): number {
+  let hash = seed
+  let at = start
+  for (; at + 4 <= end; at += 4) hash = mixWord(hash, view.getInt32(at, true))
+  if (at < end) hash = mixWord(hash, tailWord(view, start, at, end))
+  return finish(hash, end - start)
+}
+
+export class HashIndex {
+  readonly #rows: RowPages
+  readonly #arena: ByteArena
+  readonly #owner: RowOwner
+  readonly #seed: number
+  readonly #words: Int32Array[]
+  readonly #stride: number
+  readonly #pageBits: number
+  readonly #pageMask: number
+  readonly #keyWord: number
+  readonly #keyBytesInline: number
+  readonly #geometry: { readonly stride: number; readonly pageBits: number; readonly pageMask: number; readonly keyWord: number }
+  /** Power of two; a table of smaller depth stands in it several times. */
+  #directory: Int32Array[] = [newTable(FIRST_ENTRIES, 0)]
+  #directoryMask = 0
+  #depth = 0
+  #bytes = 0
+  readonly #hashes = new Int32Array(GROUP)
+  readonly #fetched = new Int32Array(GROUP)
+  #sum = 0
+  #viewed: Uint8Array = new Uint8Array(0)
+  #view: DataView = new DataView(this.#viewed.buffer)
+
+  /** Keys in the index, dead rows of unfinished ticks included. */
+  count = 0
+
+  constructor(rows: RowPages, arena: ByteArena, format: RowFormat, owner: RowOwner, seed: number) {
+    this.#rows = rows
+    this.#arena = arena
+    this.#owner = owner
+    this.#seed = seed | 0
+    this.#words = rows.words
+    this.#stride = rows.stride
+    this.#pageBits = rows.pageBits
+    this.#pageMask = rows.pageMask
+    this.#keyWord = format.keyWord
+    this.#keyBytesInline = format.keyBytesInline
+    this.#geometry = { stride: rows.stride, pageBits: rows.pageBits, pageMask: rows.pageMask, keyWord: format.keyWord }
+    this.clear()
+  }
+
+  /** Slot of the key or -1; the row may be dead. */
+  find(key: Uint8Array, start: number, end: number): number {
+    const view = this.viewOf(key)
+    return this.#find(view, start, end, hashKey(view, start, end, this.#seed))
+  }
+
+  /** Slot of the key, made when it is missing: the owner is told. */
+  findOrInsert(key: Uint8Array, start: number, end: number): number {
+    const view = this.viewOf(key)
+    const hash = hashKey(view, start, end, this.#seed)
+    const slot = this.#find(view, start, end, hash)
+    return slot >= 0 ? slot : this.#insert(key, start, end, hash)
+  }
+
+  /** `find` for `count` keys: key i is data[starts[r] .. ends[r]) with r = rows[i] (or i); slotsOut[i] is its slot or -1. */
+  findAll(data: Uint8Array, starts: Int32Array, ends: Int32Array, rows: Int32Array | null, count: number, slotsOut: Int32Array): void {
+    const view = this.viewOf(data)
+    for (let from = 0; from < count; from += GROUP) {
+      const until = Math.min(count, from + GROUP)
+      this.#hashGroup(view, starts, ends, rows, from, until)
+      this.#fetchGroup(until - from)
+      for (let i = from; i < until; i++) {
+        const row = rows === null ? i : (rows[i] as number)
+        slotsOut[i] = this.#find(view, starts[row] as number, ends[row] as number, this.#hashes[i - from] as number)
+      }
+    }
+  }
+
+  /** `findOrInsert` for `count` keys, addressed as in `findAll`. */
+  findOrInsertAll(data: Uint8Array, starts: Int32Array, ends: Int32Array, rows: Int32Array | null, count: number, slotsOut: Int32Array): void {
+    const view = this.viewOf(data)
+    for (let from = 0; from < count; from += GROUP) {
+      const until = Math.min(count, from + GROUP)
+      this.#hashGroup(view, starts, ends, rows, from, until)
+      this.#fetchGroup(until - from)
+      for (let i = from; i < until; i++) {
+        const row = rows === null ? i : (rows[i] as number)
+        const start = starts[row] as number
+        const end = ends[row] as number
+        const hash = this.#hashes[i - from] as number
+        const slot = this.#find(view, start, end, hash)
+        slotsOut[i] = slot >= 0 ? slot : this.#insert(data, start, end, hash)
+      }
+    }
+  }
+
+  /** `findOrInsert` for 8-byte keys handed over as pairs of little-endian words: pairs[2 i], pairs[2 i + 1]. */
+  findOrInsertPairs(pairs: Int32Array, count: number, slotsOut: Int32Array): void {
+    for (let from = 0; from < count; from += GROUP) {
+      const until = Math.min(count, from + GROUP)
+      this.#hashPairs(pairs, from, until)
+      this.#fetchGroup(until - from)
+      this.#findGroup(pairs, from, until, slotsOut)
+      for (let i = from; i < until; i++) {
+        if ((slotsOut[i] as number) >= 0) continue
+        // Looked up again: the key may stand twice in the group.
+        const hash = this.#hashes[i - from] as number
+        const slot = this.#findPair(pairs[i * 2] as number, pairs[i * 2 + 1] as number, hash)
+        slotsOut[i] = slot >= 0 ? slot : this.#insertPair(pairs, i * 2, hash)
+      }
+    }
+  }
+
+  /** `find` for 8-byte keys handed over as in `findOrInsertPairs`. */
+  findPairs(pairs: Int32Array, count: number, slotsOut: Int32Array): void {
+    for (let from = 0; from < count; from += GROUP) {
+      const until = Math.min(count, from + GROUP)
+      this.#hashPairs(pairs, from, until)
+      this.#fetchGroup(until - from)
+      this.#findGroup(pairs, from, until, slotsOut)
+    }
+  }
+
+  /** Adds a row that has its key already (restore). Returns -1, or the slot that has the key: then nothing was added. */
+  adopt(slot: number): number {
+    const hash = this.hashOf(slot)
+    const table = this.#directory[(hash >>> 16) & this.#directoryMask] as Int32Array
+    const mask = ((table.length - TRAILER_WORDS) >> 1) - 1
+    for (let entry = hash & mask; table[entry * 2] !== 0; entry = (entry + 1) & mask) {
+      if (table[entry * 2 + 1] !== hash) continue
+      const other = (table[entry * 2] as number) - 1
+      const start = this.keyOffset(slot)
+      if (this.#hasKey(other, this.viewOf(this.keyBytes(slot)), start, start + this.keyLength(slot))) return other
+    }
+    this.#add(slot, hash)
+    return -1
+  }
+
+  /** Takes the slot out of the index; its row must still have its key. */
+  remove(slot: number): void {
+    const hash = this.hashOf(slot)
+    const table = this.#directory[(hash >>> 16) & this.#directoryMask] as Int32Array
+    const entries = (table.length - TRAILER_WORDS) >> 1
+    const mask = entries - 1
+    let hole = hash & mask
+    while (table[hole * 2] !== slot + 1) hole = (hole + 1) & mask
+    // Backward shift: pull up every later entry of the run whose home does not lie behind the hole.
+    for (let next = (hole + 1) & mask; table[next * 2] !== 0; next = (next + 1) & mask) {
+      const home = (table[next * 2 + 1] as number) & mask
+      if (((next - home) & mask) < ((next - hole) & mask)) continue
+      table[hole * 2] = table[next * 2] as number
+      table[hole * 2 + 1] = table[next * 2 + 1] as number
+      hole = next
+    }
+    table[hole * 2] = 0
+    table[hole * 2 + 1] = 0
+    const count = (table[entries * 2 + COUNT] as number) - 1
+    table[entries * 2 + COUNT] = count
+    this.count--
+    if (count * 8 < entries && entries > FIRST_ENTRIES) this.#shrink(table, hash)
+  }
+
+  /** Hash of the row's key. */
+  hashOf(slot: number): number {
+    const words = this.#words[slot >>> this.#pageBits] as Int32Array
+    const at = (slot & this.#pageMask) * this.#stride
+    const length = (words[at + META_WORD] as number) >>> 1
+    if (length > this.#keyBytesInline) {
+      const reference = words[at + this.#keyWord] as number
+      const offset = this.#arena.offset(reference)
+      return hashKey(this.viewOf(this.#arena.chunk(reference)), offset, offset + length, this.#seed)
+    }
+    let hash = this.#seed
+    const end = at + this.#keyWord + ((length + 3) >> 2)
+    for (let word = at + this.#keyWord; word < end; word++) hash = mixWord(hash, words[word] as number)
+    return finish(hash, length)
+  }
+
+  /** The buffer that holds the row's key, from `keyOffset` on. Valid until the next insert. */
+  keyBytes(slot: number): Uint8Array {
+    const page = slot >>> this.#pageBits
+    const words = this.#words[page] as Int32Array
+    const at = (slot & this.#pageMask) * this.#stride
+    if ((words[at + META_WORD] as number) >>> 1 > this.#keyBytesInline) return this.#arena.chunk(words[at + this.#keyWord] as number)
+    return this.#rows.octets[page] as Uint8Array
+  }
+
+  keyOffset(slot: number): number {
+    const words = this.#words[slot >>> this.#pageBits] as Int32Array
+    const at = (slot & this.#pageMask) * this.#stride
+    if ((words[at + META_WORD] as number) >>> 1 > this.#keyBytesInline) return this.#arena.offset(words[at + this.#keyWord] as number)
+    return (at + this.#keyWord) * 4
+  }
+
+  keyLength(slot: number): number {
+    const words = this.#words[slot >>> this.#pageBits] as Int32Array
+    return (words[(slot & this.#pageMask) * this.#stride + META_WORD] as number) >>> 1
+  }
+
+  /** Makes the tables for `count` keys at once, so that a restore does not split its way up. The index must be empty. */
+  reserve(count: number): void {
+    assert(this.count === 0, 'tables are reserved in an empty index')
+    const entries = Math.max(FIRST_ENTRIES, 1 << Math.ceil(Math.log2(count / FULL_SHARE + 1)))
+    const depth = Math.min(DEPTH_MAX, Math.max(0, Math.ceil(Math.log2(entries / TABLE_ENTRIES_MAX))))
+    this.#directory = Array.from({ length: 1 << depth }, () => newTable(Math.min(entries, TABLE_ENTRIES_MAX), depth))
+    this.#directoryMask = this.#directory.length - 1
+    this.#depth = depth
+    this.#bytes = this.#directory.length * (this.#directory[0] as Int32Array).byteLength
+  }
+
+  clear(): void {
+    this.#directory = [newTable(FIRST_ENTRIES, 0)]
+    this.#directoryMask = 0
+    this.#depth = 0
+    this.#bytes = (this.#directory[0] as Int32Array).byteLength
+    this.count = 0
+  }
+
+  /** Bytes of all tables. */
+  bytes(): number {
+    return this.#bytes + this.#sum * 0
+  }
+
+  /** A view over the same bytes; the one of the last call is kept, so a batch makes one. */
+  viewOf(bytes: Uint8Array): DataView {
+    if (this.#viewed !== bytes) {
+      this.#viewed = bytes
+      this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    }
+    return this.#view
+  }
+
+  #hashGroup(view: DataView, starts: Int32Array, ends: Int32Array, rows: Int32Array | null, from: number, until: number): void {
+    const hashes = this.#hashes
+    const seed = this.#seed
+    for (let i = from; i < until; i++) {
+      const row = rows === null ? i : (rows[i] as number)
+      hashes[i - from] = hashKey(view, starts[row] as number, ends[row] as number, seed)
+    }
+  }
+
+  #hashPairs(pairs: Int32Array, from: number, until: number): void {
+    const hashes = this.#hashes
+    const seed = this.#seed
+    for (let i = from; i < until; i++) hashes[i - from] = finish(mixWord(mixWord(seed, pairs[i * 2] as number), pairs[i * 2 + 1] as number), 8)
+  }
+
+  /**
+   * Reads the entry and the row that each key of the group most likely needs, without a branch: the processor then waits for many cache
+   * misses at once, where the look-up itself waits for one after the other. Skipped while everything fits the caches anyway.
+   */
+  #fetchGroup(count: number): void {
+    if (this.count < FETCH_KEYS_MIN) return
+    const hashes = this.#hashes
+    const slots = this.#fetched
+    const directory = this.#directory
+    const directoryMask = this.#directoryMask
+    for (let i = 0; i < count; i++) {
+      const hash = hashes[i] as number
+      const table = directory[(hash >>> 16) & directoryMask] as Int32Array
+      slots[i] = table[(hash & (((table.length - TRAILER_WORDS) >> 1) - 1)) * 2] as number
+    }
+    const pages = this.#words
+    let sum = 0
+    for (let i = 0; i < count; i++) {
+      const slot = Math.max(0, (slots[i] as number) - 1)
+      sum ^= (pages[slot >>> this.#pageBits] as Int32Array)[(slot & this.#pageMask) * this.#stride + META_WORD] as number
+    }
+    // Kept, so that the reads cannot be optimised away.
+    this.#sum = sum
+  }
+
+  #findGroup(pairs: Int32Array, from: number, until: number, slotsOut: Int32Array): void {
+    const hashes = this.#hashes
+    const pages = this.#words
+    const directory = this.#directory
+    const directoryMask = this.#directoryMask
+    const { stride, pageBits, pageMask, keyWord } = this.#geometry
+    for (let i = from; i < until; i++) {
+      const low = pairs[i * 2] as number
+      const high = pairs[i * 2 + 1] as number
+      const hash = hashes[i - from] as number
+      const table = directory[(hash >>> 16) & directoryMask] as Int32Array
+      const mask = ((table.length - TRAILER_WORDS) >> 1) - 1
+      let found = -1
+      for (let entry = hash & mask; ; entry = (entry + 1) & mask) {
+        const slot = (table[entry * 2] as number) - 1
+        if (slot < 0) break
+        if (table[entry * 2 + 1] !== hash) continue
+        const words = pages[slot >>> pageBits] as Int32Array
+        const at = (slot & pageMask) * stride
+        if (words[at + keyWord] === low && words[at + keyWord + 1] === high && (words[at + META_WORD] as number) >>> 1 === 8) {
+          found = slot
+          break
+        }
+      }
+      slotsOut[i] = found
+    }
+  }
+
+  #find(view: DataView, start: number, end: number, hash: number): number {
+    const table = this.#directory[(hash >>> 16) & this.#directoryMask] as Int32Array
+    const mask = ((table.length - TRAILER_WORDS) >> 1) - 1
+    for (let entry = hash & mask; ; entry = (entry + 1) & mask) {
+      const slot = (table[entry * 2] as number) - 1
+      if (slot < 0) return -1
+      if (table[entry * 2 + 1] === hash && this.#hasKey(slot, view, start, end)) return slot
+    }
+  }
+
+  #findPair(low: number, high: number, hash: number): number {
+    const table = this.#directory[(hash >>> 16) & this.#directoryMask] as Int32Array
+    const mask = ((table.length - TRAILER_WORDS) >> 1) - 1
+    for (let entry = hash & mask; ; entry = (entry + 1) & mask) {
+      const slot = (table[entry * 2] as number) - 1
+      if (slot < 0) return -1
+      if (table[entry * 2 + 1] !== hash) continue
+      const words = this.#words[slot >>> this.#pageBits] as Int32Array
+      const at = (slot & this.#pageMask) * this.#stride
+      const key = at + this.#keyWord
+      if (words[key] === low && words[key + 1] === high && (words[at + META_WORD] as number) >>> 1 === 8) return slot
+    }
+  }
+
+  #hasKey(slot: number, view: DataView, start: number, end: number): boolean {
+    const words = this.#words[slot >>> this.#pageBits] as Int32Array
+    const at = (slot & this.#pageMask) * this.#stride
+    const length = end - start
+    if ((words[at + META_WORD] as number) >>> 1 !== length) return false
+    let word = at + this.#keyWord
+    if (length > this.#keyBytesInline) return this.#hasLongKey(words[word] as number, view, start, end)
+    let from = start
+    for (; from + 4 <= end; from += 4, word++) if (words[word] !== view.getInt32(from, true)) return false
+    return from === end || words[word] === tailWord(view, start, from, end)
+  }
+
+  #hasLongKey(reference: number, view: DataView, start: number, end: number): boolean {
+    const chunk = this.#arena.chunk(reference)
+    let at = this.#arena.offset(reference)
+    for (let from = start; from < end; from++, at++) if (chunk[at] !== view.getUint8(from)) return false
+    return true
+  }
+
+  #insertPair(pairs: Int32Array, at: number, hash: number): number {
+    const slot = this.#rows.allocate()
+    const words = this.#words[slot >>> this.#pageBits] as Int32Array
+    const row = (slot & this.#pageMask) * this.#stride
+    words[row + META_WORD] = 8 << 1
+    words[row + this.#keyWord] = pairs[at] as number
+    words[row + this.#keyWord + 1] = pairs[at + 1] as number
+    this.#add(slot, hash)
+    this.#owner.inserted(slot)
+    return slot
+  }
+
+  #insert(key: Uint8Array, start: number, end: number, hash: number): number {
+    const length = end - start
+    const reference = length > this.#keyBytesInline ? this.#arena.put(key, start, end) : 0
+    const slot = this.#rows.allocate()
+    const words = this.#words[slot >>> this.#pageBits] as Int32Array
+    const row = (slot & this.#pageMask) * this.#stride
+    words[row + META_WORD] = length << 1
+    if (reference !== 0) words[row + this.#keyWord] = reference
+    else {
+      const view = this.viewOf(key)
+      let word = row + this.#keyWord
+      let from = start
+      for (; from + 4 <= end; from += 4, word++) words[word] = view.getInt32(from, true)
+      if (from < end) words[word] = tailWord(view, start, from, end)
+    }
+    this.#add(slot, hash)
+    this.#owner.inserted(slot)
+    return slot
+  }
+
+  #add(slot: number, hash: number): void {
+    for (;;) {
+      const table = this.#directory[(hash >>> 16) & this.#directoryMask] as Int32Array
+      const entries = (table.length - TRAILER_WORDS) >> 1
+      const count = table[entries * 2 + COUNT] as number
+      if (count >= entries * FULL_SHARE) {
+        this.#grow(table, hash)
+        continue
+      }
+      place(table, slot + 1, hash)
+      this.count++
+      return
+    }
+  }
+
+  #grow(table: Int32Array, hash: number): void {
+    const entries = (table.length - TRAILER_WORDS) >> 1
+    const depth = table[entries * 2 + DEPTH] as number
+    if (entries < TABLE_ENTRIES_MAX) this.#replace(table, hash, resized(table, Math.min(TABLE_ENTRIES_MAX, entries * 4)))
+    else if (depth < DEPTH_MAX && splits(table, depth)) this.#split(table)
+    else this.#replace(table, hash, resized(table, entries * 2))
+  }
+
+  /** Puts `next` wherever `table` stands; `hash` is one that it serves. */
+  #replace(table: Int32Array, hash: number, next: Int32Array): void {
+    const depth = table[table.length - TRAILER_WORDS + DEPTH] as number
+    const step = 1 << depth
+    for (let index = (hash >>> 16) & (step - 1); index < this.#directory.length; index += step) this.#directory[index] = next
+    this.#bytes += next.byteLength - table.byteLength
+  }
+
+  #split(table: Int32Array): void {
+    const entries = (table.length - TRAILER_WORDS) >> 1
+    const depth = table[entries * 2 + DEPTH] as number
+    if (depth === this.#depth) {
+      this.#directory = this.#directory.concat(this.#directory)
+      this.#depth++
+      this.#directoryMask = this.#directory.length - 1
+    }
+    const bit = 1 << depth
+    const count = table[entries * 2 + COUNT] as number
+    const upper = countWithBit(table, bit)
+    const low = newTable(entriesFor(count - upper), depth + 1)
+    const high = newTable(entriesFor(upper), depth + 1)
+    for (let entry = 0; entry < entries; entry++) {
+      const slot = table[entry * 2] as number
+      if (slot === 0) continue
+      const hash = table[entry * 2 + 1] as number
+      place((hash >>> 16) & bit ? high : low, slot, hash)
+    }
+    for (let index = 0; index < this.#directory.length; index++) {
+      if (this.#directory[index] === table) this.#directory[index] = index & bit ? high : low
+    }
+    this.#bytes += low.byteLength + high.byteLength - table.byteLength
+  }
+
+  /** Merges the table with its other half, or halves it when it is the only one. */
+  #shrink(table: Int32Array, hash: number): void {
+    const entries = (table.length - TRAILER_WORDS) >> 1
+    const depth = table[entries * 2 + DEPTH] as number
+    if (entries > TABLE_ENTRIES_MAX || depth === 0) {
+      this.#replace(table, hash, resized(table, entries >> 1))
+      return
+    }
+    const index = (hash >>> 16) & ((1 << depth) - 1)
+    const buddy = this.#directory[index ^ (1 << (depth - 1))] as Int32Array
+    const buddyEntries = (buddy.length - TRAILER_WORDS) >> 1
+    const buddyCount = buddy[buddyEntries * 2 + COUNT] as number
+    if (buddy[buddyEntries * 2 + DEPTH] !== depth || buddyEntries !== entries || buddyCount * 4 > entries) return
+    const merged = newTable(entries, depth - 1)
+    moveAll(table, merged)
+    moveAll(buddy, merged)
+    for (let at = 0; at < this.#directory.length; at++) {
+      if (this.#directory[at] === table || this.#directory[at] === buddy) this.#directory[at] = merged
+    }
+    this.#bytes += merged.byteLength - table.byteLength - buddy.byteLength
+  }
+}
+
+function place(table: Int32Array, value: number, hash: number): void {
+  const entries = (table.length - TRAILER_WORDS) >> 1
+  const mask = entries - 1
+  let entry = hash & mask
+  while (table[entry * 2] !== 0) entry = (entry + 1) & mask
+  table[entry * 2] = value
+  table[entry * 2 + 1] = hash
+  table[entries * 2 + COUNT] = (table[entries * 2 + COUNT] as number) + 1
+}
+
+function moveAll(from: Int32Array, to: Int32Array): void {
+  const words = from.length - TRAILER_WORDS
+  for (let at = 0; at < words; at += 2) if (from[at] !== 0) place(to, from[at] as number, from[at + 1] as number)
+}
+
+function resized(table: Int32Array, entries: number): Int32Array {
+  const next = newTable(entries, table[table.length - TRAILER_WORDS + DEPTH] as number)
+  moveAll(table, next)
+  return next
+}
+
+/** Entries of a half that gets `count` keys: a whole table, more only where keys of one hash overflow it. */
+function entriesFor(count: number): number {
+  let entries = TABLE_ENTRIES_MAX
+  while (count >= entries * FULL_SHARE) entries *= 2
+  return entries
+}
+
+function countWithBit(table: Int32Array, bit: number): number {
+  const words = table.length - TRAILER_WORDS
+  let count = 0
+  for (let at = 0; at < words; at += 2) if (table[at] !== 0 && ((table[at + 1] as number) >>> 16) & bit) count++
+  return count
+}
+
+/** Whether splitting by the next bit leaves each half room; keys of one hash would all go to one side. */
+function splits(table: Int32Array, depth: number): boolean {
+  const share = countWithBit(table, 1 << depth) / (table[table.length - TRAILER_WORDS + COUNT] as number)
+  return share > 0.1 && share < 0.9
+}

@@ -1,0 +1,618 @@
+// Keyed rows in memory: pages of rows, an index over their keys, an arena for long bytes, and the images of at most two unfinished ticks.
+//
+// How old images work. The first change of a row in a tick copies the row to the tick's images and leaves (tick, index) in the row. A copy
+// holds the row's former (tick, index), so images form a chain: row -> image of the open tick -> image of the sealed tick. Ticks count up
+// and `#committedTick` follows, so what is committed needs no clearing: a row whose tick is at or below it is as it was committed.
+// A deleted row stays in the index, dead, until its deletion is committed: a key has one slot at any time, and the slot its images.
+// A block of the arena is freed when the last tick that could need it is over: at once when only the open tick has seen it, with the
+// commit of the tick that replaced it otherwise.
+//
+// It never reads a clock, never waits, and never depends on hash order. Laws: store.ts.
+import { assert } from '../base/assert.ts'
+import { ByteArena } from './byte-arena.ts'
+import { HashIndex, type RowOwner } from './hash-index.ts'
+import { compareKeyBytes, compareRowKeys } from './key-order.ts'
+import { RowCursor } from './row-cursor.ts'
+import { IMAGE_WORD, META_WORD, NULL_WORD, rowFormat, TICK_WORD, type Lane, type RowFormat } from './row-format.ts'
+import { ImageWriter, readImage, type ImageTarget } from './row-image.ts'
+import { RowPages } from './row-pages.ts'
+import { dumpRows, loadRows, type DumpSource } from './snapshot.ts'
+import type { ChangeWriter, Layout, RowListener, RowMapping, RowReader, TableStore } from './store.ts'
+import { TickImages } from './tick-images.ts'
+
+const TWO_53 = 9007199254740992n
+const TICK_MAX = 0x7fff_fff0
+const DEFAULT_SEED = 0x6d696c6c
+
+export interface TableStoreOptions {
+  /** Seed of the hash. Results never depend on it; a random one makes it hard to send keys that collide. */
+  readonly hashSeed?: number
+}
+
+/** A store in memory for rows of `layout`. */
+export function createTableStore(layout: Layout, options: TableStoreOptions = {}): TableStore {
+  return new MemoryTableStore(layout, options.hashSeed ?? DEFAULT_SEED)
+}
+
+class MemoryTableStore implements TableStore, RowOwner, DumpSource {
+  readonly layout: Layout
+  readonly format: RowFormat
+  readonly rows: RowPages
+  readonly index: HashIndex
+  readonly arena: ByteArena
+  readonly promoted: boolean[]
+  rowCount = 0
+  wasNew = false
+  newSlots: Int32Array = new Int32Array(16)
+  newCount = 0
+  readonly #words: Int32Array[]
+  readonly #stride: number
+  readonly #pageBits: number
+  readonly #pageMask: number
+  #open: TickImages
+  #sealed: TickImages
+  #openTick = 1
+  /** 0 when no tick is sealed. */
+  #sealedTick = 0
+  #committedTick = 0
+  /** Dead rows that still have their key. */
+  #deadCount = 0
+  #drained = 0
+  #loading = false
+  #anyPromoted = false
+  readonly #listeners: RowListener[] = []
+  readonly #now: RowCursor
+  readonly #then: RowCursor
+  readonly #before: RowCursor
+  readonly #writer: ImageWriter
+  readonly #formats = new Map<string, RowFormat>()
+  readonly #target: SlotTarget
+
+  constructor(layout: Layout, seed: number) {
+    this.layout = layout
+    this.format = rowFormat(layout)
+    this.rows = new RowPages(this.format)
+    this.arena = new ByteArena()
+    this.index = new HashIndex(this.rows, this.arena, this.format, this, seed)
+    this.promoted = layout.value.map(() => false)
+    this.#words = this.rows.words
+    this.#stride = this.rows.stride
+    this.#pageBits = this.rows.pageBits
+    this.#pageMask = this.rows.pageMask
+    this.#open = new TickImages(this.format)
+    this.#sealed = new TickImages(this.format)
+    this.#now = new RowCursor(this.format, this.arena, this.index, this.promoted)
+    this.#then = new RowCursor(this.format, this.arena, this.index, this.promoted)
+    this.#before = new RowCursor(this.format, this.arena, this.index, this.promoted)
+    this.#writer = new ImageWriter(this.format, this.arena)
+    this.#target = new SlotTarget(this)
+  }
+
+  // Keys.
+
+  find(key: Uint8Array, start: number, end: number): number {
+    const slot = this.index.find(key, start, end)
+    return slot >= 0 && this.isAlive(slot) ? slot : -1
+  }
+
+  findCommitted(key: Uint8Array, start: number, end: number): number {
+    return this.index.find(key, start, end)
+  }
+
+  findOrInsert(key: Uint8Array, start: number, end: number): number {
+    this.newCount = 0
+    const slot = this.index.findOrInsert(key, start, end)
+    if (this.newCount === 0 && this.#deadCount > 0 && !this.isAlive(slot)) this.#revive(slot)
+    this.wasNew = this.newCount > 0
+    return slot
+  }
+
+  findAll(data: Uint8Array, starts: Int32Array, ends: Int32Array, rows: Int32Array | null, count: number, slotsOut: Int32Array): void {
+    this.index.findAll(data, starts, ends, rows, count, slotsOut)
+    if (this.#deadCount > 0) this.#hideDead(slotsOut, count)
+  }
+
+  findOrInsertAll(data: Uint8Array, starts: Int32Array, ends: Int32Array, rows: Int32Array | null, count: number, slotsOut: Int32Array): void {
+    this.newCount = 0
+    this.index.findOrInsertAll(data, starts, ends, rows, count, slotsOut)
+    if (this.#deadCount > 0) this.#reviveDead(slotsOut, count)
+  }
+
+  findPairs(pairs: Int32Array, count: number, slotsOut: Int32Array): void {
+    this.index.findPairs(pairs, count, slotsOut)
+    if (this.#deadCount > 0) this.#hideDead(slotsOut, count)
+  }
+
+  findOrInsertPairs(pairs: Int32Array, count: number, slotsOut: Int32Array): void {
+    this.newCount = 0
+    this.index.findOrInsertPairs(pairs, count, slotsOut)
+    if (this.#deadCount > 0) this.#reviveDead(slotsOut, count)
+  }
+
+  /** Called by the index: the row has its key and is dead. */
+  inserted(slot: number): void {
+    this.#deadCount++
+    for (const listener of this.#listeners) listener.added(slot)
+    this.#revive(slot)
+  }
+
+  #revive(slot: number): void {
+    this.touch(slot)
+    const words = this.#words[slot >>> this.#pageBits] as Int32Array
+    const at = (slot & this.#pageMask) * this.#stride
+    words[at + META_WORD] = (words[at + META_WORD] as number) | 1
+    for (let word = 0; word < this.format.nullWords; word++) words[at + NULL_WORD + word] = -1
+    this.#deadCount--
+    this.rowCount++
+    if (this.newCount === this.newSlots.length) {
+      const grown = new Int32Array(this.newCount * 2)
+      grown.set(this.newSlots)
+      this.newSlots = grown
+    }
+    this.newSlots[this.newCount++] = slot
+  }
+
+  #hideDead(slots: Int32Array, count: number): void {
+    for (let i = 0; i < count; i++) if ((slots[i] as number) >= 0 && !this.isAlive(slots[i] as number)) slots[i] = -1
+  }
+
+  #reviveDead(slots: Int32Array, count: number): void {
+    for (let i = 0; i < count; i++) if (!this.isAlive(slots[i] as number)) this.#revive(slots[i] as number)
+  }
+
+  isAlive(slot: number): boolean {
+    return alive(this.#words[slot >>> this.#pageBits] as Int32Array, (slot & this.#pageMask) * this.#stride)
+  }
+
+  // Changes.
+
+  touch(slot: number): void {
+    const words = this.#words[slot >>> this.#pageBits] as Int32Array
+    const at = (slot & this.#pageMask) * this.#stride
+    if (words[at + TICK_WORD] !== this.#openTick) this.#keepImage(slot, words, at)
+  }
+
+  touchAll(slots: Int32Array, count: number): void {
+    const pages = this.#words
+    const tick = this.#openTick
+    for (let i = 0; i < count; i++) {
+      const slot = slots[i] as number
+      const words = pages[slot >>> this.#pageBits] as Int32Array
+      const at = (slot & this.#pageMask) * this.#stride
+      if (words[at + TICK_WORD] !== tick) this.#keepImage(slot, words, at)
+    }
+  }
+
+  #keepImage(slot: number, words: Int32Array, at: number): void {
+    if (this.#loading) return
+    const image = this.#open.add(slot, words, at)
+    words[at + TICK_WORD] = this.#openTick
+    words[at + IMAGE_WORD] = image
+  }
+
+  delete(slot: number): void {
+    assert(this.isAlive(slot), 'only a row that is alive is deleted')
+    this.touch(slot)
+    const words = this.#words[slot >>> this.#pageBits] as Int32Array
+    const at = (slot & this.#pageMask) * this.#stride
+    for (const lane of this.format.bytesLanes) this.#dropBytes(words, at, lane)
+    for (let word = NULL_WORD; word < NULL_WORD + this.format.nullWords; word++) words[at + word] = 0
+    for (let word = this.format.laneWord; word < this.#stride; word++) words[at + word] = 0
+    words[at + META_WORD] = (words[at + META_WORD] as number) & ~1
+    this.rowCount--
+    this.#deadCount++
+    if (this.#loading) this.#free(slot)
+    else this.#open.deleted.push(slot)
+  }
+
+  /** Gives up the lane's block: now when no image holds it, else with the commit of the open tick. */
+  #dropBytes(words: Int32Array, at: number, lane: Lane): void {
+    const reference = words[at + lane.word] as number
+    if (reference === 0) return
+    const size = words[at + lane.word + 1] as number
+    words[at + lane.word] = 0
+    words[at + lane.word + 1] = 0
+    if (!this.#loading) {
+      const image = words[at + IMAGE_WORD] as number
+      const held = (this.#open.words[this.#open.page(image)] as Int32Array)[this.#open.at(image) + lane.word] as number
+      if (held === reference) {
+        this.#open.replaced.push(reference, size)
+        return
+      }
+    }
+    this.arena.free(reference, size)
+  }
+
+  setNull(slot: number, column: number): void {
+    this.touch(slot)
+    const lane = this.format.lanes[column] as Lane
+    const words = this.#words[slot >>> this.#pageBits] as Int32Array
+    const at = (slot & this.#pageMask) * this.#stride
+    if (lane.kind === 'bytes') this.#dropBytes(words, at, lane)
+    // The lane of a null is zero, so that equal rows have equal words.
+    words[at + lane.word] = 0
+    words[at + lane.word + 1] = 0
+    words[at + lane.nullWord] = (words[at + lane.nullWord] as number) | lane.nullMask
+  }
+
+  setNumber(slot: number, column: number, value: number): void {
+    this.#setLane(slot, column, value)
+  }
+
+  setInteger(slot: number, column: number, value: bigint): void {
+    if (!(this.promoted[column] as boolean)) {
+      if (value <= TWO_53 && value >= -TWO_53) return this.#setLane(slot, column, Number(value))
+      this.#promote(column)
+    }
+    this.#setLane(slot, column, value)
+  }
+
+  #setLane(slot: number, column: number, value: number | bigint): void {
+    this.touch(slot)
+    const lane = this.format.lanes[column] as Lane
+    const page = slot >>> this.#pageBits
+    const at = (slot & this.#pageMask) * this.#stride
+    if (this.promoted[column] === true) (this.rows.bigs[page] as BigInt64Array)[(at >> 1) + lane.unit] = BigInt(value)
+    else (this.rows.floats[page] as Float64Array)[(at >> 1) + lane.unit] = Number(value)
+    const words = this.#words[page] as Int32Array
+    words[at + lane.nullWord] = (words[at + lane.nullWord] as number) & ~lane.nullMask
+  }
+
+  setBytes(slot: number, column: number, data: Uint8Array, start: number, end: number): void {
+    this.touch(slot)
+    const lane = this.format.lanes[column] as Lane
+    const words = this.#words[slot >>> this.#pageBits] as Int32Array
+    const at = (slot & this.#pageMask) * this.#stride
+    const reference = this.arena.put(data, start, end)
+    this.#dropBytes(words, at, lane)
+    words[at + lane.word] = reference
+    words[at + lane.word + 1] = end - start
+    words[at + lane.nullWord] = (words[at + lane.nullWord] as number) & ~lane.nullMask
+  }
+
+  isPromoted(column: number): boolean {
+    return this.promoted[column] as boolean
+  }
+
+  /** Rewrites the lane of every row and image as a 64-bit integer, once in a column's life. */
+  #promote(column: number): void {
+    const unit = (this.format.lanes[column] as Lane).unit
+    for (let page = 0; page < this.rows.pageCount; page++) {
+      const end = (this.rows.usedIn(page) * this.#stride) >> 1
+      for (let row = 0; row < end; row += this.#stride >> 1) widen(this.rows, page, row + unit)
+    }
+    for (const images of [this.#open, this.#sealed]) {
+      for (let image = 0; image < images.count; image++) widen(images, images.page(image), (images.at(image) >> 1) + unit)
+    }
+    this.promoted[column] = true
+    this.#anyPromoted = true
+  }
+
+  // Reading.
+
+  read(slot: number): RowReader {
+    return this.#now.set(slot, this.rows, slot >>> this.#pageBits, (slot & this.#pageMask) * this.#stride)
+  }
+
+  readCommitted(slot: number): RowReader | null {
+    return this.readAt(slot, this.#committedTick)
+  }
+
+  /** The row as it was when `tick` ended (the committed or the sealed one), null when it was not there. */
+  readAt(slot: number, tick: number): RowCursor | null {
+    const page = slot >>> this.#pageBits
+    const at = (slot & this.#pageMask) * this.#stride
+    const words = this.#words[page] as Int32Array
+    if ((words[at + TICK_WORD] as number) <= tick) return alive(words, at) ? this.#then.set(slot, this.rows, page, at) : null
+    let images = this.imagesOf(words[at + TICK_WORD] as number)
+    let image = words[at + IMAGE_WORD] as number
+    for (;;) {
+      const copy = images.words[images.page(image)] as Int32Array
+      const copyAt = images.at(image)
+      const before = copy[copyAt + TICK_WORD] as number
+      if (before <= tick) return alive(copy, copyAt) ? this.#then.set(slot, images, images.page(image), copyAt) : null
+      image = copy[copyAt + IMAGE_WORD] as number
+      images = this.imagesOf(before)
+    }
+  }
+
+  imagesOf(tick: number): TickImages {
+    assert(tick === this.#openTick || tick === this.#sealedTick, 'a changed row names an unfinished tick')
+    return tick === this.#openTick ? this.#open : this.#sealed
+  }
+
+  scan(from: number, slotsMax: number, visit: (slot: number) => void): number {
+    return this.#scan(from, slotsMax, (slot) => {
+      if (this.isAlive(slot)) visit(slot)
+    })
+  }
+
+  scanCommitted(from: number, slotsMax: number, visit: (row: RowReader) => void): number {
+    return this.#scan(from, slotsMax, (slot) => {
+      const row = this.readAt(slot, this.#committedTick)
+      if (row !== null) visit(row)
+    })
+  }
+
+  #scan(from: number, slotsMax: number, visit: (slot: number) => void): number {
+    let visited = 0
+    for (let page = from >>> this.#pageBits; page < this.rows.pageCount; page++) {
+      let index = page === from >>> this.#pageBits ? from & this.#pageMask : 0
+      for (; index < this.rows.usedIn(page); index++, visited++) {
+        if (visited === slotsMax) return (page << this.#pageBits) | index
+        visit((page << this.#pageBits) | index)
+      }
+    }
+    return -1
+  }
+
+  compareKeys(a: number, b: number): number {
+    return compareRowKeys(this.index, a, b)
+  }
+
+  compareKey(slot: number, key: Uint8Array, start: number, end: number): number {
+    const from = this.index.keyOffset(slot)
+    return compareKeyBytes(this.index.keyBytes(slot), from, from + this.index.keyLength(slot), key, start, end)
+  }
+
+  follow(listener: RowListener): void {
+    assert(this.index.count === 0, 'a listener follows a store from its first row on')
+    this.#listeners.push(listener)
+  }
+
+  get changedCount(): number {
+    return this.#open.count
+  }
+
+  changedSlot(index: number): number {
+    return this.#open.slot(index)
+  }
+
+  readBefore(index: number): RowReader | null {
+    const images = this.#open
+    const page = images.page(index)
+    const at = images.at(index)
+    return alive(images.words[page] as Int32Array, at) ? this.#before.set(images.slot(index), images, page, at) : null
+  }
+
+  bytes(): number {
+    return this.rows.bytes() + this.index.bytes() + this.arena.bytes() + this.#open.bytes() + this.#sealed.bytes()
+  }
+
+  // Ticks.
+
+  seal(): void {
+    assert(this.#sealedTick === 0, 'one sealed tick is in flight at most')
+    const free = this.#sealed
+    this.#sealed = this.#open
+    this.#open = free
+    this.#sealedTick = this.#openTick
+    this.#openTick++
+    this.#drained = 0
+  }
+
+  committed(): void {
+    assert(this.#sealedTick !== 0, 'a tick is sealed before it is committed')
+    const { deleted, replaced } = this.#sealed
+    for (let i = 0; i < deleted.length; i++) {
+      const slot = deleted[i] as number
+      const words = this.#words[slot >>> this.#pageBits]
+      const at = (slot & this.#pageMask) * this.#stride
+      // A row freed a moment ago, because it was deleted twice in the tick, has lost its tick; one that the open tick changed is its own.
+      if (words !== undefined && words[at + TICK_WORD] === this.#sealedTick && !alive(words, at)) this.#free(slot)
+    }
+    for (let i = 0; i < replaced.length; i += 2) this.arena.free(replaced[i] as number, replaced[i + 1] as number)
+    this.#sealed.reset()
+    this.#committedTick = this.#sealedTick
+    this.#sealedTick = 0
+    if (this.#openTick > TICK_MAX) this.#renumber()
+  }
+
+  rollback(): void {
+    this.#undo(this.#open, this.#sealedTick)
+    this.#undo(this.#sealed, 0)
+    this.#open.reset()
+    this.#sealed.reset()
+    this.#committedTick = this.#openTick
+    this.#openTick++
+    this.#sealedTick = 0
+  }
+
+  /** Puts the images of a tick back. A row that also has an image of `pendingTick` is judged when that one is undone. */
+  #undo(images: TickImages, pendingTick: number): void {
+    const { lanes, bytesLanes } = this.format
+    assert(bytesLanes.length <= lanes.length, 'bytes lanes are lanes')
+    for (let image = 0; image < images.count; image++) {
+      const slot = images.slot(image)
+      const words = this.#words[slot >>> this.#pageBits] as Int32Array
+      const at = (slot & this.#pageMask) * this.#stride
+      const copy = images.words[images.page(image)] as Int32Array
+      const from = images.at(image)
+      for (const lane of bytesLanes) {
+        const reference = words[at + lane.word] as number
+        if (reference !== copy[from + lane.word]) this.arena.free(reference, words[at + lane.word + 1] as number)
+      }
+      const change = Number(alive(copy, from)) - Number(alive(words, at))
+      this.rowCount += change
+      this.#deadCount -= change
+      for (let word = 0; word < this.#stride; word++) words[at + word] = copy[from + word] as number
+      if (pendingTick !== 0 && words[at + TICK_WORD] === pendingTick) continue
+      if (!alive(words, at)) this.#free(slot)
+      else for (const listener of this.#listeners) listener.loaded(slot)
+    }
+  }
+
+  /** Takes a dead row out of everything. */
+  #free(slot: number): void {
+    for (const listener of this.#listeners) listener.removed(slot)
+    this.index.remove(slot)
+    const length = this.index.keyLength(slot)
+    if (length > this.format.keyBytesInline) {
+      const words = this.#words[slot >>> this.#pageBits] as Int32Array
+      this.arena.free(words[(slot & this.#pageMask) * this.#stride + this.format.keyWord] as number, length)
+    }
+    this.#deadCount--
+    this.rows.release(slot)
+  }
+
+  /** Starts the count of ticks anew, long before it overflows: at 200 commits a second, once in four months. */
+  #renumber(): void {
+    for (let image = 0; image < this.#open.count; image++) (this.#open.words[this.#open.page(image)] as Int32Array)[this.#open.at(image) + TICK_WORD] = 0
+    this.#scan(0, Infinity, (slot) => {
+      const words = this.#words[slot >>> this.#pageBits] as Int32Array
+      const at = (slot & this.#pageMask) * this.#stride
+      words[at + TICK_WORD] = words[at + TICK_WORD] === this.#openTick ? 1 : 0
+    })
+    this.#openTick = 1
+    this.#committedTick = 0
+  }
+
+  // Changelog and snapshot.
+
+  drainChanges(writer: ChangeWriter, prefix: Uint8Array, timeMs: number, rowsMax: number): boolean {
+    assert(this.#sealedTick !== 0, 'changes are drained between seal and committed')
+    const images = this.#sealed
+    const out = this.#writer
+    const end = Math.min(images.count, this.#drained + rowsMax)
+    for (let image = this.#drained; image < end; image++) {
+      const slot = images.slot(image)
+      let words = this.#words[slot >>> this.#pageBits] as Int32Array
+      let at = (slot & this.#pageMask) * this.#stride
+      if (words[at + TICK_WORD] === this.#openTick) {
+        const newer = words[at + IMAGE_WORD] as number
+        words = this.#open.words[this.#open.page(newer)] as Int32Array
+        at = this.#open.at(newer)
+      }
+      if (this.#isSame(images.words[images.page(image)] as Int32Array, images.at(image), words, at)) continue
+      out.writeKey(prefix, this.index.keyBytes(slot), this.index.keyOffset(slot), this.index.keyLength(slot))
+      if (alive(words, at)) {
+        out.writeImage(words, at, this.promoted, this.#anyPromoted)
+        writer.appendRange(out.bytes, 0, out.keyEnd, out.bytes, out.imageStart, out.imageEnd, timeMs)
+      } else writer.appendRange(out.bytes, 0, out.keyEnd, null, 0, 0, timeMs)
+    }
+    this.#drained = end
+    return end === images.count
+  }
+
+  #isSame(a: Int32Array, aAt: number, b: Int32Array, bAt: number): boolean {
+    if (!alive(a, aAt) || !alive(b, bAt)) return alive(a, aAt) === alive(b, bAt)
+    for (let word = NULL_WORD; word < NULL_WORD + this.format.nullWords; word++) if (a[aAt + word] !== b[bAt + word]) return false
+    for (let word = this.format.laneWord; word < this.#stride; word++) {
+      if (a[aAt + word] !== b[bAt + word]) return this.format.bytesLanes.length > 0 && this.#isSameByContent(a, aAt, b, bAt)
+    }
+    return true
+  }
+
+  #isSameByContent(a: Int32Array, aAt: number, b: Int32Array, bAt: number): boolean {
+    for (const lane of this.format.lanes) {
+      const word = lane.word
+      if (a[aAt + word] === b[bAt + word] && a[aAt + word + 1] === b[bAt + word + 1]) continue
+      if (lane.kind !== 'bytes' || a[aAt + word + 1] !== b[bAt + word + 1]) return false
+      const size = a[aAt + word + 1] as number
+      const [x, y] = [a[aAt + word] as number, b[bAt + word] as number]
+      const [xAt, yAt] = [this.arena.offset(x), this.arena.offset(y)]
+      if (compareKeyBytes(this.arena.chunk(x), xAt, xAt + size, this.arena.chunk(y), yAt, yAt + size) !== 0) return false
+    }
+    return true
+  }
+
+  apply(key: Uint8Array, start: number, end: number, row: Uint8Array | null, rowStart: number, rowEnd: number, mapping?: RowMapping): void {
+    assert(this.#open.count === 0 && this.#sealedTick === 0, 'records are applied while no tick has changes')
+    this.#loading = true
+    try {
+      if (row === null) {
+        const slot = this.find(key, start, end)
+        if (slot >= 0) this.delete(slot)
+        return
+      }
+      const slot = this.findOrInsert(key, start, end)
+      const view = this.index.viewOf(row)
+      this.#target.slot = slot
+      readImage(view, row, rowStart, rowEnd, mapping === undefined ? this.format : this.#formatOf(mapping.writer), mapping?.columns ?? null, this.#target)
+      for (const listener of this.#listeners) listener.loaded(slot)
+    } finally {
+      this.#loading = false
+    }
+  }
+
+  #formatOf(layout: Layout): RowFormat {
+    const known = this.#formats.get(layout.id)
+    if (known !== undefined) return known
+    const format = rowFormat(layout)
+    this.#formats.set(layout.id, format)
+    return format
+  }
+
+  snapshot(sliceBytes: number): Iterable<Uint8Array> {
+    return dumpRows(this, sliceBytes)
+  }
+
+  committedTick(): number {
+    return this.#committedTick
+  }
+
+  restore(slices: Iterable<Uint8Array>): void {
+    this.#clear()
+    loadRows(this, slices)
+  }
+
+  #clear(): void {
+    for (const listener of this.#listeners) listener.cleared()
+    this.index.clear()
+    this.arena.clear()
+    this.rows.clear()
+    this.#open.reset()
+    this.#sealed.reset()
+    this.#sealedTick = this.#committedTick = this.rowCount = this.#deadCount = 0
+    this.#openTick = 1
+    this.promoted.fill(false)
+    this.#anyPromoted = false
+  }
+
+  /** A row was loaded whole, key included: false when its key is there already (a fuzzy dump may hold a key twice), then it was dropped. */
+  adopt(slot: number): boolean {
+    if (this.index.adopt(slot) >= 0) return false
+    this.rowCount++
+    for (const listener of this.#listeners) {
+      listener.added(slot)
+      listener.loaded(slot)
+    }
+    return true
+  }
+
+  promoteTo(column: number): void {
+    if (this.promoted[column] !== true) this.#promote(column)
+  }
+}
+
+/** Puts decoded values into a row. */
+class SlotTarget implements ImageTarget {
+  slot = -1
+  readonly #store: TableStore
+
+  constructor(store: TableStore) {
+    this.#store = store
+  }
+
+  setNull(column: number): void {
+    this.#store.setNull(this.slot, column)
+  }
+  setNumber(column: number, value: number): void {
+    this.#store.setNumber(this.slot, column, value)
+  }
+  setInteger(column: number, value: bigint): void {
+    this.#store.setInteger(this.slot, column, value)
+  }
+  setBytes(column: number, data: Uint8Array, start: number, end: number): void {
+    this.#store.setBytes(this.slot, column, data, start, end)
+  }
+}
+
+function alive(words: Int32Array, at: number): boolean {
+  return ((words[at + META_WORD] as number) & 1) === 1
+}
+
+function widen(pages: { readonly floats: readonly Float64Array[]; readonly bigs: readonly BigInt64Array[] }, page: number, unit: number): void {
+  const value = (pages.floats[page] as Float64Array)[unit] as number
+  ;(pages.bigs[page] as BigInt64Array)[unit] = Number.isSafeInteger(value) || Math.abs(value) === 2 ** 53 ? BigInt(value) : 0n
+}
