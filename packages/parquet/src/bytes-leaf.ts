@@ -3,14 +3,14 @@
 //
 //   sampling ──few distinct, or the column came as a dictionary──▶ dictionary ──full, or does not pay──▶ plain
 //      └───────────────────────many distinct────────────────────────────────────────────────────────────▶ plain
-import { assert } from '@millrace/core/connect'
+import { assert, must } from '@millrace/core/connect'
 import type { BytesColumn, Column, DictionaryColumn, SliceColumn } from '@millrace/core/connect'
 import { bitWidth, packBits, writeRun } from './bit-packing.ts'
 import { compareBytes, copyBytes } from './byte-order.ts'
 import type { ByteBuffer } from './byte-buffer.ts'
 import { deltaNarrow } from './delta.ts'
 import { ChunkDictionary } from './dictionary.ts'
-import { ENCODING, type Encoding, type Leaf, type LeafOptions, type PageBounds } from './leaf.ts'
+import { ENCODING, type Encoding, type Leaf, type LeafOptions, type PageBounds, type ValueRange } from './leaf.ts'
 import { Levels } from './levels.ts'
 import type { LeafSchema } from './schema.ts'
 
@@ -30,6 +30,12 @@ function grown(array: Int32Array, used: number, extra: number): Int32Array {
   return larger
 }
 
+/** The first three bytes as a number that sorts like them; most comparisons of values end here. */
+function prefix(data: Uint8Array, start: number, end: number): number {
+  if (end - start >= 3) return ((data[start] as number) << 16) | ((data[start + 1] as number) << 8) | (data[start + 2] as number)
+  return ((end > start ? (data[start] as number) : 0) << 16) | ((end > start + 1 ? (data[start + 1] as number) : 0) << 8)
+}
+
 export class BytesLeaf implements Leaf {
   readonly schema: LeafSchema
   readonly levels: Levels
@@ -44,7 +50,7 @@ export class BytesLeaf implements Leaf {
   /** Where the page that is being written starts in `#data`; pages come in order. */
   #cursorCount = 0
   #cursorByte = 0
-  #sortKeys: Float64Array = new Float64Array(0)
+  #pages: readonly ValueRange[] = []
 
   constructor(schema: LeafSchema, options: LeafOptions) {
     this.schema = schema
@@ -225,22 +231,23 @@ export class BytesLeaf implements Leaf {
     return total
   }
 
-  choose(): Encoding {
+  settle(): void {
     if (this.#mode === 'sampling' && this.#count > 0) this.#decide()
+    if (this.#mode === 'dictionary' && !this.#dictionaryPays()) this.#toPlain()
     this.#cursorCount = 0
     this.#cursorByte = 0
-    if (this.#mode !== 'dictionary') return ENCODING.deltaLengthByteArray
-    const dictionary = this.#dictionary as ChunkDictionary
-    if (dictionary.count * 8 > this.#count) {
-      const ids = (this.#count * bitWidth(dictionary.count - 1)) / 8
-      const size = dictionary.byteCount + dictionary.count * 4 + ids
-      if (size > DICTIONARY_SHARE_MAX * (this.#plainBytes() + this.#count)) {
-        this.#toPlain()
-        return ENCODING.deltaLengthByteArray
-      }
-    }
-    this.#sortKeys = dictionary.sortKeys()
-    return ENCODING.rleDictionary
+  }
+
+  #dictionaryPays(): boolean {
+    const { count, byteCount } = this.#dictionary as ChunkDictionary
+    if (count * 8 <= this.#count) return true
+    const size = byteCount + count * 4 + (this.#count * bitWidth(count - 1)) / 8
+    return size <= DICTIONARY_SHARE_MAX * (this.#plainBytes() + this.#count)
+  }
+
+  choose(pages: readonly ValueRange[]): Encoding {
+    this.#pages = pages
+    return this.#mode === 'dictionary' ? ENCODING.rleDictionary : ENCODING.deltaLengthByteArray
   }
 
   writeDictionary(out: ByteBuffer): number {
@@ -257,36 +264,11 @@ export class BytesLeaf implements Leaf {
     return count
   }
 
-  bounds(start: number, end: number): PageBounds {
-    if (start === end || this.schema.type.kind === 'json') return 'none'
-    return this.#mode === 'dictionary' ? this.#dictionaryBounds(start, end) : this.#plainBounds(start, end)
-  }
-
-  #dictionaryBounds(start: number, end: number): PageBounds {
-    const dictionary = this.#dictionary as ChunkDictionary
-    const keys = this.#sortKeys
-    const ids = this.#ints
-    let minId = ids[start] as number
-    let maxId = minId
-    let minKey = keys[minId] as number
-    let maxKey = minKey
-    for (let i = start + 1; i < end; i++) {
-      const id = ids[i] as number
-      const key = keys[id] as number
-      if (key <= minKey && id !== minId && (key < minKey || dictionary.compare(id, minId) < 0)) {
-        minId = id
-        minKey = key
-      }
-      if (key >= maxKey && id !== maxId && (key > maxKey || dictionary.compare(id, maxId) > 0)) {
-        maxId = id
-        maxKey = key
-      }
-    }
-    const { data, offsets } = dictionary
-    return {
-      min: data.subarray(offsets[minId] as number, offsets[minId + 1] as number),
-      max: data.subarray(offsets[maxId] as number, offsets[maxId + 1] as number),
-    }
+  bounds(index: number): PageBounds {
+    const { firstValue, endValue } = must(this.#pages[index], 'page')
+    if (firstValue === endValue || this.schema.type.kind === 'json') return 'none'
+    if (this.#mode === 'dictionary') return (this.#dictionary as ChunkDictionary).bounds(this.#ints, firstValue, endValue)
+    return this.#plainBounds(firstValue, endValue)
   }
 
   /** Pages are asked for in order: the byte where this one starts follows from the one before. */
@@ -310,15 +292,21 @@ export class BytesLeaf implements Leaf {
     let minEnd = at + (lengths[start] as number)
     let maxStart = minStart
     let maxEnd = minEnd
+    let minPrefix = prefix(data, minStart, minEnd)
+    let maxPrefix = minPrefix
     at = minEnd
     for (let i = start + 1; i < end; i++) {
       const stop = at + (lengths[i] as number)
-      if (compareBytes(data, at, stop, data, minStart, minEnd) < 0) {
+      const own = prefix(data, at, stop)
+      if (own <= minPrefix && (own < minPrefix || compareBytes(data, at, stop, data, minStart, minEnd) < 0)) {
         minStart = at
         minEnd = stop
-      } else if (compareBytes(data, at, stop, data, maxStart, maxEnd) > 0) {
+        minPrefix = own
+      }
+      if (own >= maxPrefix && (own > maxPrefix || compareBytes(data, at, stop, data, maxStart, maxEnd) > 0)) {
         maxStart = at
         maxEnd = stop
+        maxPrefix = own
       }
       at = stop
     }
@@ -358,7 +346,7 @@ export class BytesLeaf implements Leaf {
   }
 
   allocatedBytes(): number {
-    return this.#data.length + this.#ints.length * 4 + this.#sortKeys.length * 8 + (this.#dictionary?.allocatedBytes() ?? 0) + this.levels.allocatedBytes()
+    return this.#data.length + this.#ints.length * 4 + (this.#dictionary?.allocatedBytes() ?? 0) + this.levels.allocatedBytes()
   }
 
   clear(release: boolean): void {
@@ -369,7 +357,6 @@ export class BytesLeaf implements Leaf {
     if (!release) return
     this.#ints = new Int32Array(0)
     this.#data = new Uint8Array(0)
-    this.#sortKeys = new Float64Array(0)
     this.#dictionary = null
   }
 }

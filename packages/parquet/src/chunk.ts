@@ -2,7 +2,7 @@
 // Pages are data pages V2: levels stand uncompressed in front, a page starts at a row, and each carries a CRC-32.
 import { constants, crc32, zstdCompressSync } from 'node:zlib'
 import { ByteBuffer } from './byte-buffer.ts'
-import { ENCODING, type Encoding, type Leaf, type PageBounds } from './leaf.ts'
+import { ENCODING, type Encoding, type Leaf, type PageBounds, type ValueRange } from './leaf.ts'
 import type { LeafSchema } from './schema.ts'
 import { mergeBounds, type WrittenBounds, writtenBounds } from './statistics.ts'
 import { ThriftWriter } from './thrift.ts'
@@ -44,13 +44,11 @@ export interface ChunkEntry {
   readonly hasColumnIndex: boolean
 }
 
-interface PageRange {
+interface PageRange extends ValueRange {
   readonly firstRow: number
   readonly endRow: number
   readonly firstSlot: number
   readonly endSlot: number
-  readonly firstValue: number
-  readonly endValue: number
 }
 
 /** Buffers that one chunk needs while it is written; shared by all encoders of a thread, because writing never waits. */
@@ -199,18 +197,17 @@ export function writeChunk(leaf: Leaf, rowCount: number, position: number, work:
   const { out } = work
   const { schema } = leaf
   out.clear()
-  let ranges = cut(leaf, rowCount, options)
-  const encoding = leaf.choose(ranges[0]?.endValue ?? 0)
-  // A dictionary that turned into plain bytes has larger pages than those that were cut for its ids.
-  if (encoding === ENCODING.deltaLengthByteArray) ranges = cut(leaf, rowCount, options)
+  leaf.settle()
+  const ranges = cut(leaf, rowCount, options)
+  const encoding = leaf.choose(ranges)
   let rawSize = writeDictionaryPage(leaf, work, options)
   const dictionarySize = out.length
   const bounds: PageBounds[] = []
   const pages: PageEntry[] = []
   let hasColumnIndex = true
-  for (const range of ranges) {
+  for (const [index, range] of ranges.entries()) {
     const offset = out.length
-    const pageBounds = leaf.bounds(range.firstValue, range.endValue)
+    const pageBounds = leaf.bounds(index)
     bounds.push(pageBounds)
     // A page whose values have no bounds (NaN, a type without order) must not look like a page of nulls.
     if (typeof pageBounds === 'string' && range.endValue > range.firstValue) hasColumnIndex = false

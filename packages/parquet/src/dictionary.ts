@@ -3,6 +3,7 @@
 // guess that is checked by comparing bytes: dictionaries are reused memory, identity proves nothing.
 import type { BytesColumn } from '@millrace/core/connect'
 import { compareBytes, copyBytes, equalBytes } from './byte-order.ts'
+import type { Bounds } from './leaf.ts'
 
 /** A chain of probes this long means a bad hash or an attack: the chunk goes on without a dictionary. */
 const PROBES_MAX = 256
@@ -26,6 +27,10 @@ export class ChunkDictionary {
   #table = new Int32Array(128)
   #mapped = new Int32Array(0)
   #mappedIn = new Int32Array(0)
+  #seen = new Uint8Array(0)
+  #keys = new Float64Array(0)
+  /** Number of values that `#keys` was made for. */
+  #keyCount = 0
 
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax
@@ -110,13 +115,14 @@ export class ChunkDictionary {
     if (this.#mapped.length < dictionaryCount) this.#growMap(dictionaryCount)
     const mapped = this.#mapped
     const mappedIn = this.#mappedIn
-    let out = at
+    const wanted = to - from
+    const shift = at - from
     for (let i = from; i < to; i++) {
       const id = ids[rows === null ? i : (rows[i] as number)] as number
       if (mappedIn[id] !== batchNumber && !this.#mapOne(id, dictionary, batchNumber)) return i - from
-      target[out++] = mapped[id] as number
+      target[i + shift] = mapped[id] as number
     }
-    return to - from
+    return wanted
   }
 
   #growMap(count: number): void {
@@ -148,8 +154,41 @@ export class ChunkDictionary {
     return true
   }
 
-  /** Negative, zero or positive as value `a` sorts before, with or behind value `b`. */
-  compare(a: number, b: number): number {
+  /** Least and largest of the values that the ids [start .. end) name. Each distinct value is compared once, however often it occurs. */
+  bounds(ids: Int32Array, start: number, end: number): Bounds {
+    this.#mark(ids, start, end)
+    const keys = this.#sortKeys()
+    const { min, max } = this.#extremes(keys, ids[start] as number)
+    const { data, offsets } = this
+    return {
+      min: data.subarray(offsets[min] as number, offsets[min + 1] as number),
+      max: data.subarray(offsets[max] as number, offsets[max + 1] as number),
+    }
+  }
+
+  #mark(ids: Int32Array, start: number, end: number): void {
+    if (this.#seen.length < this.count) this.#seen = new Uint8Array(this.#hashes.length)
+    const seen = this.#seen
+    for (let i = start; i < end; i++) seen[ids[i] as number] = 1
+  }
+
+  /** Ids of the least and the largest marked value, of which `some` is one; takes the marks away. */
+  #extremes(keys: Float64Array, some: number): { readonly min: number; readonly max: number } {
+    const { count } = this
+    const seen = this.#seen
+    let min = some
+    let max = some
+    for (let id = 0; id < count; id++) {
+      if (seen[id] === 0) continue
+      seen[id] = 0
+      const key = keys[id] as number
+      if (key <= (keys[min] as number) && (key < (keys[min] as number) || this.#compare(id, min) < 0)) min = id
+      if (key >= (keys[max] as number) && (key > (keys[max] as number) || this.#compare(id, max) > 0)) max = id
+    }
+    return { min, max }
+  }
+
+  #compare(a: number, b: number): number {
     const { data, offsets } = this
     return compareBytes(data, offsets[a] as number, offsets[a + 1] as number, data, offsets[b] as number, offsets[b + 1] as number)
   }
@@ -158,10 +197,11 @@ export class ChunkDictionary {
    * A number per value that sorts like its first six bytes behind the prefix that all values share:
    * two values whose numbers differ need no look at their bytes.
    */
-  sortKeys(): Float64Array {
+  #sortKeys(): Float64Array {
     const { data, offsets, count } = this
+    if (this.#keyCount === count) return this.#keys
     const first = offsets[0] as number
-    let shared = (offsets[1] as number) - first
+    let shared = offsets[1] as number
     for (let id = 1; id < count && shared > 0; id++) {
       const at = offsets[id] as number
       const size = Math.min((offsets[id + 1] as number) - at, shared)
@@ -169,23 +209,29 @@ export class ChunkDictionary {
       while (same < size && data[at + same] === data[first + same]) same++
       shared = same
     }
-    const keys = new Float64Array(count)
+    if (this.#keys.length < count) this.#keys = new Float64Array(this.#hashes.length)
+    const keys = this.#keys
     for (let id = 0; id < count; id++) {
       const start = (offsets[id] as number) + shared
       const end = offsets[id + 1] as number
-      let key = 0
-      for (let i = start; i < start + 6; i++) key = key * 256 + (i < end ? (data[i] as number) : 0)
-      keys[id] = key
+      let high = 0
+      let low = 0
+      // Two integers of three bytes: whole-number arithmetic instead of six products of doubles.
+      for (let i = start; i < start + 3; i++) high = (high << 8) | (i < end ? (data[i] as number) : 0)
+      for (let i = start + 3; i < start + 6; i++) low = (low << 8) | (i < end ? (data[i] as number) : 0)
+      keys[id] = high * 16777216 + low
     }
+    this.#keyCount = count
     return keys
   }
 
   allocatedBytes(): number {
-    return this.data.length + (this.offsets.length + this.#hashes.length + this.#table.length + this.#mapped.length * 2) * 4
+    return this.data.length + this.#seen.length + this.#keys.length * 8 + (this.offsets.length + this.#hashes.length + this.#table.length + this.#mapped.length * 2) * 4
   }
 
   clear(): void {
     this.count = 0
+    this.#keyCount = 0
     this.#table.fill(0)
     // A mapping must not outlive the ids it points to, not even inside one batch that fills two row groups.
     this.#mappedIn.fill(-1)

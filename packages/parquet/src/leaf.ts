@@ -19,6 +19,12 @@ export interface Bounds {
  *  `unknown`: there are values, but bounds would mislead a reader (NaN), so the chunk gets neither statistics nor column index. */
 export type PageBounds = Bounds | 'none' | 'unknown'
 
+/** The values of one page. */
+export interface ValueRange {
+  readonly firstValue: number
+  readonly endValue: number
+}
+
 export interface Leaf {
   readonly schema: LeafSchema
   readonly levels: Levels
@@ -26,11 +32,14 @@ export interface Leaf {
   appendRange(column: Column, from: number, to: number, batchNumber: number): void
   /** Appends the rows rows[from .. to), each of which has a value. */
   appendAt(column: Column, rows: Int32Array, from: number, to: number, batchNumber: number): void
-  /** Decides how the buffered values are encoded. `firstPageEnd`: values in the first page, the sample for that decision. */
-  choose(firstPageEnd: number): Encoding
+  /** Ends the collecting: `sizeOf` holds from here on. */
+  settle(): void
+  /** Decides how the buffered values are encoded, in pages of these values. Comes after `settle` and before the methods below. */
+  choose(pages: readonly ValueRange[]): Encoding
   /** Writes the dictionary's values; returns their count, 0 when the chunk has none. */
   writeDictionary(out: ByteBuffer): number
-  bounds(start: number, end: number): PageBounds
+  /** Bounds of page `index` of those given to `choose`. */
+  bounds(index: number): PageBounds
   writeValues(start: number, end: number, out: ByteBuffer): void
   /** PLAIN bytes of the values start..end, for cutting pages; 0 when values have a fixed size small enough not to matter. */
   sizeOf(start: number, end: number): number

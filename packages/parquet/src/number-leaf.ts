@@ -1,13 +1,14 @@
 // Leaves of fixed-size values: bool, i32, and the 64-bit kinds (f64, i64, time, decimal).
 // 64-bit whole numbers stay doubles while every value is within ±2^53 and are promoted once per row group to a BigInt64Array:
 // converting a number to a BigInt costs 20 ns, comparing and subtracting doubles 1 ns.
-import { assert } from '@millrace/core/connect'
+import { assert, must } from '@millrace/core/connect'
 import type { Column } from '@millrace/core/connect'
 import { packFlags } from './bit-packing.ts'
 import { ByteBuffer } from './byte-buffer.ts'
 import { deltaNarrow, deltaWide } from './delta.ts'
-import { ENCODING, type Encoding, type Leaf, type PageBounds } from './leaf.ts'
+import { ENCODING, type Encoding, type Leaf, type PageBounds, type ValueRange } from './leaf.ts'
 import { Levels } from './levels.ts'
+import { bigRange, float64Range, int32Range, mergeRanges, type Range } from './range.ts'
 import { type LeafSchema, PHYSICAL } from './schema.ts'
 
 const INITIAL_COUNT = 64
@@ -35,6 +36,7 @@ abstract class FixedLeaf {
     this.schema = schema
     this.levels = new Levels(schema)
   }
+  settle(): void {}
   writeDictionary(): number {
     return 0
   }
@@ -45,6 +47,7 @@ abstract class FixedLeaf {
 
 export class BoolLeaf extends FixedLeaf implements Leaf {
   #values = new Uint8Array(0)
+  #pages: readonly ValueRange[] = []
 
   #room(extra: number): Uint8Array {
     if (this.count + extra > this.#values.length) {
@@ -67,17 +70,16 @@ export class BoolLeaf extends FixedLeaf implements Leaf {
     for (let i = from; i < to; i++) values[this.count++] = column.values[rows[i] as number] === 0 ? 0 : 1
   }
 
-  choose(): Encoding {
+  choose(pages: readonly ValueRange[]): Encoding {
+    this.#pages = pages
     return ENCODING.plain
   }
 
-  bounds(start: number, end: number): PageBounds {
-    if (start === end) return 'none'
-    const first = this.#values.indexOf(0, start)
-    const second = this.#values.indexOf(1, start)
-    const hasFalse = first >= 0 && first < end
-    const hasTrue = second >= 0 && second < end
-    return { min: Uint8Array.of(hasFalse ? 0 : 1), max: Uint8Array.of(hasTrue ? 1 : 0) }
+  bounds(index: number): PageBounds {
+    const { firstValue, endValue } = must(this.#pages[index], 'page')
+    if (firstValue === endValue) return 'none'
+    const page = this.#values.subarray(firstValue, endValue)
+    return { min: Uint8Array.of(page.includes(0) ? 0 : 1), max: Uint8Array.of(page.includes(1) ? 1 : 0) }
   }
 
   writeValues(start: number, end: number, out: ByteBuffer): void {
@@ -104,15 +106,20 @@ function bytesOf(values: Int32Array | Float64Array | BigInt64Array, start: numbe
   return new Uint8Array(values.buffer, values.byteOffset + start * size, (end - start) * size)
 }
 
-/** True when delta coding of the first page saves enough. */
-function deltaPays(write: (out: ByteBuffer) => void, plainSize: number): boolean {
+/** Values of the first page that are encoded on trial. */
+const TRIAL_COUNT = 2048
+
+/** True when delta coding of the first values saves enough. */
+function deltaPays(pages: readonly ValueRange[], valueSize: number, write: (end: number, out: ByteBuffer) => void): boolean {
+  const count = Math.min(TRIAL_COUNT, pages.find((page) => page.endValue > 0)?.endValue ?? 0)
   trial.clear()
-  write(trial)
-  return trial.length <= plainSize * DELTA_SHARE_MAX
+  write(count, trial)
+  return trial.length <= count * valueSize * DELTA_SHARE_MAX
 }
 
 export class I32Leaf extends FixedLeaf implements Leaf {
   #values = new Int32Array(0)
+  #ranges: readonly (Range<number> | null)[] = []
   #encoding: Encoding = ENCODING.plain
 
   #room(extra: number): Int32Array {
@@ -139,32 +146,19 @@ export class I32Leaf extends FixedLeaf implements Leaf {
     this.count = count
   }
 
-  #range(start: number, end: number): { readonly min: number; readonly max: number } {
+  choose(pages: readonly ValueRange[]): Encoding {
     const values = this.#values
-    let min = values[start] as number
-    let max = min
-    for (let i = start + 1; i < end; i++) {
-      const value = values[i] as number
-      if (value < min) min = value
-      else if (value > max) max = value
-    }
-    return { min, max }
+    this.#ranges = pages.map(({ firstValue, endValue }) => (firstValue === endValue ? null : int32Range(values, firstValue, endValue)))
+    const all = mergeRanges(this.#ranges)
+    const narrow = all !== null && all.max - all.min <= NARROW_SPREAD_MAX
+    const pays = narrow && deltaPays(pages, 4, (end, out) => deltaNarrow(values, 0, end, 0, out))
+    return (this.#encoding = pays ? ENCODING.deltaBinaryPacked : ENCODING.plain)
   }
 
-  choose(firstPageEnd: number): Encoding {
-    this.#encoding = ENCODING.plain
-    if (this.count > 0) {
-      const { min, max } = this.#range(0, this.count)
-      const fits = max - min <= NARROW_SPREAD_MAX && deltaPays((out) => deltaNarrow(this.#values, 0, firstPageEnd, 0, out), firstPageEnd * 4)
-      if (fits) this.#encoding = ENCODING.deltaBinaryPacked
-    }
-    return this.#encoding
-  }
-
-  bounds(start: number, end: number): PageBounds {
-    if (start === end) return 'none'
-    const { min, max } = this.#range(start, end)
-    return { min: bytesOf(Int32Array.of(min), 0, 1), max: bytesOf(Int32Array.of(max), 0, 1) }
+  bounds(index: number): PageBounds {
+    const range = this.#ranges[index] ?? null
+    if (range === null) return 'none'
+    return { min: bytesOf(Int32Array.of(range.min), 0, 1), max: bytesOf(Int32Array.of(range.max), 0, 1) }
   }
 
   writeValues(start: number, end: number, out: ByteBuffer): void {
@@ -192,6 +186,7 @@ export class WideLeaf extends FixedLeaf implements Leaf {
   #values = new Float64Array(0)
   /** Not null: some value of this row group is outside ±2^53, and all values are here. */
   #big: BigInt64Array<ArrayBuffer> | null = null
+  #bounds: readonly PageBounds[] = []
   #encoding: Encoding = ENCODING.plain
   #narrow = false
 
@@ -252,74 +247,54 @@ export class WideLeaf extends FixedLeaf implements Leaf {
     } else wrongLayout(this.schema, column)
   }
 
-  /** Spread and least of values start..end; null when there is a NaN. */
-  #range(start: number, end: number): { readonly min: number; readonly max: number } | null {
-    const values = this.#values
-    let min = values[start] as number
-    let max = min
-    let nanCount = 0
-    for (let i = start; i < end; i++) {
-      const value = values[i] as number
-      if (value < min) min = value
-      else if (value > max) max = value
-      if (Number.isNaN(value)) nanCount++
-    }
-    return nanCount > 0 ? null : { min, max }
-  }
-
-  #bigRange(start: number, end: number): { readonly min: bigint; readonly max: bigint } {
-    const values = this.#big as BigInt64Array
-    let min = values[start] as bigint
-    let max = min
-    for (let i = start + 1; i < end; i++) {
-      const value = values[i] as bigint
-      if (value < min) min = value
-      else if (value > max) max = value
-    }
-    return { min, max }
-  }
-
-  choose(firstPageEnd: number): Encoding {
+  choose(pages: readonly ValueRange[]): Encoding {
     this.#encoding = ENCODING.plain
     this.#narrow = false
+    const range = this.#measure(pages)
     const { physical, type } = this.schema
-    if (this.count === 0 || type.kind === 'f64') return this.#encoding
-    this.#assertPrecision()
+    if (range === null || type.kind === 'f64') return this.#encoding
+    this.#assertPrecision(range)
     if (physical === PHYSICAL.fixed) return this.#encoding
-    const range = this.#big === null ? this.#range(0, this.count) : null
-    this.#narrow = range !== null && range.max - range.min <= NARROW_SPREAD_MAX
+    this.#narrow = this.#big === null && Number(range.max) - Number(range.min) <= NARROW_SPREAD_MAX
     if (physical === PHYSICAL.int32 && !this.#narrow) return this.#encoding
     // Values that need pairs of words are turned into them once; both forms give the same bytes.
     if (!this.#narrow && this.#big === null) this.#bigRoom(0)
     this.#encoding = ENCODING.deltaBinaryPacked
-    const size = physical === PHYSICAL.int32 ? 4 : 8
-    if (!deltaPays((out) => this.writeValues(0, firstPageEnd, out), firstPageEnd * size)) this.#encoding = ENCODING.plain
+    const pays = deltaPays(pages, physical === PHYSICAL.int32 ? 4 : 8, (end, out) => this.writeValues(0, end, out))
+    if (!pays) this.#encoding = ENCODING.plain
     return this.#encoding
   }
 
+  /** Finds the bounds of every page; returns the range over all, null when there are no values or NaN is among them. */
+  #measure(pages: readonly ValueRange[]): Range<number | bigint> | null {
+    const big = this.#big
+    const values = this.#values
+    const ranges = pages.map(({ firstValue, endValue }): Range<number | bigint> | 'none' | 'unknown' => {
+      if (firstValue === endValue) return 'none'
+      return big === null ? (float64Range(values, firstValue, endValue) ?? 'unknown') : bigRange(big, firstValue, endValue)
+    })
+    this.#bounds = ranges.map((range) => (typeof range === 'string' ? range : this.#boundsOf(range)))
+    return ranges.includes('unknown') ? null : mergeRanges(ranges.map((range) => (typeof range === 'string' ? null : range)))
+  }
+
+  #boundsOf({ min, max }: Range<number | bigint>): PageBounds {
+    if (this.schema.physical !== PHYSICAL.double) return { min: this.#plain(BigInt(min)), max: this.#plain(BigInt(max)) }
+    // The format's rule for zeros: the bounds must hold for both signs, because -0 and +0 are equal here and ordered elsewhere.
+    const least = Number(min) === 0 ? -0 : Number(min)
+    const most = Number(max) === 0 ? 0 : Number(max)
+    return { min: bytesOf(Float64Array.of(least), 0, 1), max: bytesOf(Float64Array.of(most), 0, 1) }
+  }
+
   /** A decimal beyond its precision would be cut off silently by INT32 and FIXED; the decoder must have refused it. */
-  #assertPrecision(): void {
+  #assertPrecision({ min, max }: Range<number | bigint>): void {
     const { type, path } = this.schema
     if (type.kind !== 'decimal') return
     const limit = 10n ** BigInt(type.precision)
-    const range = this.#big === null ? this.#range(0, this.count) : this.#bigRange(0, this.count)
-    const fits = range !== null && BigInt(range.max) < limit && BigInt(range.min) > -limit
-    assert(fits, () => `a value of ${path.join('.')} does not fit decimal(${type.precision},${type.scale})`)
+    assert(BigInt(max) < limit && BigInt(min) > -limit, () => `a value of ${path.join('.')} does not fit decimal(${type.precision},${type.scale})`)
   }
 
-  bounds(start: number, end: number): PageBounds {
-    if (start === end) return 'none'
-    if (this.#big !== null) {
-      const { min, max } = this.#bigRange(start, end)
-      return { min: this.#plain(min), max: this.#plain(max) }
-    }
-    const range = this.#range(start, end)
-    if (range === null) return 'unknown'
-    if (this.schema.physical !== PHYSICAL.double) return { min: this.#plain(BigInt(range.min)), max: this.#plain(BigInt(range.max)) }
-    // The format's rule for zeros: the bounds must hold for both signs, because -0 and +0 compare as equal here and not elsewhere.
-    const min = range.min === 0 ? -0 : range.min
-    const max = range.max === 0 ? 0 : range.max
-    return { min: bytesOf(Float64Array.of(min), 0, 1), max: bytesOf(Float64Array.of(max), 0, 1) }
+  bounds(index: number): PageBounds {
+    return this.#bounds[index] ?? 'none'
   }
 
   #plain(value: bigint): Uint8Array {
