@@ -3,6 +3,7 @@
 import { unreachable } from '../base/assert.ts'
 import type { ErrorCode } from '../base/errors.ts'
 import type { Field, FieldType } from './column.ts'
+import { ExactNumber } from './json/exact.ts'
 import { decodeBase64 } from './base64.ts'
 import { parseTime } from './time-text.ts'
 
@@ -12,20 +13,12 @@ export interface Problem {
   readonly path: readonly (string | number)[]
 }
 
-/** A JSON number with its text, for kinds that are exact beyond 2^53 (`JSON.parse` with source text access makes them). */
-export class ExactNumber {
-  readonly text: string
-  constructor(text: string) {
-    this.text = text
-  }
-}
-
 /**
  * The value as the kind says: boolean, number, bigint (big i64), string (string, decimal), Uint8Array, array, object or null.
  * Pushes a problem and returns null when the value is refused; goes on with the siblings, so that all problems are named.
  */
 export function coerce(type: FieldType, nullable: boolean, value: unknown, path: readonly (string | number)[], problems: Problem[]): unknown {
-  if (value === undefined || (value === null && (nullable || (type.kind !== 'json' && type.kind !== 'variant')))) {
+  if (value === undefined || value === null) {
     if (!nullable) problems.push({ code: 'MR_CODEC_FIELD_MISSING', message: 'required', path })
     return null
   }

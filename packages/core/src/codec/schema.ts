@@ -10,7 +10,7 @@
 //   t.f64()         finite number (1e400 is refused)                -> number
 //   t.time()        epoch ms or ISO-8601; no offset means UTC       -> number of ms; finer digits are cut off
 //   t.decimal(p, s) number or string of digits, exact               -> string with s fraction digits
-//   t.json()        anything                                        -> the parsed value
+//   t.json()        anything, or a missing field                    -> the parsed value; null and missing are null
 //   t.list(x)       array                                           -> array
 //   t.object({})    object; fields that are not named are ignored   -> object with every named field
 //   t.optional(x)   also null or a missing field                    -> value or null
@@ -104,7 +104,7 @@ export const t = Object.freeze({
   number: f64,
   time: (): Schema<number, number | string> => schema({ kind: 'time' }, false),
   decimal,
-  json: (): Schema<unknown> => schema({ kind: 'json' }, false),
+  json: (): Schema<unknown> => schema({ kind: 'json' }, true),
   list,
   object,
   optional,
