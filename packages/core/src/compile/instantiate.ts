@@ -1,5 +1,7 @@
 // Turns one sub-topology into running operators.
 import type { Plan, PlanNode } from '../plan/node.ts'
+import type { Batch } from '../codec/column.ts'
+import type { FileTable } from '../connect/file-table.ts'
 import type { AnyTopic } from '../connect/topic.ts'
 import type { RecordEncoder } from './record-encoder.ts'
 import type { SourceDecoder } from './source-decoder.ts'
@@ -10,5 +12,7 @@ export interface Compiler {
   stores(plan: Plan, node: PlanNode): readonly StoreSpec[]
   instantiate(plan: Plan, part: SubTopology, services: InstantiateServices): TopologyInstance
   sourceDecoder(topic: AnyTopic, needed: readonly number[]): SourceDecoder
+  /** The rows of a file table, from the file's bytes. Throws MR_CODEC_* naming file and line: a broken table must not start half. */
+  fileTable(table: FileTable, bytes: Uint8Array): readonly Batch[]
   recordEncoder(output: Extract<OutputSpec, { kind: 'topic' }>): RecordEncoder
 }

@@ -68,6 +68,10 @@ export class ExchangeInput {
     }
   }
 
+  get producerGroups(): number {
+    return this.#producerGroups
+  }
+
   /** Gathers what is there, up to the credit. Returns true when something new came. */
   async gather(): Promise<boolean> {
     let any = false

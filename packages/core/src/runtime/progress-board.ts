@@ -23,6 +23,9 @@ export interface BoardPart {
   readonly readers: readonly string[]
 }
 
+/** Old clock entries are dropped once in so many reads. */
+const FORGET_EVERY = 256
+
 class TaskProgress {
   through = 0
   wants = 0
@@ -65,6 +68,7 @@ export class ProgressBoard {
   readonly #unsubscribe: (() => void)[] = []
   readonly #listeners = new Set<() => void>()
   #stale = true
+  #refreshes = 0
 
   constructor(log: Log, parts: readonly BoardPart[]) {
     this.#log = log
@@ -126,6 +130,7 @@ export class ProgressBoard {
         }
         position.offset = part.next
       }
+      if (++this.#refreshes % FORGET_EVERY === 0) this.#forget()
     }
   }
 
@@ -221,8 +226,28 @@ export class ProgressBoard {
     return earliest
   }
 
-  forget(part: string, group: number, tick: number): void {
-    this.#task(part, group).forget(tick)
+  /** The same for the parts behind this one alone. */
+  waitsForBehind(part: string): number {
+    let earliest = Number.POSITIVE_INFINITY
+    for (const reader of must(this.#parts.get(part), `part ${part}`).readers) earliest = Math.min(earliest, this.waitsFor(reader))
+    return earliest
+  }
+
+  /** The newest clock that a task has stated. */
+  clockOf(part: string, group: number): CombinedClock {
+    return this.#task(part, group).at(Number.POSITIVE_INFINITY)
+  }
+
+  /** Drops clock entries that every reader has passed. */
+  #forget(): void {
+    for (const part of this.#parts.values()) {
+      let passed = Number.POSITIVE_INFINITY
+      for (const reader of part.readers) {
+        const groups = must(this.#parts.get(reader), `part ${reader}`).groups
+        for (let group = 0; group < groups; group++) passed = Math.min(passed, this.#task(reader, group).through)
+      }
+      for (let group = 0; group < part.groups; group++) this.#task(part.name, group).forget(passed)
+    }
   }
 
   close(): void {

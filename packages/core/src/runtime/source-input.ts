@@ -10,6 +10,7 @@ import type { SourcePosition } from './commit-state.ts'
 import type { BoundRange } from './progress.ts'
 import { must } from '../base/assert.ts'
 import { MillraceError } from '../base/errors.ts'
+import { RecordBatchBuilder } from '../codec/record-batch.ts'
 import { RecordRows } from '../codec/record-rows.ts'
 import { guardTimes } from '../time/clock-guard.ts'
 import { INITIAL_CLOCK, PartitionClock } from '../time/partition-clock.ts'
@@ -148,9 +149,26 @@ export class SourceInput {
     if (limit !== undefined && partition.next >= limit && partition.clock.status !== 'ended') partition.clock.end()
   }
 
-  /** True when some partition has records that this task has not taken. */
-  hasLag(log: Log): boolean {
-    return this.lag(log) > 0
+  /** Looks at the visible ends without fetching: partitions that have nothing become idle in time, and bounded ones end. */
+  observe(log: Log): void {
+    const monotonicMs = this.#times.monotonicMs()
+    for (const ends of log.ends(this.spec.topic.name)) {
+      const partition = this.#partitions.find((other) => other.partition === ends.partition)
+      if (partition === undefined || partition.error !== null) continue
+      if (partition.next >= ends.end) partition.clock.observeEmpty(monotonicMs)
+      this.#endIfBounded(partition)
+    }
+  }
+
+  /** Decodes one record that comes back from the dead letters and hands it on; it moves no clock and no position. */
+  retry(letter: { readonly original: Uint8Array; readonly timeMs: number; readonly partition: number }, handlers: SourceHandlers): void {
+    const builder = new RecordBatchBuilder(letter.original.length + 256)
+    builder.append(null, letter.original, Math.max(0, letter.timeMs))
+    const rows = new RecordRows()
+    rows.read(builder.finish(), 0)
+    const { batch, rejected } = this.#decoder.decode(rows, letter.partition)
+    for (const { row, error } of rejected) handlers.reject(batch, row, error)
+    if (batch.selectedCount > 0) handlers.process(batch)
   }
 
   lag(log: Log): number {

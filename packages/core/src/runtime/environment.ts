@@ -1,0 +1,40 @@
+// What every task of a pipeline is given. Components are passed in; nothing here is global.
+import type { Clock } from '../base/clock.ts'
+import type { Disk } from '../base/disk.ts'
+import type { Scheduler } from '../base/scheduler.ts'
+import type { Compiler } from '../compile/instantiate.ts'
+import type { Topology } from '../compile/topology.ts'
+import type { Log } from '../log/log.ts'
+import type { Plan } from '../plan/node.ts'
+import type { ProgressBoard } from './progress-board.ts'
+
+export interface TaskEnvironment {
+  readonly log: Log
+  readonly clock: Clock
+  readonly scheduler: Scheduler
+  readonly disk: Disk
+  readonly board: ProgressBoard
+  readonly plan: Plan
+  readonly topology: Topology
+  readonly compiler: Compiler
+  /** Where a source partition without a position starts. */
+  readonly startAt: 'earliest' | 'latest'
+  /** Drop stored state whose layout differs and build it again, instead of refusing to start. */
+  readonly rebuild: boolean
+  readonly codegen: boolean
+  readonly guardRows: boolean
+  /** Sources end at their visible end as of the start: bounded runs (tests, replay). */
+  readonly bounded: boolean
+  /** Bytes of unfinished output per producer and reader (ADR 0002, rule 25). */
+  readonly aheadBytes: number
+  readonly report: (event: TaskEvent) => void
+}
+
+/** What a task tells its plant; the plant logs it and shows it on the page. */
+export type TaskEvent =
+  | { readonly kind: 'restored'; readonly task: string; readonly rows: number; readonly ms: number }
+  | { readonly kind: 'restarted'; readonly task: string; readonly error: unknown; readonly attempt: number }
+  | { readonly kind: 'paused'; readonly task: string; readonly error: unknown }
+  | { readonly kind: 'resumed'; readonly task: string }
+  | { readonly kind: 'failed'; readonly task: string; readonly error: unknown }
+  | { readonly kind: 'dead-letters'; readonly task: string; readonly code: string; readonly operator: string; readonly count: number; readonly sample: string }

@@ -1,0 +1,348 @@
+// What every task has, whatever it reads: its operators and stores, its outputs, and the commit that puts records, positions, state,
+// dead letters and progress into the log in one step.
+//
+// Invariants: one writer name per task and group, fenced by epoch, so two incarnations cannot both commit. The stores hold exactly what the
+// newest commit says plus the open tick. `commit` is called once per tick and awaited: nothing of the next tick is computed before.
+import type { Batch } from '../codec/column.ts'
+import type { InputSpec, OutputSpec, SubTopology, TopologyInstance } from '../compile/topology.ts'
+import type { LogPart, LogWriter } from '../log/log.ts'
+import type { CombinedClock } from '../time/partition-clock.ts'
+import type { TableStore } from '../state/store.ts'
+import type { CommitState } from './commit-state.ts'
+import type { TaskEnvironment } from './environment.ts'
+import type { Binding, ProgressEntry } from './progress.ts'
+import { assert, must } from '../base/assert.ts'
+import { MillraceError, isMillraceError } from '../base/errors.ts'
+import { sleep } from '../base/scheduler.ts'
+import { RecordBatchBuilder } from '../codec/record-batch.ts'
+import { COMMIT_KEY, encodeLayout, layoutKey, rowPrefix } from './changelog.ts'
+import { EMPTY_STATE, encodeCommitState } from './commit-state.ts'
+import { encodeLetter, makeLetter } from './dead-letter.ts'
+import { ExchangeOutput } from './exchange-output.ts'
+import { encodeProgress } from './progress.ts'
+import { restoreTask } from './restore.ts'
+import { BadShare } from './bad-share.ts'
+import { changelogTopic, deadLetterTopic, progressTopic } from './topic-names.ts'
+import { TopicOutput } from './topic-output.ts'
+
+const CHANGELOG_BATCH_BYTES = 1024 * 1024
+const CHANGELOG_ROWS_PER_DRAIN = 4096
+const RETRY_MS = 250
+
+export interface TaskClock {
+  readonly watermarkMs: number
+  readonly status: CombinedClock['status']
+  readonly wallMs: number
+}
+
+/** What the input side adds to a commit. */
+export interface InputCommit {
+  readonly sources: CommitState['sources']
+  readonly exchanges: CommitState['exchanges']
+  readonly retryNext: number
+  readonly bindings: readonly Binding[]
+  /** A tick that the producers should complete (ADR 0002, rule 9); 0 = none. */
+  readonly wants: number
+}
+
+export interface StoreEntry {
+  readonly number: number
+  readonly store: TableStore
+  readonly table: string | null
+  /** The layout record is written with the first commit after the changelog was made. */
+  announced: boolean
+}
+
+export interface CommitFigures {
+  commits: number
+  commitMsLast: number
+  commitMsMax: number
+  rowsIn: number
+  rowsOut: number
+  deadLetters: number
+  /** Wall time at which the newest rows became visible, and the event time they had: freshness. */
+  lastCommitAtMs: number
+}
+
+export class TaskCore {
+  readonly environment: TaskEnvironment
+  readonly part: SubTopology
+  readonly group: number
+  readonly name: string
+  readonly instance: TopologyInstance
+  readonly figures: CommitFigures = { commits: 0, commitMsLast: 0, commitMsMax: 0, rowsIn: 0, rowsOut: 0, deadLetters: 0, lastCommitAtMs: 0 }
+  readonly badShare: BadShare
+  readonly #writer: LogWriter
+  readonly #stores: ReadonlyMap<string, StoreEntry>
+  readonly #exchanges = new Map<number, ExchangeOutput>()
+  readonly #topics = new Map<number, TopicOutput>()
+  readonly #changelog = new RecordBatchBuilder(4096)
+  readonly #letters = new RecordBatchBuilder(4096)
+  readonly #letterCounts = new Map<string, { readonly code: string; readonly operator: string; count: number; readonly sample: string }>()
+  readonly #readerGroups: ReadonlyMap<string, { readonly part: string; readonly groups: number; readonly isSink: boolean }>
+  readonly #hasReaders: boolean
+  #state: CommitState
+  #statedClock: TaskClock | null = null
+  #tick = 0
+  #tickWallMs = 0
+  #changelogParts: LogPart[] = []
+  #letterAttempt = 1
+
+  private constructor(environment: TaskEnvironment, part: SubTopology, group: number, writer: LogWriter, state: CommitState, stores: ReadonlyMap<string, StoreEntry>) {
+    this.environment = environment
+    this.part = part
+    this.group = group
+    this.name = `${part.name}/${group}`
+    this.#writer = writer
+    this.#state = state
+    this.#stores = stores
+    this.badShare = new BadShare(environment.plan.settings.badShareMax, environment.plan.settings.badShareWindow)
+    for (const [index, output] of part.outputs.entries()) this.#openOutput(index, output)
+    this.#readerGroups = readersByTopic(environment, part)
+    this.#hasReaders = this.#readerGroups.size > 0
+    this.instance = environment.compiler.instantiate(environment.plan, part, {
+      outputs: { push: (output, batch) => this.#push(output, batch) },
+      deadLetters: { reject: (operator, input, batch, row, error) => this.reject(operator, input, batch, row, error) },
+      store: (name) => must(this.#stores.get(name), `store ${name}`).store,
+      codegen: environment.codegen,
+      guardRows: environment.guardRows,
+    })
+  }
+
+  /** Fences older incarnations, restores the state of the newest commit, and builds the operators. */
+  static async open(environment: TaskEnvironment, part: SubTopology, group: number): Promise<TaskCore> {
+    const writer = await environment.log.openWriter(`${environment.plan.pipeline}/${part.name}/${group}`)
+    const restored = await restoreTask(environment, part, group)
+    return new TaskCore(environment, part, group, writer, restored.state ?? EMPTY_STATE, restored.stores)
+  }
+
+  #openOutput(index: number, output: OutputSpec): void {
+    if (output.kind === 'exchange') this.#exchanges.set(index, new ExchangeOutput(output, this.group, this.#state.running[index] ?? []))
+    else this.#topics.set(index, new TopicOutput(output, this.environment.compiler.recordEncoder(output)))
+  }
+
+  /** The newest committed state. */
+  get state(): CommitState {
+    return this.#state
+  }
+  get epoch(): number {
+    return this.#writer.epoch
+  }
+  get stores(): ReadonlyMap<string, StoreEntry> {
+    return this.#stores
+  }
+
+  #push(output: number, batch: Batch): void {
+    this.figures.rowsOut += batch.selectedCount
+    const exchange = this.#exchanges.get(output)
+    if (exchange !== undefined) exchange.push(batch)
+    else must(this.#topics.get(output), `output ${output}`).push(batch)
+  }
+
+  /** Hands one row to the dead letters of the open tick. */
+  reject(operator: string, input: number, batch: Batch, row: number, error: unknown): void {
+    if (isMillraceError(error) && error.kind === 'internal') throw error
+    const context = { pipeline: this.environment.plan.pipeline, part: this.part.name, group: this.group, codeVersion: this.environment.topology.codeVersion, tick: this.#tick, atMs: this.#tickWallMs, attempt: this.#letterAttempt }
+    const letter = makeLetter(context, operator, input, batch, row, this.instance.fieldsAt(operator, input), error)
+    this.#letters.append(null, encodeLetter(letter), this.#tickWallMs)
+    this.figures.deadLetters++
+    this.badShare.bad()
+    const id = `${letter.head.code} ${operator}`
+    const known = this.#letterCounts.get(id)
+    if (known === undefined) this.#letterCounts.set(id, { code: letter.head.code, operator, count: 1, sample: letter.head.message })
+    else known.count++
+  }
+
+  /** Letters made while `run` runs count as attempt `attempt`. */
+  withAttempt(attempt: number, run: () => void): void {
+    this.#letterAttempt = attempt
+    try {
+      run()
+    } finally {
+      this.#letterAttempt = 1
+    }
+  }
+
+  /** ADR 0002, rule 25. A sink's feed has no bound but the disk: its outage must stop nothing else. */
+  hasRoom(): boolean {
+    for (const exchange of this.#exchanges.values()) {
+      const reader = must(this.#readerGroups.get(exchange.topic), `reader of ${exchange.topic}`)
+      if (reader.isSink) continue
+      if (!exchange.hasRoom(this.environment.aheadBytes, (partition) => this.environment.board.through(reader.part, partition % reader.groups))) return false
+    }
+    return true
+  }
+
+  startTick(tick: number, wallMs: number): void {
+    assert(tick > this.#state.through, () => `tick ${tick} follows ${this.#state.through}`)
+    this.#tick = tick
+    this.#tickWallMs = wallMs
+    for (const exchange of this.#exchanges.values()) exchange.startTick(tick)
+    this.instance.startTick({ tick, watermark: this.#state.watermarkMs, wallMs })
+  }
+
+  /** A sink's ticks only stamp its dead letters: it has no operators. */
+  startSinkTick(tick: number, wallMs: number): void {
+    this.#tick = tick
+    this.#tickWallMs = wallMs
+  }
+
+  countRows(count: number): void {
+    this.figures.rowsIn += count
+    this.badShare.good(count)
+  }
+
+  process(input: number, batch: Batch): void {
+    this.figures.rowsIn += batch.selectedCount
+    this.badShare.good(batch.selectedCount)
+    this.instance.process(input, batch)
+  }
+
+  /** Ends the open tick: windows and timers fire, outputs are closed. `clock`: of the tick itself. */
+  endTick(clock: TaskClock): void {
+    const watermark = Math.max(clock.watermarkMs, this.#state.watermarkMs)
+    this.instance.endTick({ tick: this.#tick, watermark, wallMs: clock.wallMs })
+    for (const exchange of this.#exchanges.values()) exchange.endTick()
+    for (const topic of this.#topics.values()) topic.endTick()
+  }
+
+  /** True when the open tick changed anything that a restart would miss. */
+  hasOutput(): boolean {
+    if (this.#letters.count > 0) return true
+    for (const exchange of this.#exchanges.values()) if (exchange.rows > 0) return true
+    for (const topic of this.#topics.values()) if (topic.rows > 0) return true
+    for (const { store } of this.#stores.values()) if (store.changedCount > 0) return true
+    return false
+  }
+
+  /**
+   * Commits everything up to and including tick `through`. Resolves when durable.
+   * @throws {MillraceError} `MR_LOG_FENCED` when a newer incarnation exists. A full log is waited for, not thrown.
+   */
+  async commit(through: number, clock: TaskClock, input: InputCommit, sink: { readonly intent: string | null; readonly sequence: number } | null = null): Promise<void> {
+    const watermarkMs = Math.max(clock.watermarkMs, this.#state.watermarkMs)
+    const wallMs = Math.max(clock.wallMs, this.#state.wallMs)
+    const running = this.part.outputs.map((_, index) => this.#exchanges.get(index)?.reached() ?? [])
+    const state: CommitState = {
+      v: 1,
+      through,
+      watermarkMs,
+      status: clock.status,
+      wallMs,
+      sources: input.sources,
+      exchanges: input.exchanges,
+      running,
+      retryNext: input.retryNext,
+      intent: sink === null ? this.#state.intent : sink.intent,
+      sinkSequence: sink?.sequence ?? this.#state.sinkSequence,
+      codeVersion: this.environment.topology.codeVersion,
+    }
+    const stated = { watermarkMs, status: clock.status, wallMs }
+    const entries = this.#entries(through, stated)
+    const parts = this.#collect(state, entries, input, running)
+    const startedAt = this.environment.clock.monotonicMs()
+    await this.#commitParts(parts)
+    for (const { store } of this.#stores.values()) store.committed()
+    this.#state = state
+    this.#statedClock = stated
+    this.#count(this.environment.clock.monotonicMs() - startedAt)
+  }
+
+  #entries(through: number, clock: TaskClock): readonly ProgressEntry[] {
+    const before = this.#statedClock
+    if (before !== null && before.watermarkMs === clock.watermarkMs && before.status === clock.status && before.wallMs === clock.wallMs) return []
+    return [{ tick: through, watermark: clock.watermarkMs, wallMs: clock.wallMs, status: clock.status }]
+  }
+
+  #collect(state: CommitState, entries: readonly ProgressEntry[], input: InputCommit, running: CommitState['running']): readonly LogPart[] {
+    const parts: LogPart[] = []
+    for (const exchange of this.#exchanges.values()) parts.push(...exchange.take())
+    for (const topic of this.#topics.values()) parts.push(...topic.take())
+    if (this.#letters.count > 0) {
+      parts.push({ topic: deadLetterTopic(this.environment.plan.pipeline), partition: 0, batch: this.#letters.finish() })
+      this.#letters.reset()
+    }
+    this.#drainStores(state.wallMs)
+    this.#changelog.append(COMMIT_KEY, encodeCommitState(state), state.wallMs)
+    this.#closeChangelog()
+    parts.push(...this.#changelogParts)
+    this.#changelogParts = []
+    const waitsFor = this.instance.nextDue()
+    const progress = new RecordBatchBuilder(512)
+    progress.append(null, encodeProgress({ through: state.through, entries, bindings: input.bindings, reached: this.#hasReaders ? running : [], waitsFor, wants: input.wants }), state.wallMs)
+    parts.push({ topic: progressTopic(this.environment.plan.pipeline, this.part.name), partition: this.group, batch: progress.finish() })
+    return parts
+  }
+
+  #drainStores(wallMs: number): void {
+    for (const entry of this.#stores.values()) {
+      if (!entry.announced) {
+        this.#changelog.append(layoutKey(entry.number), encodeLayout(entry.store.layout), wallMs)
+        entry.announced = true
+      }
+      entry.store.seal()
+      const prefix = rowPrefix(entry.number)
+      while (!entry.store.drainChanges(this.#changelog, prefix, wallMs, CHANGELOG_ROWS_PER_DRAIN)) {
+        if (this.#changelog.bytes >= CHANGELOG_BATCH_BYTES) this.#closeChangelog()
+      }
+    }
+  }
+
+  #closeChangelog(): void {
+    if (this.#changelog.count === 0) return
+    this.#changelogParts.push({ topic: changelogTopic(this.environment.plan.pipeline, this.part.name), partition: this.group, batch: this.#changelog.finish() })
+    this.#changelog.reset()
+  }
+
+  /** A full log is the one failure that is waited out: the work is done and nothing else may happen before it is committed. */
+  async #commitParts(parts: readonly LogPart[]): Promise<void> {
+    let paused = false
+    for (;;) {
+      try {
+        await this.#writer.commit(parts)
+        if (paused) this.environment.report({ kind: 'resumed', task: this.name })
+        return
+      } catch (error) {
+        if (!isMillraceError(error) || error.code !== 'MR_LOG_FULL') throw error
+        if (!paused) this.environment.report({ kind: 'paused', task: this.name, error })
+        paused = true
+        await sleep(this.environment.scheduler, RETRY_MS)
+      }
+    }
+  }
+
+  #count(ms: number): void {
+    const figures = this.figures
+    figures.commits++
+    figures.commitMsLast = ms
+    figures.commitMsMax = Math.max(figures.commitMsMax, ms)
+    figures.lastCommitAtMs = this.environment.clock.nowMs()
+    for (const entry of this.#letterCounts.values()) this.environment.report({ kind: 'dead-letters', task: this.name, ...entry })
+    this.#letterCounts.clear()
+  }
+
+  /** Throws MR_RUNTIME_BAD_SHARE when too many of the newest rows failed: the tick is then not committed. */
+  checkBadShare(): void {
+    if (!this.badShare.exceeded()) return
+    const worst = [...this.#letterCounts.values()].sort((a, b) => b.count - a.count)[0]
+    throw new MillraceError('MR_RUNTIME_BAD_SHARE', { details: { task: this.name, bad: this.badShare.badCount, of: this.badShare.count, operator: worst?.operator ?? '', cause: worst?.code ?? '' }, ...(worst === undefined ? {} : { message: `too large a share of the newest records failed: ${worst.sample}` }) })
+  }
+
+  async close(): Promise<void> {
+    await this.#writer.close()
+  }
+}
+
+/** Which part reads each exchange that `part` writes. */
+function readersByTopic(environment: TaskEnvironment, part: SubTopology): ReadonlyMap<string, { readonly part: string; readonly groups: number; readonly isSink: boolean }> {
+  const own = new Set(part.outputs.flatMap((output) => (output.kind === 'exchange' ? [output.topic] : [])))
+  const readers = new Map<string, { readonly part: string; readonly groups: number; readonly isSink: boolean }>()
+  for (const other of environment.topology.parts) {
+    for (const input of other.inputs) if (isExchange(input) && own.has(input.topic)) readers.set(input.topic, { part: other.name, groups: other.groups, isSink: other.sink !== null })
+  }
+  return readers
+}
+
+function isExchange(input: InputSpec): input is Extract<InputSpec, { kind: 'exchange' }> {
+  return input.kind === 'exchange'
+}
