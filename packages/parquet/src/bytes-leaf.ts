@@ -240,6 +240,7 @@ export class BytesLeaf implements Leaf {
 
   #dictionaryPays(): boolean {
     const { count, byteCount } = this.#dictionary as ChunkDictionary
+    if (count === 0) return false
     if (count * 8 <= this.#count) return true
     const size = byteCount + count * 4 + (this.#count * bitWidth(count - 1)) / 8
     return size <= DICTIONARY_SHARE_MAX * (this.#plainBytes() + this.#count)
@@ -315,16 +316,15 @@ export class BytesLeaf implements Leaf {
 
   writeValues(start: number, end: number, out: ByteBuffer): void {
     if (this.#mode === 'dictionary') return this.#writeIds(start, end, out)
-    if (start === end) return
     deltaNarrow(this.#ints, start, end, 0, out)
     const from = this.#seek(start)
     out.append(this.#data.subarray(from, this.#seek(end)))
   }
 
   #writeIds(start: number, end: number, out: ByteBuffer): void {
-    if (start === end) return
     const width = bitWidth((this.#dictionary as ChunkDictionary).count - 1)
     out.byte(width)
+    if (start === end) return
     const first = this.#ints[start] as number
     let same = start + 1
     while (same < end && this.#ints[same] === first) same++

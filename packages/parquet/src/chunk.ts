@@ -161,7 +161,8 @@ function writeDataPage(leaf: Leaf, page: PageRange, encoding: Encoding, work: Ch
   const repetitionSize = levels.length
   leaf.levels.writeDefinition(page.firstSlot, page.endSlot, levels)
   values.clear()
-  if (page.endValue > page.firstValue) leaf.writeValues(page.firstValue, page.endValue, values)
+  // Also without values: readers expect the head of the encoding before they learn that nothing follows.
+  leaf.writeValues(page.firstValue, page.endValue, values)
   const raw = values.written()
   const packed = compress(raw, options)
   const bytes = packed ?? raw
