@@ -37,7 +37,8 @@ export function keptBinding(world: World, live: Live): Binding | undefined {
 
 /** Binds what there is, at most `tickRowsMax` per partition, to a tick. `frozen`: an empty binding that leaves the clocks as they are. */
 export function bindTick(world: World, live: Live, tick: number, frozen: boolean): BoundTick {
-  const rowsOf = (index: number, from: number, to: number): readonly Row[] => world.sources[live.plan.owned[index]?.partition ?? -1]?.rows.slice(from, to) ?? []
+  const rowsOf = (index: number, from: number, to: number): readonly Row[] =>
+    world.sources[live.plan.owned[index]?.partition ?? -1]?.rows.slice(from, to) ?? []
   const kept = keptBinding(world, live)
   if (kept !== undefined) return { binding: kept, rows: kept.parts.map(({ from, to }, index) => rowsOf(index, from, to)) }
   const rows: (readonly Row[])[] = []

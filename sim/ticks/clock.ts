@@ -46,7 +46,12 @@ export function combine(inputs: readonly { readonly watermark: number; readonly 
 }
 
 /** The task's entry for a tick: combined inputs, clamped so that neither watermark nor wall goes back. */
-export function advance(previous: Entry, tick: number, inputs: readonly { readonly watermark: number; readonly status: Status }[], wall: number): Entry {
+export function advance(
+  previous: Entry,
+  tick: number,
+  inputs: readonly { readonly watermark: number; readonly status: Status }[],
+  wall: number,
+): Entry {
   const { watermark, status } = combine(inputs)
   return { tick, watermark: Math.max(previous.watermark, watermark), wall: Math.max(previous.wall, wall), status }
 }

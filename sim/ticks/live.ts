@@ -36,7 +36,6 @@ export interface Live {
   /** `through` of the newest commit prepared. */
   statedThrough: number
   boundAt: number
-  beatAt: number
   batches: { channel: number; batch: Batch }[]
   entries: Entry[]
   bindings: Binding[]
@@ -51,13 +50,35 @@ export function startTask(world: World, plan: TaskPlan, epoch: number): Live {
   const state = copyTask(durable)
   const unheard = (): number[] => world.scenario.tasks.map(() => 0)
   const forgets = world.mutant === 'watermark-forgotten'
-  if (forgets) state.clocks = state.clocks.map((clock) => ({ ...clock, largest: -Infinity, watermark: clock.status === 2 ? Infinity : -Infinity }))
+  if (forgets)
+    state.clocks = state.clocks.map((clock) => ({ ...clock, largest: -Infinity, watermark: clock.status === 2 ? Infinity : -Infinity }))
   return {
-    plan, epoch, state, channels: channelsOf(plan), offsets: state.fetch.slice(),
-    feeds: state.feeds.map((feed) => ({ entries: [], unconfirmed: [], nextRecord: feed.record, through: 0, queue: [], fetched: feed.number, heardAt: world.now })),
-    seenThrough: unheard(), seenWants: unheard(), seenWaits: world.scenario.tasks.map(() => Infinity),
-    emptySince: plan.owned.map(() => -1), idleBase: plan.owned.map(() => 0), statedThrough: state.applied, boundAt: -Infinity, beatAt: -Infinity,
-    batches: [], entries: [], bindings: [], dirty: false, inflight: [],
+    plan,
+    epoch,
+    state,
+    channels: channelsOf(plan),
+    offsets: state.fetch.slice(),
+    feeds: state.feeds.map((feed) => ({
+      entries: [],
+      unconfirmed: [],
+      nextRecord: feed.record,
+      through: 0,
+      queue: [],
+      fetched: feed.number,
+      heardAt: world.now,
+    })),
+    seenThrough: unheard(),
+    seenWants: unheard(),
+    seenWaits: world.scenario.tasks.map(() => Infinity),
+    emptySince: plan.owned.map(() => -1),
+    idleBase: plan.owned.map(() => 0),
+    statedThrough: state.applied,
+    boundAt: -Infinity,
+    batches: [],
+    entries: [],
+    bindings: [],
+    dirty: false,
+    inflight: [],
   }
 }
 

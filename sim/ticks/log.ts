@@ -82,27 +82,44 @@ export function channelsOf(plan: TaskPlan): number[] {
 
 function emptyTask(plan: TaskPlan): TaskState {
   return {
-    applied: 0, wants: 0, clock: NOT_HEARD, stated: NOT_HEARD,
-    positions: plan.owned.map(() => 0), clocks: plan.owned.map(() => NEVER_READ),
-    numbers: plan.pairs.map(() => 0), bound: 0, outstanding: plan.pairs.map(() => []),
-    feeds: plan.feeds.map(() => ({ record: 0, number: 0, entry: NOT_HEARD })), fetch: channelsOf(plan).map(() => 0), operator: emptyState(),
+    applied: 0,
+    wants: 0,
+    clock: NOT_HEARD,
+    stated: NOT_HEARD,
+    positions: plan.owned.map(() => 0),
+    clocks: plan.owned.map(() => NEVER_READ),
+    numbers: plan.pairs.map(() => 0),
+    bound: 0,
+    outstanding: plan.pairs.map(() => []),
+    feeds: plan.feeds.map(() => ({ record: 0, number: 0, entry: NOT_HEARD })),
+    fetch: channelsOf(plan).map(() => 0),
+    operator: emptyState(),
   }
 }
 
 export function copyTask(state: TaskState): TaskState {
   return {
     ...state,
-    positions: state.positions.slice(), clocks: state.clocks.slice(), numbers: state.numbers.slice(),
+    positions: state.positions.slice(),
+    clocks: state.clocks.slice(),
+    numbers: state.numbers.slice(),
     outstanding: state.outstanding.map((list) => list.slice()),
-    feeds: state.feeds.map(({ record, number, entry }) => ({ record, number, entry })), fetch: state.fetch.slice(), operator: copyOperator(state.operator),
+    feeds: state.feeds.map(({ record, number, entry }) => ({ record, number, entry })),
+    fetch: state.fetch.slice(),
+    operator: copyOperator(state.operator),
   }
 }
 
 export function emptyLog(scenario: Scenario): Log {
   const perTask = scenario.tasks
   return {
-    epochs: perTask.map(() => 1), durable: perTask.map(emptyTask), progress: perTask.map(() => []), progressShown: perTask.map(() => 0),
-    channels: Array.from({ length: scenario.channelCount }, () => []), channelsShown: Array.from({ length: scenario.channelCount }, () => 0), writes: 0,
+    epochs: perTask.map(() => 1),
+    durable: perTask.map(emptyTask),
+    progress: perTask.map(() => []),
+    progressShown: perTask.map(() => 0),
+    channels: Array.from({ length: scenario.channelCount }, () => []),
+    channelsShown: Array.from({ length: scenario.channelCount }, () => 0),
+    writes: 0,
   }
 }
 

@@ -2,7 +2,17 @@
  * One seed of the tick protocol: draw a scenario, run wild, drain, check the laws. Read `task.ts` for the protocol itself, `laws.ts` for
  * what must hold, `oracle.ts` for the computation that it must equal.
  */
-import { bindingsOf, checkAlignment, checkEnds, checkPrefixes, checkProgress, checkQuiet, checkSums } from './laws.ts'
+import {
+  bindingsOf,
+  checkAlignment,
+  checkEnds,
+  checkIsolation,
+  checkPrefixes,
+  checkProgress,
+  checkQuiet,
+  checkRoom,
+  checkSums,
+} from './laws.ts'
 import type { Violation } from './laws.ts'
 import type { Mutant } from './mutants.ts'
 import { drawScenario } from './plan.ts'
@@ -17,16 +27,21 @@ export interface SeedResult {
 }
 
 /** Runs one seed, or the given steps of it. The laws are checked in the order in which a reader would want to hear of them. */
-export function runSeed(seed: number, options: { readonly mutant?: Mutant | undefined; readonly steps?: readonly Step[]; readonly trace?: string[] } = {}): SeedResult {
-  const scenario = drawScenario(seed)
-  const steps = options.steps ?? drawSteps(scenario, Math.min(400, 60 + scenario.tasks.length * 25))
+export function runSeed(
+  seed: number,
+  options: { readonly mutant?: Mutant | undefined; readonly steps?: readonly Step[]; readonly trace?: string[] } = {},
+): SeedResult {
+  const scenario = { ...drawScenario(seed), firesBefore: options.mutant === 'fire-at-start' }
+  const steps = options.steps ?? drawSteps(scenario, Math.min(600, 80 + scenario.tasks.length * 35))
   const world = createWorld(scenario, options.mutant, options.trace)
   for (const step of steps) doStep(world, step)
   options.trace?.push('drain')
   const violation =
     checkProgress(world) ??
     checkPrefixes(world, bindingsOf(world), 'L1') ??
+    checkRoom(world) ??
     (seed % 4 === 0 ? checkAlignment(world) : undefined) ??
+    (seed % 4 === 2 ? checkIsolation(world) : undefined) ??
     checkEnds(world) ??
     checkQuiet(world) ??
     checkProgress(world) ??
@@ -51,7 +66,7 @@ function replay(first: World, scenario: Scenario, mutant: Mutant | undefined): V
 export function shorten(seed: number, steps: readonly Step[], law: string, mutant: Mutant | undefined): readonly Step[] {
   let best = steps
   for (let size = Math.ceil(best.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {
-    for (let at = 0; at < best.length; ) {
+    for (let at = 0; at < best.length;) {
       const shorter = [...best.slice(0, at), ...best.slice(at + size)]
       if (runSeed(seed, { mutant, steps: shorter }).violation?.law === law) best = shorter
       else at += size

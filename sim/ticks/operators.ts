@@ -44,7 +44,16 @@ export function earliestTimer(state: OperatorState, windowMs: number): number {
 }
 
 /** Applies one row of tick `tick`; `before` is the watermark that held before the tick (rule 22). */
-export function applyRow(kind: OperatorKind, state: OperatorState, row: Row, table: boolean, tick: number, before: number, windowMs: number, out: Row[]): void {
+export function applyRow(
+  kind: OperatorKind,
+  state: OperatorState,
+  row: Row,
+  table: boolean,
+  tick: number,
+  before: number,
+  windowMs: number,
+  out: Row[],
+): void {
   state.digest = mix(mix(mix(mix(state.digest, tick), row.value * KEYS + row.key), row.time), row.trail)
   if (kind === 'join' && table) {
     state.latest.set(row.key, row.value)

@@ -21,8 +21,19 @@ export interface OracleTask {
 /** Called when tick `tick` has been evaluated everywhere; `next` is the tick that follows, +infinity after the last. */
 export type AfterTick = (tick: number, next: number, tasks: readonly OracleTask[]) => void
 
-export function evaluate(scenario: Scenario, sources: readonly { readonly rows: readonly Row[] }[], bindings: readonly (readonly Binding[])[], after: AfterTick): OracleTask[] {
-  const tasks = scenario.tasks.map((plan): OracleTask => ({ operator: emptyState(), clock: NOT_HEARD, clocks: plan.owned.map(() => NEVER_READ), inbox: plan.feeds.map(() => []), touched: false }))
+export function evaluate(
+  scenario: Scenario,
+  sources: readonly { readonly rows: readonly Row[] }[],
+  bindings: readonly (readonly Binding[])[],
+  after: AfterTick,
+): OracleTask[] {
+  const tasks = scenario.tasks.map((plan): OracleTask => ({
+    operator: emptyState(),
+    clock: NOT_HEARD,
+    clocks: plan.owned.map(() => NEVER_READ),
+    inbox: plan.feeds.map(() => []),
+    touched: false,
+  }))
   const ticks = [...new Set(bindings.flatMap((list) => list.map((binding) => binding.tick)))].sort((a, b) => a - b)
   const next = bindings.map(() => 0)
   after(0, ticks[0] ?? Infinity, tasks)
@@ -39,14 +50,24 @@ export function evaluate(scenario: Scenario, sources: readonly { readonly rows: 
   return tasks
 }
 
-function evaluateTask(scenario: Scenario, sources: readonly { readonly rows: readonly Row[] }[], tasks: readonly OracleTask[], id: number, tick: number, binding: Binding | undefined): void {
+function evaluateTask(
+  scenario: Scenario,
+  sources: readonly { readonly rows: readonly Row[] }[],
+  tasks: readonly OracleTask[],
+  id: number,
+  tick: number,
+  binding: Binding | undefined,
+): void {
   const plan = scenario.tasks[id]
   const task = tasks[id]
   if (plan === undefined || task === undefined) return
   if (binding === undefined && !plan.feeds.some((feed) => tasks[feed.producer]?.touched)) return
   task.touched = true
   for (const [index, part] of (binding?.parts ?? []).entries()) task.clocks[index] = part.clock
-  const streams = [...plan.owned.flatMap((owned, index) => (owned.table ? [] : [task.clocks[index] ?? NEVER_READ])), ...plan.feeds.flatMap((feed) => (feed.table ? [] : [tasks[feed.producer]?.clock ?? NOT_HEARD]))]
+  const streams = [
+    ...plan.owned.flatMap((owned, index) => (owned.table ? [] : [task.clocks[index] ?? NEVER_READ])),
+    ...plan.feeds.flatMap((feed) => (feed.table ? [] : [tasks[feed.producer]?.clock ?? NOT_HEARD])),
+  ]
   const all = [...task.clocks, ...plan.feeds.map((feed) => tasks[feed.producer]?.clock ?? NOT_HEARD)]
   const wall = Math.max(binding?.wall ?? -Infinity, ...plan.feeds.map((feed) => tasks[feed.producer]?.clock.wall ?? -Infinity))
   const before = task.clock
@@ -56,15 +77,17 @@ function evaluateTask(scenario: Scenario, sources: readonly { readonly rows: rea
     for (const [index, owned] of plan.owned.entries()) {
       const part = binding?.parts[index]
       if (owned.input !== input || part === undefined) continue
-      for (const row of sources[owned.partition]?.rows.slice(part.from, part.to) ?? []) applyRow(plan.operator, task.operator, row, owned.table, tick, before.watermark, scenario.windowMs, out)
+      for (const row of sources[owned.partition]?.rows.slice(part.from, part.to) ?? [])
+        applyRow(plan.operator, task.operator, row, owned.table, tick, before.watermark, scenario.windowMs, out)
     }
     for (const [index, feed] of plan.feeds.entries()) {
       if (feed.input !== input) continue
-      for (const row of task.inbox[index] ?? []) applyRow(plan.operator, task.operator, row, feed.table, tick, before.watermark, scenario.windowMs, out)
+      for (const row of task.inbox[index] ?? [])
+        applyRow(plan.operator, task.operator, row, feed.table, tick, before.watermark, scenario.windowMs, out)
       if (task.inbox[index] !== undefined) task.inbox[index] = []
     }
   }
-  fireWindows(task.operator, tick, task.clock.watermark, task.clock.wall, scenario.windowMs, out)
+  fireWindows(task.operator, tick, scenario.firesBefore ? before.watermark : task.clock.watermark, task.clock.wall, scenario.windowMs, out)
   if (out.length === 0) return
   for (const { firstPair, groups } of plan.outs) {
     for (let group = 0; group < groups; group++) {

@@ -66,6 +66,8 @@ export interface Scenario {
   /** True: a commit becomes visible partition by partition, as with Kafka's markers. False: at once, as in the embedded log. */
   readonly gradual: boolean
   readonly skewMs: number[]
+  /** The mutant `fire-at-start`: windows fire by the watermark before the tick, in protocol and oracle alike. */
+  readonly firesBefore: boolean
   /** A task that the scheduler picks sixteen times less often than the others, or -1. */
   readonly slow: number
 }
@@ -77,7 +79,7 @@ interface StageDraft {
 }
 
 function draftStages(random: Random, partitions: { bounded: boolean }[]): StageDraft[] {
-  const wide = chance(random, 3)
+  const wide = chance(random, 5)
   const stageCount = 2 + below(random, wide ? 1 : 3)
   const stages: StageDraft[] = []
   const unread = new Set<number>()
@@ -89,10 +91,14 @@ function draftStages(random: Random, partitions: { bounded: boolean }[]): StageD
     return { from: -1, partitions: Array.from({ length: count }, (_, index) => first + index), table }
   }
   for (let index = 0; index < stageCount; index++) {
-    const operator = index === 0 ? pick(random, ['map', 'map', 'count'] as const) : pick(random, ['map', 'join', 'join', 'count', 'window', 'window'] as const)
+    const operator =
+      index === 0
+        ? pick(random, ['map', 'map', 'count'] as const)
+        : pick(random, ['map', 'join', 'join', 'count', 'window', 'window'] as const)
     const inputs: StageDraft['inputs'][number][] = []
     const earlier = [...unread]
-    if (index === 0 || (earlier.length === 0 && chance(random, 50)) || (index < stageCount - 1 && chance(random, 30))) inputs.push(source(false))
+    if (index === 0 || (earlier.length === 0 && chance(random, 50)) || (index < stageCount - 1 && chance(random, 30)))
+      inputs.push(source(false))
     else {
       const from = earlier.length > 0 ? pick(random, earlier) : below(random, index)
       inputs.push({ from, partitions: [], table: false })
@@ -129,9 +135,20 @@ export function drawScenario(seed: number): Scenario {
   const wrongClocks = chance(random, 40)
   const skewMs = tasks.map(() => (wrongClocks && chance(random, 50) ? (below(random, 7) - 3) * 3_600_000 : below(random, 9) - 4))
   return {
-    seed, tasks, channelCount, partitions, skewMs,
-    disorderMs: 10, idleMs: 40, heartbeatMs: 1000, cadenceMs: 5, windowMs: pick(random, [10, 20, 50]),
-    tickRowsMax: pick(random, [2, 4, 16]), aheadRows: pick(random, [1, 3, 8, 32]), gradual: chance(random, 50),
+    seed,
+    tasks,
+    channelCount,
+    partitions,
+    skewMs,
+    disorderMs: 10,
+    idleMs: 40,
+    heartbeatMs: 1000,
+    cadenceMs: 5,
+    windowMs: pick(random, [10, 20, 50]),
+    tickRowsMax: pick(random, [2, 4, 16]),
+    aheadRows: pick(random, [1, 3, 8, 32]),
+    gradual: chance(random, 50),
+    firesBefore: false,
     slow: chance(random, 50) ? below(random, tasks.length) : -1,
   }
 }
@@ -144,7 +161,19 @@ function placeTasks(stages: StageDraft[]): { tasks: TaskPlan[]; channelCount: nu
     const inputs = draft.inputs.map((_, input) => input)
     const order = [...inputs.filter((input) => draft.inputs[input]?.table), ...inputs.filter((input) => !draft.inputs[input]?.table)]
     for (let group = 0; group < draft.groups; group++) {
-      tasks.push({ id: tasks.length, stage, operator: draft.operator, owned: [], feeds: [], order, outs: [], pairs: [], descendants: [], answersThrough: [], answersWants: [] })
+      tasks.push({
+        id: tasks.length,
+        stage,
+        operator: draft.operator,
+        owned: [],
+        feeds: [],
+        order,
+        outs: [],
+        pairs: [],
+        descendants: [],
+        answersThrough: [],
+        answersWants: [],
+      })
     }
   }
   const groupsOf = (stage: number): TaskPlan[] => tasks.filter((task) => task.stage === stage)

@@ -12,23 +12,40 @@ const CURSOR_DIR = new URL('../state/', import.meta.url)
 const CURSOR = new URL('ticks.json', CURSOR_DIR)
 
 const { values } = parseArgs({
-  options: { seeds: { type: 'string', default: '100000' }, seed: { type: 'string' }, mutant: { type: 'string' }, json: { type: 'boolean', default: false }, quick: { type: 'boolean', default: false }, fresh: { type: 'boolean', default: false } },
+  options: {
+    seeds: { type: 'string', default: '100000' },
+    seed: { type: 'string' },
+    mutant: { type: 'string' },
+    json: { type: 'boolean', default: false },
+    quick: { type: 'boolean', default: false },
+    fresh: { type: 'boolean', default: false },
+  },
 })
 const isMutant = (name: string): name is Mutant => Object.hasOwn(MUTANTS, name)
-if (values.mutant !== undefined && !isMutant(values.mutant)) throw new Error(`no mutant '${values.mutant}'; there are ${Object.keys(MUTANTS).join(', ')}`)
+if (values.mutant !== undefined && !isMutant(values.mutant))
+  throw new Error(`no mutant '${values.mutant}'; there are ${Object.keys(MUTANTS).join(', ')}`)
 const mutant = values.mutant
 
 function explain(seed: number): void {
   const { violation, steps, world } = runSeed(seed, { mutant })
   for (const plan of world.scenario.tasks) {
-    process.stderr.write(`task ${plan.id}: stage ${plan.stage} ${plan.operator}, binds ${plan.owned.map(({ partition, table }) => `${partition}${table ? 't' : ''}`).join(' ') || '-'}, reads ${plan.feeds.map(({ producer, table }) => `${producer}${table ? 't' : ''}`).join(' ') || '-'}\n`)
+    process.stderr.write(
+      `task ${plan.id}: stage ${plan.stage} ${plan.operator}, binds ${plan.owned.map(({ partition, table }) => `${partition}${table ? 't' : ''}`).join(' ') || '-'}, reads ${plan.feeds.map(({ producer, table }) => `${producer}${table ? 't' : ''}`).join(' ') || '-'}\n`,
+    )
   }
-  if (violation === undefined) return void process.stderr.write(`seed ${seed}: every law holds over ${steps.length} steps, ${world.log.writes} commits, ${world.crashes} crashes\n`)
+  if (violation === undefined)
+    return void process.stderr.write(
+      `seed ${seed}: every law holds over ${steps.length} steps, ${world.log.writes} commits, ${world.crashes} crashes\n`,
+    )
   const shortest = shorten(seed, steps, violation.law, mutant)
   const trace: string[] = []
   const again = runSeed(seed, { mutant, steps: shortest, trace })
-  process.stderr.write(`seed ${seed}: ${violation.law} ${again.violation?.what}\n${shortest.length} of ${steps.length} steps:\n${trace.slice(0, 200).join('\n')}\n`)
-  process.stderr.write(`repeat: node --conditions=mr-source sim/ticks/run.ts --seed ${seed}${mutant === undefined ? '' : ` --mutant ${mutant}`}\n`)
+  process.stderr.write(
+    `seed ${seed}: ${violation.law} ${again.violation?.what}\n${shortest.length} of ${steps.length} steps:\n${trace.slice(0, 120).join('\n')}\n`,
+  )
+  process.stderr.write(
+    `repeat: node --conditions=mr-source sim/ticks/run.ts --seed ${seed}${mutant === undefined ? '' : ` --mutant ${mutant}`}\n`,
+  )
 }
 
 function readCursor(): number {
@@ -45,7 +62,9 @@ function campaign(count: number, first: number, keep: boolean): number | undefin
   for (let seed = first; seed < count; seed++) {
     if (runSeed(seed, { mutant }).violation !== undefined) return seed
     if ((seed + 1) % 5000 !== 0) continue
-    process.stderr.write(`${seed + 1} seeds hold, ${(Number(process.hrtime.bigint() - started) / 1e6 / (seed + 1 - first)).toFixed(2)} ms each\n`)
+    process.stderr.write(
+      `${seed + 1} seeds hold, ${(Number(process.hrtime.bigint() - started) / 1e6 / (seed + 1 - first)).toFixed(2)} ms each\n`,
+    )
     if (!keep) continue
     mkdirSync(CURSOR_DIR, { recursive: true })
     writeFileSync(CURSOR, JSON.stringify({ next: seed + 1 }))
@@ -64,6 +83,9 @@ if (values.seed !== undefined) {
   const first = stored >= count ? 0 : stored
   const failed = campaign(count, first, keep)
   if (failed !== undefined) explain(failed)
-  if (values.json) process.stdout.write(`${JSON.stringify({ name: 'ticks-seeds', value: failed ?? count, unit: 'seeds', must: count, aim: count, checked: failed === undefined, baseline: null })}\n`)
+  if (values.json)
+    process.stdout.write(
+      `${JSON.stringify({ name: 'ticks-seeds', value: failed ?? count, unit: 'seeds', must: count, aim: count, checked: failed === undefined, baseline: null })}\n`,
+    )
   process.exitCode = failed === undefined ? 0 : 1
 }

@@ -24,19 +24,22 @@ export function runTask(world: World, live: Live, ticksMax: number): void {
   const { plan, state } = live
   const frontier = frontierOf(world, live)
   const due = plan.owned.length > 0 ? bindDue(world, live) : false
-  for (let ticks = 0; ticks < ticksMax; ticks++) {
+  for (let ticks = 0; ticks < ticksMax;) {
     const pending = nextPending(live, frontier)
     if (!hasRoom(world, live, pending)) break
     if (plan.feeds.length === 0) {
       const tick = ticks === 0 || hasData(world, live) ? pureTick(world, live, due && (ticks === 0 || world.kept === undefined)) : -1
       if (tick < 0) break
       runTick(world, live, tick, bindTick(world, live, tick, false))
+      ticks++
     } else {
-      const kept = keptBinding(world, live)
-      const target = kept === undefined ? frontier : kept.tick
-      if (due && target > state.applied && target <= frontier && pending >= target) runTick(world, live, target, bindTick(world, live, target, false))
-      else if (pending <= frontier) runTick(world, live, pending, undefined)
-      else break
+      const target = world.kept === undefined ? frontier : (keptBinding(world, live)?.tick ?? Infinity)
+      if (due && target > state.applied && target <= frontier && pending >= target) {
+        runTick(world, live, target, bindTick(world, live, target, false))
+        ticks++
+      } else if (pending <= frontier) {
+        if (runTick(world, live, pending, undefined)) ticks++ // An empty tick costs nothing: only work counts.
+      } else break
     }
   }
   settleFrontier(world, live, frontier)
@@ -127,7 +130,8 @@ function hasRoom(world: World, live: Live, pending: number): boolean {
   let incoming = 0
   if (world.mutant === 'room-without-exception') {
     for (const feed of live.feeds) for (const { batch } of feed.queue) if (batch.tick === pending) incoming += batch.rows.length
-    for (const [index, { partition }] of live.plan.owned.entries()) incoming += Math.min(world.scenario.tickRowsMax, (world.sources[partition]?.rows.length ?? 0) - (live.state.positions[index] ?? 0))
+    for (const [index, { partition }] of live.plan.owned.entries())
+      incoming += Math.min(world.scenario.tickRowsMax, (world.sources[partition]?.rows.length ?? 0) - (live.state.positions[index] ?? 0))
   }
   for (const [index, { reader }] of live.plan.pairs.entries()) {
     const outstanding = live.state.outstanding[index] ?? []
@@ -144,10 +148,7 @@ function bindDue(world: World, live: Live): boolean {
   if (endDue(world, live)) return true
   const waited = world.now - live.boundAt >= world.scenario.cadenceMs
   if (hasData(world, live)) return waited && (world.mutant !== 'wait-for-clock' || world.clockOf(live.plan.id) * 1000 >= live.state.applied)
-  if (world.now - live.beatAt < world.scenario.heartbeatMs) return false
-  if (!clockDue(world, live)) return false
-  live.beatAt = world.now
-  return true
+  return world.now - live.boundAt >= world.scenario.heartbeatMs && clockDue(world, live)
 }
 
 /** The tick that a pure binder binds now, or -1: its own number when it has something, else the demanded one (rules 5 and 13). */
@@ -176,8 +177,11 @@ function sharesDirectReader(world: World, plan: TaskPlan, other: number): boolea
   return plan.pairs.some(({ reader }) => world.scenario.tasks[reader]?.feeds.some((feed) => feed.producer === other))
 }
 
+/** How many entries may wait in memory for a commit: what bounds a record of `progress` and the memory of a task that owes nothing. */
+const ENTRIES_MAX = 64
+
 /** Applies one whole tick: rows in the order of rule 16, then the windows that the tick's own watermark closes (rule 22). */
-function runTick(world: World, live: Live, tick: number, bound: BoundTick | undefined): void {
+function runTick(world: World, live: Live, tick: number, bound: BoundTick | undefined): boolean {
   const { plan, state } = live
   const { windowMs } = world.scenario
   const newest = world.mutant === 'fire-by-newest'
@@ -194,14 +198,27 @@ function runTick(world: World, live: Live, tick: number, bound: BoundTick | unde
   let rows = 0
   const apply = (row: Row, table: boolean): void => {
     rows++
-    if (world.mutant === 'late-lost' && plan.operator === 'window' && Math.floor(row.time / windowMs) * windowMs + windowMs <= previous.watermark) return
+    if (
+      world.mutant === 'late-lost' &&
+      plan.operator === 'window' &&
+      Math.floor(row.time / windowMs) * windowMs + windowMs <= previous.watermark
+    )
+      return
     applyRow(plan.operator, state.operator, row, table, tick, previous.watermark, windowMs, out)
   }
   for (const input of order) {
-    for (const [index, owned] of plan.owned.entries()) if (owned.input === input) for (const row of bound?.rows[index] ?? []) apply(row, owned.table)
+    for (const [index, owned] of plan.owned.entries())
+      if (owned.input === input) for (const row of bound?.rows[index] ?? []) apply(row, owned.table)
     for (const { batch, table } of takeBatches(world, live, input, tick)) for (const row of batch.rows) apply(row, table)
   }
-  const fired = fireWindows(state.operator, tick, clock.watermark, clock.wall, windowMs, out)
+  const fired = fireWindows(
+    state.operator,
+    tick,
+    world.scenario.firesBefore ? previous.watermark : clock.watermark,
+    clock.wall,
+    windowMs,
+    out,
+  )
   emit(live, tick, out)
   if (!sameClock(previous, clock)) live.entries.push(clock)
   state.clock = clock
@@ -211,7 +228,9 @@ function runTick(world: World, live: Live, tick: number, bound: BoundTick | unde
     live.boundAt = world.now
     state.bound++
   }
-  if (rows > 0 || fired > 0 || bound !== undefined) live.dirty = true
+  const worked = rows > 0 || fired > 0 || bound !== undefined
+  if (worked) live.dirty = true
+  return worked
 }
 
 function bindPart(live: Live, index: number, part: Binding['parts'][number]): void {
@@ -279,7 +298,7 @@ function answer(world: World, live: Live): void {
       live.state.applied = empty
       live.dirty = true
     }
-  } else if (demanded > live.state.applied && !hasRoom(world, live, Infinity)) {
+  } else if (demanded > live.state.applied && world.mutant !== 'full-silent' && !hasRoom(world, live, Infinity)) {
     runTick(world, live, demanded, bindTick(world, live, demanded, true))
   }
 }
@@ -297,7 +316,7 @@ function wish(world: World, live: Live, frontier: number, due: boolean): void {
 /** Rule 24 for a task behind an exchange: its clock has moved in memory, and somebody waits for it. */
 function forwardDue(world: World, live: Live): boolean {
   if (live.plan.feeds.length === 0 || live.plan.pairs.length === 0 || world.mutant === 'clock-not-forwarded') return false
-  return live.entries.length > 0 && clockDue(world, live)
+  return live.entries.length >= ENTRIES_MAX || (live.entries.length > 0 && clockDue(world, live))
 }
 
 function prepareCommit(world: World, live: Live): void {
@@ -305,22 +324,33 @@ function prepareCommit(world: World, live: Live): void {
   state.stated = live.entries.at(-1) ?? state.stated
   for (const [index, feed] of state.feeds.entries()) {
     const records = world.log.progress[plan.feeds[index]?.producer ?? 0]
-    while (feed.record < (live.feeds[index]?.nextRecord ?? 0) && (records?.[feed.record]?.through ?? Infinity) <= state.applied) feed.record++
+    while (feed.record < (live.feeds[index]?.nextRecord ?? 0) && (records?.[feed.record]?.through ?? Infinity) <= state.applied)
+      feed.record++
   }
   for (const [index, channel] of live.channels.entries()) {
     let lowest = live.offsets[index] ?? 0
-    for (const [at, feed] of plan.feeds.entries()) if (feed.channel === channel) lowest = Math.min(lowest, live.feeds[at]?.queue[0]?.offset ?? Infinity)
+    for (const [at, feed] of plan.feeds.entries())
+      if (feed.channel === channel) lowest = Math.min(lowest, live.feeds[at]?.queue[0]?.offset ?? Infinity)
     state.fetch[index] = lowest
   }
   const entries = world.mutant === 'last-entry-only' ? live.entries.slice(-1) : live.entries
   const record = {
-    through: state.applied, entries, bindings: live.bindings, reached: state.numbers.slice(),
-    waitsFor: earliestTimer(state.operator, world.scenario.windowMs), wants: state.wants, digest: state.operator.digest,
+    through: state.applied,
+    entries,
+    bindings: live.bindings,
+    reached: state.numbers.slice(),
+    waitsFor: earliestTimer(state.operator, world.scenario.windowMs),
+    wants: state.wants,
+    digest: state.operator.digest,
   }
   const commit = { task: plan.id, epoch: live.epoch, batches: live.batches, record, state: copyTask(state) }
-  if (world.mutant === 'binding-apart' && live.batches.length > 0) live.inflight.push({ ...commit, record: undefined, state: undefined }, { ...commit, batches: [] })
+  if (world.mutant === 'binding-apart' && live.batches.length > 0)
+    live.inflight.push({ ...commit, record: undefined, state: undefined }, { ...commit, batches: [] })
   else live.inflight.push(commit)
-  world.note(() => `${plan.id} commits through ${state.applied}: ${live.batches.length} batches, ${live.bindings.length} bindings, ${entries.length} entries`)
+  world.note(
+    () =>
+      `at ${world.now} task ${plan.id} commits through ${state.applied}: ${live.batches.length} batches, ${live.bindings.length} bindings, ${entries.length} entries`,
+  )
   live.statedThrough = state.applied
   live.batches = []
   live.entries = []

@@ -48,9 +48,20 @@ export const START_MS = 36_000_000
 
 export function createWorld(scenario: Scenario, mutant: Mutant | undefined, trace: string[] | undefined, kept?: Binding[][]): World {
   const world: World = {
-    scenario, mutant, kept, log: emptyLog(scenario), sources: scenario.partitions.map(() => ({ rows: [], closed: false })),
-    live: [], stuck: scenario.tasks.map(() => false), zombies: [], skewMs: scenario.skewMs.slice(), now: START_MS, random: undefined, nextValue: 1,
-    refused: 0, crashes: 0,
+    scenario,
+    mutant,
+    kept,
+    log: emptyLog(scenario),
+    sources: scenario.partitions.map(() => ({ rows: [], closed: false })),
+    live: [],
+    stuck: scenario.tasks.map(() => false),
+    zombies: [],
+    skewMs: scenario.skewMs.slice(),
+    now: START_MS,
+    random: undefined,
+    nextValue: 1,
+    refused: 0,
+    crashes: 0,
     clockOf: (task) => world.now + (world.skewMs[task] ?? 0),
     note: (text) => void trace?.push(text()),
   }
@@ -82,26 +93,37 @@ export function doStep(world: World, step: Step): void {
   if (step.kind === 'run' && task === world.scenario.slow && !chance(random, 6)) return
   world.note(() => `step ${step.kind} ${task}`)
   switch (step.kind) {
-    case 'append': return append(world, step.at % world.sources.length, random)
-    case 'time': world.now += chance(random, 85) ? below(random, 8) : pick(random, [50, 300, 1500])
+    case 'append':
+      return append(world, step.at % world.sources.length, random)
+    case 'time':
+      world.now += chance(random, 85) ? below(random, 8) : pick(random, [50, 300, 1500])
       return
-    case 'run': return void (world.stuck[task] !== true && world.live[task] !== undefined && runTask(world, world.live[task], 1 + below(random, 4)))
-    case 'deliver': return deliver(world, task)
-    case 'show': return show(world.log, step.at)
-    case 'crash': return crash(world, task)
-    case 'start': return start(world, plan)
-    case 'zombie': return deliverZombie(world)
+    case 'run':
+      return void (world.stuck[task] !== true && world.live[task] !== undefined && runTask(world, world.live[task], 1 + below(random, 4)))
+    case 'deliver':
+      return deliver(world, task)
+    case 'show':
+      return show(world.log, step.at)
+    case 'crash':
+      return crash(world, task)
+    case 'start':
+      return start(world, plan)
+    case 'zombie':
+      return deliverZombie(world)
     case 'end': {
       const partition = step.at % world.sources.length
       const source = world.sources[partition]
       if (source !== undefined && world.scenario.partitions[partition]?.bounded === true) source.closed = true
       return
     }
-    case 'clock': world.skewMs[task] = (world.skewMs[task] ?? 0) + pick(random, [-3_600_000, -50, 20, 3_600_000])
+    case 'clock':
+      world.skewMs[task] = (world.skewMs[task] ?? 0) + pick(random, [-3_600_000, -50, 20, 3_600_000])
       return
-    case 'stick': world.stuck[task] = true
+    case 'stick':
+      world.stuck[task] = true
       return
-    case 'release': world.stuck.fill(false)
+    case 'release':
+      world.stuck.fill(false)
       return
   }
 }
@@ -152,13 +174,14 @@ function start(world: World, plan: TaskPlan): void {
   world.live[plan.id] = startTask(world, plan, epoch)
 }
 
-/** One fair round: everyone lives, sees everything, runs once and has its commits done. Returns whether anything was written. */
-export function fairRound(world: World, passMs: number): boolean {
+/** One fair round: everyone but `stuck` lives, sees everything, runs once and has its commits done. Returns whether anything was written. */
+export function fairRound(world: World, passMs: number, stuck = -1): boolean {
   const before = world.log.writes
   world.random = undefined
   world.stuck.fill(false)
   show(world.log, -1)
   for (const plan of world.scenario.tasks) {
+    if (plan.id === stuck) continue
     start(world, plan)
     const live = world.live[plan.id]
     if (live === undefined) continue
