@@ -120,6 +120,7 @@ export function hitsBatch(hits: Hits, from: number, to: number): Batch {
       ints(hits.bytes),
       ints(hits.seq),
     ],
+    values: null,
     times: ts,
     weights: null,
     selected: null,

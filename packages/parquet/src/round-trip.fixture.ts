@@ -105,6 +105,7 @@ export function batchOf(fields: readonly Field[], rows: readonly PlainRow[], lay
   return {
     rowCount: rows.length,
     columns: fields.map((field) => columnOf(field.type, rows.map((row) => row[field.name] ?? null), layout)),
+    values: null,
     times: new Float64Array(rows.length),
     weights: null,
     selected,
