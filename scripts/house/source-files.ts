@@ -19,13 +19,16 @@ export function readTreeFile(name: string): string {
   return readFileSync(path.join(root, name), 'utf8')
 }
 
+/** Tests, and what stands beside them for them: `*.fixture.ts`. None of it is built or published. */
 export function isTest(name: string): boolean {
-  return /\.(test|bench)\.tsx?$/.test(name)
+  return /\.(test|bench|fixture)\.tsx?$/.test(name)
 }
 
 export interface Import {
   readonly specifier: string
   readonly line: number
+  /** Erased before the program runs. */
+  readonly typeOnly: boolean
 }
 
 const IMPORT = /\b(?:import|export)\b[^'"`;()]*?\bfrom\s*['"]([^'"]+)['"]|\bimport\s*['"]([^'"]+)['"]|\bimport\s*\(\s*['"]([^'"]+)['"]/g
@@ -37,5 +40,6 @@ export function importsOf(text: string): readonly Import[] {
   return [...code.matchAll(IMPORT)].map((match) => ({
     specifier: match[1] ?? match[2] ?? match[3] ?? '',
     line: code.slice(0, match.index).split('\n').length,
+    typeOnly: /^(import|export)\s+type\b/.test(match[0]),
   }))
 }
