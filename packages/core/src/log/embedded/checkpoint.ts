@@ -1,0 +1,225 @@
+// The checkpoint: makes a full half of the journal free by writing its batches into their segments, in the background.
+//
+// The order is the guarantee: fill the segments from memory, fdatasync each (and the folders of new files), write and fdatasync the slot,
+// and only then may the half be overwritten. Filling writes to the positions that the journal recorded, so doing it again is harmless.
+import type { Disk } from '../../base/disk.ts'
+import { isMillraceError } from '../../base/errors.ts'
+import { sleep, type Scheduler } from '../../base/scheduler.ts'
+import type { FileCache } from './file-cache.ts'
+import type { Half } from './half.ts'
+import type { PartitionState } from './partition.ts'
+import type { Segment } from './segment.ts'
+import type { SlotWriter } from './slot.ts'
+import type { StateImage } from './state.ts'
+import { BY_REFERENCE, type Tail } from './tail.ts'
+
+/** Bytes written between two turns of the event loop. */
+const SLICE_BYTES = 1 << 20
+/** Pieces per vectored write; systems stop at 1,024. */
+const PIECES_MAX = 512
+/** Syncs in flight: the threads of the pool that a process has by default. */
+const SYNCS_AT_ONCE = 4
+/** How long a checkpoint that met a full disk waits before it tries again. */
+const RETRY_MS = 1_000
+
+export class Checkpointer {
+  readonly #disk: Disk
+  readonly #files: FileCache
+  readonly #slots: SlotWriter
+  readonly #scheduler: Scheduler
+  /** Folders with files made since the last sync. */
+  readonly #freshFolders = new Set<string>()
+  readonly #paths = new Set<string>()
+  #running: Promise<void> | null = null
+  #stopped = false
+  #count = 0
+
+  constructor(disk: Disk, files: FileCache, slots: SlotWriter, scheduler: Scheduler) {
+    this.#disk = disk
+    this.#files = files
+    this.#slots = slots
+    this.#scheduler = scheduler
+  }
+
+  /** Checkpoints done. */
+  get count(): number {
+    return this.#count
+  }
+
+  get running(): boolean {
+    return this.#running !== null
+  }
+
+  /** Settles when no checkpoint runs. */
+  async idle(): Promise<void> {
+    while (this.#running) await this.#running
+  }
+
+  /** Retries of a full disk give up; used when the log is closed or has failed. */
+  stop(): void {
+    this.#stopped = true
+  }
+
+  /**
+   * Checkpoints `half` in the background; `image` is the state at its end. `done` is called when the half is free, `failed` when the disk
+   * failed. A full disk is waited for: the data is safe in the journal meanwhile.
+   */
+  start(half: Half, image: StateImage, done: () => void, failed: (error: unknown) => void): void {
+    this.#running = this.#run(half, image).then(
+      (finished) => {
+        this.#running = null
+        if (finished) done()
+      },
+      (error: unknown) => {
+        this.#running = null
+        failed(error)
+      },
+    )
+  }
+
+  /** The same in the foreground, for recovery and closing, over several halves at once. */
+  now(halves: readonly Half[], image: StateImage): void {
+    for (const half of halves) for (const _ of this.#fill(half)) continue
+    for (const path of this.#paths) this.#files.get(path).sync()
+    this.#paths.clear()
+    this.#syncFolders()
+    this.#slots.write(image)
+    for (const half of halves) half.restart()
+    this.#count++
+  }
+
+  /** Makes sure that the folder exists and remembers to sync it once a file was made in it. Returns nothing; cheap when known. */
+  prepareFile(partition: PartitionState, path: string): void {
+    if (this.#disk.exists(path)) return
+    this.#disk.makeFolder(partition.folder)
+    this.#freshFolders.add(partition.folder)
+  }
+
+  /** Syncs the folders of files made since the last time. */
+  syncFolders(): void {
+    this.#syncFolders()
+  }
+
+  async #run(half: Half, image: StateImage): Promise<boolean> {
+    while (!this.#stopped) {
+      try {
+        for (const _ of this.#fill(half)) await this.#scheduler.turn()
+        await this.#syncAll()
+        this.#syncFolders()
+        this.#slots.write(image)
+        half.restart()
+        this.#count++
+        return true
+      } catch (error) {
+        if (!isMillraceError(error) || error.code !== 'MR_DISK_FULL') throw error
+        await sleep(this.#scheduler, RETRY_MS)
+      }
+    }
+    return false
+  }
+
+  async #syncAll(): Promise<void> {
+    const paths = [...this.#paths]
+    for (let at = 0; at < paths.length; at += SYNCS_AT_ONCE) {
+      const group = paths.slice(at, at + SYNCS_AT_ONCE)
+      const files = group.map((path) => this.#files.pin(path))
+      const results = await Promise.allSettled(files.map((file) => file.syncLater()))
+      for (const path of group) this.#files.unpin(path)
+      for (const result of results) if (result.status === 'rejected') throw result.reason
+    }
+    this.#paths.clear()
+  }
+
+  #syncFolders(): void {
+    for (const folder of this.#freshFolders) {
+      // A new partition's folder is itself an entry of its parents.
+      for (let path = folder; path.includes('/'); path = path.slice(0, path.lastIndexOf('/'))) {
+        this.#disk.syncFolder(path)
+        if (path.endsWith('/topics') || path.endsWith('/requests')) {
+          this.#disk.syncFolder(path.slice(0, path.lastIndexOf('/')))
+          break
+        }
+      }
+    }
+    this.#freshFolders.clear()
+  }
+
+  /** Writes the half's batches into their segments; yields after each slice. */
+  *#fill(half: Half): Generator<void, void, undefined> {
+    let bytes = 0
+    for (const partition of half.touched) {
+      const tail = partition.tails[half.index] as Tail
+      for (let run = 0; run < tail.segments.length && !partition.deleted; run++) {
+        const segment = tail.segments[run] as Segment
+        const from = tail.segmentFrom[run] as number
+        const to = tail.segmentFrom[run + 1] ?? tail.count
+        if (segment.removed) continue
+        bytes += this.#fillRun(half, partition, segment, tail, from, to)
+        if (bytes < SLICE_BYTES) continue
+        bytes = 0
+        yield
+      }
+    }
+  }
+
+  #fillRun(half: Half, partition: PartitionState, segment: Segment, tail: Tail, from: number, to: number): number {
+    this.prepareFile(partition, segment.path)
+    if (partition.filling !== segment && (partition.filling === null || partition.filling.base < segment.base)) {
+      if (partition.filling) this.#finish(partition, partition.filling, segment.base)
+      partition.filling = segment
+    }
+    const rows = segment.rows(this.#files, partition.id)
+    const file = this.#files.get(segment.path)
+    let pieces: Uint8Array[] = []
+    let startAt = 0
+    let endAt = -1
+    let memoryFrom = 0
+    let memoryTo = -1
+    let bytes = 0
+    const flush = (): void => {
+      if (memoryTo > memoryFrom) pieces.push(half.memory.subarray(memoryFrom, memoryTo))
+      if (pieces.length > 0) file.writeAll(pieces, startAt)
+      pieces = []
+      memoryTo = -1
+    }
+    for (let at = from; at < to; at++) {
+      const place = tail.places[at] as number
+      const length = tail.lengths[at] as number
+      const position = tail.positions[at] as number
+      const appendMs = tail.appendTimes[at] as number
+      if (rows.wants(position, appendMs, position === segment.filled)) rows.add(tail.firstOffsets[at] as number, position, partition.filledEventMaxMs, appendMs)
+      partition.filledEventMaxMs = Math.max(partition.filledEventMaxMs, tail.eventTimes[at] as number)
+      partition.filledAppendMs = appendMs
+      segment.filled = Math.max(segment.filled, position + length)
+      bytes += length
+      if (place === BY_REFERENCE) continue
+      if (position === endAt && place === memoryTo) {
+        memoryTo += length
+      } else {
+        if (position !== endAt || pieces.length >= PIECES_MAX) {
+          flush()
+          startAt = position
+        } else pieces.push(half.memory.subarray(memoryFrom, memoryTo))
+        memoryFrom = place
+        memoryTo = place + length
+      }
+      endAt = position + length
+    }
+    flush()
+    this.#paths.add(segment.path)
+    rows.flush(this.#files.get(segment.indexPath))
+    return bytes
+  }
+
+  /** Nothing more comes into this segment: exact length, end row, and an index that is durable too. */
+  #finish(partition: PartitionState, segment: Segment, end: number): void {
+    const file = this.#files.get(segment.path)
+    if (file.size() > segment.size) file.truncate(segment.size)
+    const rows = segment.rows(this.#files, partition.id)
+    rows.end = { offset: end, position: segment.size, eventMaxMs: partition.filledEventMaxMs, appendMs: partition.filledAppendMs }
+    rows.flush(this.#files.get(segment.indexPath))
+    this.#paths.add(segment.path)
+    this.#paths.add(segment.indexPath)
+    segment.releaseIndex()
+  }
+}

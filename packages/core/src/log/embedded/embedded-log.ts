@@ -1,0 +1,266 @@
+// The embedded log: the port (../log.ts) over journal, segments and checkpoints of one folder on one machine.
+// One thread owns it. Accepting, flushing and reading are synchronous inside; promises exist at the edges only.
+import type { Clock } from '../../base/clock.ts'
+import type { Disk } from '../../base/disk.ts'
+import { isMillraceError, MillraceError } from '../../base/errors.ts'
+import type { Scheduler } from '../../base/scheduler.ts'
+import type { AppendOptions, AppendResult, CommitResult, Log, LogPart, LogReader, LogWriter, Membership, MembershipOptions, PartitionEnds, Topic, TopicSettings } from '../log.ts'
+import { MembershipBoard } from '../membership.ts'
+import { alteredSettings, newTopicSettings, requireAgreement } from '../topic.ts'
+import type { Checkpointer } from './checkpoint.ts'
+import type { FileCache } from './file-cache.ts'
+import type { Intake } from './intake.ts'
+import type { Journal } from './journal.ts'
+import { Maintenance, type MaintenanceReport } from './maintenance.ts'
+import { EmbeddedReader, type ReaderParts } from './reader.ts'
+import type { RecoveryReport } from './recovery.ts'
+import type { SegmentReader } from './segment-reader.ts'
+import type { SharedEnds, SharedLog } from './shared-ends.ts'
+import { findBehindDamage } from './skip.ts'
+import type { SlotWriter } from './slot.ts'
+import type { LogState } from './state.ts'
+import { offsetForAppendTime, offsetForEventTime } from './time-lookup.ts'
+
+export interface EmbeddedLogParts {
+  readonly disk: Disk
+  readonly folder: string
+  readonly clock: Clock
+  readonly scheduler: Scheduler
+  readonly lock: { release(): void }
+  readonly files: FileCache
+  readonly slots: SlotWriter
+  readonly state: LogState
+  readonly journal: Journal
+  readonly checkpointer: Checkpointer
+  readonly intake: Intake
+  readonly segments: SegmentReader
+  readonly ends: SharedEnds
+  readonly report: RecoveryReport
+  readonly maintainEveryMs: number
+}
+
+/** Numbers since the start, for metrics. */
+export interface EmbeddedLogStats {
+  /** Journal entries, each one write and one sync. */
+  readonly entries: number
+  readonly requests: number
+  readonly batches: number
+  readonly checkpoints: number
+  /** Requests that found both halves of the journal full. */
+  readonly waits: number
+  readonly journalHalfBytes: number
+}
+
+export class EmbeddedLog implements Log {
+  readonly #parts: EmbeddedLogParts
+  readonly #readerParts: ReaderParts
+  readonly #maintenance: Maintenance
+  readonly #members = new MembershipBoard()
+  readonly #closedHooks = new Set<() => void>()
+  #closing: Promise<void> | null = null
+
+  /** Use openEmbeddedLog. */
+  constructor(parts: EmbeddedLogParts) {
+    this.#parts = parts
+    const { journal, segments, scheduler, clock } = parts
+    this.#readerParts = { state: () => parts.state, journal, segments, scheduler, clock, check: () => this.#check(), closed: this.#closedHooks }
+    this.#maintenance = new Maintenance(parts, () => this.#closing === null && parts.intake.failure === null)
+    this.#maintenance.schedule()
+  }
+
+  /** What recovery found at the start. */
+  get recovery(): RecoveryReport {
+    return this.#parts.report
+  }
+
+  get stats(): EmbeddedLogStats {
+    const { intake, checkpointer, journal } = this.#parts
+    return { ...intake.stats, checkpoints: checkpointer.count, journalHalfBytes: Math.max(journal.halves[0].bytes, journal.halves[1].bytes) }
+  }
+
+  /** Shared memory for worker threads. */
+  get shared(): SharedLog {
+    return { ends: this.#parts.ends.buffer }
+  }
+
+  /** The error that ended the log, or null. After a failed write or sync the owner of the process must end it. */
+  get failure(): unknown {
+    return this.#closing === null ? this.#parts.intake.failure : null
+  }
+
+  async createTopic(name: string, settings: Partial<TopicSettings> = {}): Promise<Topic> {
+    const { state, intake } = this.#parts
+    this.#check()
+    const chosen = newTopicSettings(name, settings)
+    await intake.change(() => {
+      this.#check()
+      const known = state.topics.get(name)
+      if (!known) return { t: 'topic', name, id: `t${state.nextTopic}`, settings: chosen, firstPartition: state.nextPartition }
+      requireAgreement(known.topic, settings)
+      return null
+    })
+    return state.topicOf(name).topic
+  }
+
+  async alterTopic(name: string, settings: Partial<TopicSettings>): Promise<Topic> {
+    const { state, intake } = this.#parts
+    await intake.change(() => {
+      this.#check()
+      return { t: 'alter', name, settings: alteredSettings(state.topicOf(name).topic, settings) }
+    })
+    return state.topicOf(name).topic
+  }
+
+  async deleteTopic(name: string): Promise<void> {
+    const { state, intake } = this.#parts
+    let topicId = ''
+    const gone = await intake.change(() => {
+      this.#check()
+      topicId = state.topicOf(name).topic.id
+      return { t: 'delete', name }
+    })
+    this.#maintenance.removeTopic(topicId, gone)
+  }
+
+  topic(name: string): Topic | null {
+    return this.#parts.state.topics.get(name)?.topic ?? null
+  }
+
+  topics(): readonly Topic[] {
+    return [...this.#parts.state.topics.values()].map((state) => state.topic)
+  }
+
+  ends(topic: string): readonly PartitionEnds[] {
+    this.#check()
+    return this.#parts.state.topicOf(topic).partitions.map(({ index, start, end, bytes }) => ({ topic, partition: index, start, end, bytes }))
+  }
+
+  async append(parts: readonly LogPart[], options: AppendOptions = {}): Promise<AppendResult> {
+    this.#check()
+    return this.#parts.intake.submit({ parts, writer: null, requestKey: options.requestKey ?? null, early: options.durability === 'received' })
+  }
+
+  async allocateProducerId(): Promise<number> {
+    const { state, intake } = this.#parts
+    let id = 0
+    await intake.change(() => {
+      this.#check()
+      id = state.nextProducerId
+      return { t: 'producer', next: id + 1 }
+    })
+    return id
+  }
+
+  async openWriter(name: string): Promise<LogWriter> {
+    const { state, intake } = this.#parts
+    let epoch = 0
+    await intake.change(() => {
+      this.#check()
+      epoch = (state.writers.get(name) ?? 0) + 1
+      return { t: 'writer', name, epoch }
+    })
+    let closed = false
+    return {
+      name,
+      epoch,
+      commit: async (parts): Promise<CommitResult> => {
+        if (closed) throw new MillraceError('MR_LOG_CLOSED', { message: 'the writer was closed.', details: { writer: name } })
+        this.#check()
+        return intake.submit({ parts, writer: { name, epoch }, requestKey: null, early: false })
+      },
+      close: async () => {
+        closed = true
+      },
+    }
+  }
+
+  reader(): LogReader {
+    this.#check()
+    return new EmbeddedReader(this.#readerParts)
+  }
+
+  async offsetForTime(topic: string, partition: number, timeMs: number, by: 'event' | 'append'): Promise<number> {
+    this.#check()
+    const state = this.#parts.state.partitionOf(topic, partition)
+    return by === 'append' ? offsetForAppendTime(this.#parts, state, timeMs) : offsetForEventTime(this.#parts, state, timeMs)
+  }
+
+  async trim(topic: string, partition: number, offset: number): Promise<void> {
+    this.#check()
+    await this.#maintenance.trim(this.#parts.state.partitionOf(topic, partition), offset)
+  }
+
+  async skipCorrupt(topic: string, partition: number, offset: number): Promise<number> {
+    const { state, intake } = this.#parts
+    this.#check()
+    let next = offset
+    await intake.change(() => {
+      this.#check()
+      const place = state.partitionOf(topic, partition)
+      const damage = findBehindDamage(this.#parts, place, offset)
+      next = damage?.to ?? offset
+      return damage === null ? null : { t: 'skip', partition: place.id, damage }
+    })
+    return next
+  }
+
+  async join(options: MembershipOptions): Promise<Membership> {
+    this.#check()
+    return this.#members.join(options)
+  }
+
+  onAppend(topic: string, notify: () => void): () => void {
+    const { listeners } = this.#parts.state.topicOf(topic)
+    listeners.add(notify)
+    return () => listeners.delete(notify)
+  }
+
+  /** Retention, compaction and removal of files, now. The log does the same by itself every `maintainEveryMs`. */
+  async maintain(): Promise<MaintenanceReport> {
+    this.#check()
+    return this.#maintenance.run()
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  /** Bytes of whole verified batches with the request keys that are kept. */
+  *readRequests(): Generator<Uint8Array, void, undefined> {
+    yield* this.#maintenance.readOwn(this.#parts.state.requests)
+  }
+
+  async #close(): Promise<void> {
+    const { intake, checkpointer, journal, state, clock, files, slots, lock } = this.#parts
+    this.#maintenance.stop()
+    for (const hook of [...this.#closedHooks]) hook()
+    while (!intake.idle && intake.failure === null) await intake.whenFree()
+    intake.flush()
+    const failed = intake.failure
+    if (failed === null) await checkpointer.idle()
+    else checkpointer.stop()
+    try {
+      if (intake.failure === null) {
+        const { run, sequence, previousCrc } = journal.place
+        checkpointer.now(journal.halves, state.image({ run, half: journal.active.index, position: 0, sequence, previousCrc }, clock.nowMs()))
+      }
+    } catch (error) {
+      // Everything accepted is durable in the journal: without room for a checkpoint the next start has a little more to do.
+      if (!isMillraceError(error) || error.code !== 'MR_DISK_FULL') throw error
+    } finally {
+      intake.close(new MillraceError('MR_LOG_CLOSED'))
+      await checkpointer.idle()
+      files.closeAll()
+      slots.close()
+      for (const half of journal.halves) half.file.close()
+      lock.release()
+    }
+  }
+
+  #check(): void {
+    if (this.#closing !== null) throw new MillraceError('MR_LOG_CLOSED')
+    const { failure } = this.#parts.intake
+    if (failure !== null) throw failure
+  }
+}

@@ -1,0 +1,75 @@
+// One half of the journal: a prefilled file and its copy in shared memory, byte for byte at the same positions.
+// Readers of the newest data, the checkpoint and (later) worker threads read the memory; only recovery reads the file.
+import type { Disk, DiskFile } from '../../base/disk.ts'
+import { journalPath, PREFILL_BYTES } from './format.ts'
+import type { PartitionState } from './partition.ts'
+
+export class Half {
+  readonly index: number
+  readonly path: string
+  readonly file: DiskFile
+  memory: Uint8Array
+  view: DataView
+  /** Where the next entry starts. */
+  position = 0
+  /** True while nothing in it is needed any more: its batches are in their segments, or it is empty. */
+  free = true
+  /** Counted up whenever the half is begun anew, so that a reader of the memory can tell that it was overwritten. */
+  generation = 0
+  /** Partitions with batches in this half. */
+  readonly touched: Set<PartitionState> = new Set()
+
+  constructor(index: number, path: string, file: DiskFile, bytes: number) {
+    this.index = index
+    this.path = path
+    this.file = file
+    this.memory = new Uint8Array(new SharedArrayBuffer(bytes))
+    this.view = new DataView(this.memory.buffer)
+  }
+
+  get bytes(): number {
+    return this.memory.length
+  }
+
+  /** A larger memory for a free half, and the file grown and prefilled to it. Throws MR_DISK_FULL when there is no room: then nothing changed. */
+  grow(bytes: number): void {
+    prefill(this.file, this.file.size(), bytes)
+    this.file.sync()
+    this.memory = new Uint8Array(new SharedArrayBuffer(bytes))
+    this.view = new DataView(this.memory.buffer)
+  }
+
+  /** Gives memory back that an earlier load had needed; the file keeps its size for the next time. The half must be free. */
+  shrink(bytes: number): void {
+    if (this.memory.length <= bytes) return
+    this.memory = new Uint8Array(new SharedArrayBuffer(bytes))
+    this.view = new DataView(this.memory.buffer)
+  }
+
+  /** Makes the half ready to be written from its start. */
+  restart(): void {
+    this.position = 0
+    this.free = true
+    this.generation++
+    for (const partition of this.touched) partition.tails[this.index]?.clear()
+    this.touched.clear()
+  }
+}
+
+/** Makes or opens the file of a half; `bytes` is its least size. */
+export function openHalf(disk: Disk, folder: string, index: number, bytes: number): Half {
+  const path = journalPath(folder, index)
+  const file = disk.open(path, 'create')
+  const size = Math.floor(file.size() / PREFILL_BYTES) * PREFILL_BYTES
+  if (size < bytes) {
+    prefill(file, size, bytes)
+    file.sync()
+  }
+  return new Half(index, path, file, Math.max(size, bytes))
+}
+
+/** Writes zeros over [from, to) in writes of 64 KiB: a file that is only extended would pay for its blocks at every later sync. */
+function prefill(file: DiskFile, from: number, to: number): void {
+  const zeros = new Uint8Array(PREFILL_BYTES)
+  for (let at = from; at < to; at += PREFILL_BYTES) file.write(at + PREFILL_BYTES <= to ? zeros : zeros.subarray(0, to - at), at)
+}

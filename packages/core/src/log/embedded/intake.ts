@@ -1,0 +1,409 @@
+// Takes requests into the log: checks them, gives offsets, gathers them in the open entry, and makes the entry durable.
+//
+//   accept (any number, one after the other) -> flush: seal, write, sync -> visible ends move -> promises settle
+//
+// Everything that waits at the same moment shares an entry: accepting happens at the call, flushing in the next turn of the event loop or
+// when enough is gathered. A request is refused before anything of it is placed, so a refusal leaves no trace. After a failed write or sync
+// the intake is poisoned: every call rejects with that error and nothing is tried again, because only recovery knows what is on the disk.
+import { assert } from '../../base/assert.ts'
+import type { Clock } from '../../base/clock.ts'
+import { isMillraceError, MillraceError } from '../../base/errors.ts'
+import type { Scheduler } from '../../base/scheduler.ts'
+import type { Checkpointer } from './checkpoint.ts'
+import { ROW_BY_REFERENCE } from './entry.ts'
+import type { FileCache } from './file-cache.ts'
+import type { Journal } from './journal.ts'
+import { encodeMeta, type MetaRecord } from './meta.ts'
+import type { PartitionState } from './partition.ts'
+import { Placement, type PlannedBatch } from './placement.ts'
+import type { RequestLog } from './request-log.ts'
+import type { Reserve } from './reserve.ts'
+import type { SharedEnds } from './shared-ends.ts'
+import { stampBatch } from './stamp.ts'
+import type { LogState } from './state.ts'
+import { BY_REFERENCE } from './tail.ts'
+import type { LogPart } from '../log.ts'
+
+/** An entry with this many bytes is not held back for more: beyond it a larger group gains nothing (measured, ADR 0003). */
+const ENTRY_BYTES_ENOUGH = 1 << 20
+/** Bytes of requests that may wait for a free half before further ones are refused. */
+const WAITING_BYTES_MAX = 64 << 20
+
+export interface Request {
+  readonly parts: readonly LogPart[]
+  /** Null for appends by outsiders, which the disk reserve keeps out. */
+  readonly writer: { readonly name: string; readonly epoch: number } | null
+  readonly requestKey: string | null
+  /** Resolve when accepted instead of when durable. */
+  readonly early: boolean
+}
+
+export interface Accepted {
+  readonly firstOffsets: readonly number[]
+  readonly repeated: boolean
+}
+
+interface Waiter {
+  readonly resolve: (value: Accepted) => void
+  readonly reject: (error: unknown) => void
+  readonly value: Accepted
+}
+
+interface WaitingRequest {
+  readonly request: Request
+  readonly bytes: number
+  readonly resolve: (value: Accepted) => void
+  readonly reject: (error: unknown) => void
+}
+
+export interface IntakeParts {
+  readonly state: LogState
+  readonly journal: Journal
+  readonly checkpointer: Checkpointer
+  readonly files: FileCache
+  readonly ends: SharedEnds
+  readonly requests: RequestLog
+  readonly reserve: Reserve
+  readonly clock: Clock
+  readonly scheduler: Scheduler
+  readonly segmentBytes: number
+  readonly referenceBytes: number
+  readonly halfBytesMax: number
+}
+
+export class Intake {
+  readonly #parts: IntakeParts
+  readonly #placement: Placement
+  #waiters: Waiter[] = []
+  #waiting: WaitingRequest[] = []
+  #waitingBytes = 0
+  #metas: MetaRecord[] = []
+  readonly #touched = new Set<PartitionState>()
+  readonly #byReference = new Set<string>()
+  #entryBytes = 0
+  #entryMs = 0
+  #scheduled = false
+  #flushing = false
+  #waited = false
+  #failure: unknown = null
+  #freeHooks: (() => void)[] = []
+  /** Counters for metrics and benchmarks. */
+  readonly stats: { entries: number; requests: number; batches: number; waits: number } = { entries: 0, requests: 0, batches: 0, waits: 0 }
+
+  constructor(parts: IntakeParts) {
+    this.#parts = parts
+    this.#placement = new Placement(parts.state, parts.segmentBytes, parts.referenceBytes)
+  }
+
+  get failure(): unknown {
+    return this.#failure
+  }
+
+  /** Takes a request; settles when it is durable (or accepted, when it asked for no more). */
+  submit(request: Request): Promise<Accepted> {
+    return new Promise((resolve, reject) => {
+      if (this.#waiting.length > 0) return this.#wait(request, resolve, reject)
+      this.#try(request, resolve, reject)
+    })
+  }
+
+  /** Puts a metadata record into a durable entry of its own moment. Resolves when it is durable and applied. `make` runs when there is room and may throw. */
+  async change(make: () => MetaRecord | null): Promise<readonly PartitionState[]> {
+    for (;;) {
+      this.#throwFailure()
+      const record = make()
+      if (record === null) return []
+      const encoded = encodeMeta([record]).length
+      if (this.#makeRoom(0, 0, encoded)) {
+        const gone = this.changeNow(record)
+        return gone
+      }
+      await new Promise<void>((resolve) => this.#freeHooks.push(resolve))
+    }
+  }
+
+  /** The same at once; the caller has made sure that there is room (`change`). */
+  changeNow(record: MetaRecord): readonly PartitionState[] {
+    this.#begin()
+    this.#metas.push(record)
+    const gone = this.#parts.state.apply(record)
+    this.flush()
+    this.#throwFailure()
+    return gone
+  }
+
+  /** Makes the open entry durable. Returns at once when there is none. */
+  flush(): void {
+    if (this.#failure !== null || this.#flushing || this.#isEmpty()) return
+    this.#flushing = true
+    const { journal, requests } = this.#parts
+    const waiters = this.#waiters
+    this.#waiters = []
+    try {
+      const keys = requests.takeBatch()
+      if (keys) this.#placeRequestKeys(keys)
+      const half = journal.active
+      const { start, end } = journal.seal(encodeMeta(this.#metas), this.#entryMs)
+      this.#metas = []
+      this.#entryBytes = 0
+      this.#syncReferenced()
+      half.file.write(half.memory.subarray(start, end), start)
+      half.file.sync()
+    } catch (error) {
+      this.#flushing = false
+      this.fail(error, waiters)
+      return
+    }
+    this.#flushing = false
+    this.stats.entries++
+    for (const waiter of waiters) waiter.resolve(waiter.value)
+    this.#publish()
+  }
+
+  /** Poisons the log. */
+  fail(error: unknown, unsettled: readonly Waiter[] = []): void {
+    if (this.#failure === null) this.#failure = asDiskFailure(error)
+    this.#parts.checkpointer.stop()
+    for (const waiter of [...unsettled, ...this.#waiters]) waiter.reject(this.#failure)
+    for (const waiting of this.#waiting) waiting.reject(this.#failure)
+    this.#waiters = []
+    this.#waiting = []
+    this.#runFreeHooks()
+  }
+
+  /** Refuses everything from now on with `error`; what was accepted has been flushed by the caller. */
+  close(error: MillraceError): void {
+    this.fail(error)
+  }
+
+  /** True when nothing waits for a free half. */
+  get idle(): boolean {
+    return this.#waiting.length === 0
+  }
+
+  /** Calls back at the next free half, or when the log fails. */
+  whenFree(): Promise<void> {
+    return new Promise((resolve) => this.#freeHooks.push(resolve))
+  }
+
+  #try(request: Request, resolve: (value: Accepted) => void, reject: (error: unknown) => void): void {
+    try {
+      this.#throwFailure()
+      const value = this.#accept(request)
+      if (value === null) return this.#wait(request, resolve, reject)
+      this.stats.requests++
+      if (request.early || this.#isEmpty()) resolve(value)
+      else this.#waiters.push({ resolve, reject, value })
+      if (this.#entryBytes >= ENTRY_BYTES_ENOUGH) this.flush()
+      else this.#schedule()
+    } catch (error) {
+      reject(error)
+    }
+  }
+
+  /** Places the request in the open entry; null when both halves are full. */
+  #accept(request: Request): Accepted | null {
+    const { state, journal, requests, reserve } = this.#parts
+    if (request.writer) {
+      const newest = state.writers.get(request.writer.name) ?? 0
+      if (newest !== request.writer.epoch) {
+        throw new MillraceError('MR_LOG_FENCED', { message: 'commit rejected.', details: { writer: request.writer.name, epoch: request.writer.epoch, newest } })
+      }
+    } else reserve.check(request.parts)
+    if (request.requestKey !== null) {
+      const known = requests.find(request.requestKey)
+      if (known) return { firstOffsets: known, repeated: true }
+    }
+    const now = this.#isEmpty() ? this.#nowMs() : this.#entryMs
+    const plan = this.#placement.plan(request.parts, now, journal)
+    try {
+      const keyBytes = request.requestKey === null ? 0 : requests.bytesOf(request.requestKey, request.parts.length)
+      if (plan.batches.length > 0 && !this.#makeRoom(plan.inlineBytes + keyBytes, plan.batches.length + 1, 0)) return null
+      this.#writeReferenced(plan.batches)
+    } finally {
+      this.#placement.reset()
+    }
+    if (plan.batches.length > 0 || request.requestKey !== null) this.#begin()
+    for (const batch of plan.batches) this.#place(batch)
+    if (request.requestKey !== null) requests.add(request.requestKey, plan.firstOffsets, this.#entryMs)
+    return { firstOffsets: plan.firstOffsets, repeated: false }
+  }
+
+  /** Makes the open entry able to take this much more: by flushing it, by switching halves. False when the other half is not free yet. */
+  #makeRoom(inlineBytes: number, rowCount: number, metaBytes: number): boolean {
+    const { journal, requests } = this.#parts
+    const inline = inlineBytes + requests.pendingBytes
+    if (journal.fits(inline, rowCount + 1, metaBytes)) return true
+    this.flush()
+    this.#throwFailure()
+    if (journal.fits(inlineBytes, rowCount + 1, metaBytes)) return true
+    if (!journal.other.free) {
+      this.#waited = true
+      this.stats.waits++
+      return false
+    }
+    this.switchHalf()
+    assert(journal.fits(inlineBytes, rowCount + 1, metaBytes), 'an empty half takes a request that was admitted')
+    return true
+  }
+
+  /** Goes on in the other half and checkpoints the full one. The open entry has been flushed. */
+  switchHalf(): void {
+    const { journal, checkpointer, state, clock, halfBytesMax } = this.#parts
+    const full = journal.active
+    const next = journal.other
+    if (this.#waited && next.bytes < halfBytesMax) {
+      try {
+        next.grow(Math.min(next.bytes * 2, halfBytesMax))
+        this.#waited = journal.active.bytes < next.bytes
+      } catch (error) {
+        if (!isMillraceError(error) || error.code !== 'MR_DISK_FULL') throw error
+      }
+    }
+    journal.switchHalf()
+    const image = state.image(journal.place, clock.nowMs())
+    checkpointer.start(full, image, () => this.#halfFree(), (error) => this.fail(error))
+  }
+
+  #halfFree(): void {
+    this.#runFreeHooks()
+    const waiting = this.#waiting
+    this.#waiting = []
+    this.#waitingBytes = 0
+    for (const [index, { request, resolve, reject }] of waiting.entries()) {
+      this.#try(request, resolve, reject)
+      if (this.#waiting.length === 0) continue
+      // No room again: keep the order behind the one that waits.
+      for (const later of waiting.slice(index + 1)) this.#wait(later.request, later.resolve, later.reject)
+      return
+    }
+  }
+
+  #runFreeHooks(): void {
+    const hooks = this.#freeHooks
+    this.#freeHooks = []
+    for (const hook of hooks) hook()
+  }
+
+  #wait(request: Request, resolve: (value: Accepted) => void, reject: (error: unknown) => void): void {
+    let bytes = 0
+    for (const part of request.parts) bytes += part.batch.length
+    if (this.#waiting.length > 0 && this.#waitingBytes + bytes > WAITING_BYTES_MAX) {
+      reject(new MillraceError('MR_LOG_FULL', { message: 'the journal is waiting for the disk.', details: { waitingBytes: this.#waitingBytes } }))
+      return
+    }
+    this.#waiting.push({ request, bytes, resolve, reject })
+    this.#waitingBytes += bytes
+  }
+
+  #begin(): void {
+    if (this.#isEmpty()) this.#entryMs = this.#nowMs()
+  }
+
+  /** Time of append never goes back, so that the index by it can be searched. */
+  #nowMs(): number {
+    return Math.max(this.#entryMs, this.#parts.clock.nowMs())
+  }
+
+  #isEmpty(): boolean {
+    return this.#parts.journal.rows.count === 0 && this.#metas.length === 0 && this.#parts.requests.pendingBytes === 0
+  }
+
+  #place(batch: PlannedBatch): void {
+    const { journal } = this.#parts
+    const { partition, header, segment } = batch
+    const bytes = batch.bytes.subarray(batch.at, batch.at + header.byteLength)
+    let place = BY_REFERENCE
+    if (!batch.byReference) {
+      place = journal.placeBatch(bytes)
+      stampBatch(journal.active.memory, place, partition.id, batch.firstOffset)
+    }
+    const count = header.lastOffset - header.baseOffset + 1
+    journal.rows.add(partition.id, header.byteLength, header.crc, batch.byReference ? ROW_BY_REFERENCE : 0, batch.firstOffset, segment.base, batch.position, count)
+    partition.accept(journal.active.index, segment, batch.firstOffset, count, place, header.byteLength, batch.position, this.#entryMs, header.maxTimeMs)
+    partition.producers.add(header, batch.firstOffset)
+    journal.active.touched.add(partition)
+    this.#touched.add(partition)
+    this.#entryBytes += header.byteLength
+    this.stats.batches++
+  }
+
+  #placeRequestKeys(bytes: Uint8Array): void {
+    const { state, journal } = this.#parts
+    const plan = this.#placement.planOwn(state.requests, bytes, this.#entryMs)
+    this.#placement.reset()
+    assert(journal.fits(bytes.length, 1, 0), 'room for request keys was kept')
+    for (const batch of plan.batches) this.#place(batch)
+  }
+
+  /** Large batches go straight to their segments. When the disk is full here nothing has happened yet: what was written lies behind every visible end. */
+  #writeReferenced(batches: readonly PlannedBatch[]): void {
+    const { checkpointer, files } = this.#parts
+    for (const batch of batches) {
+      if (!batch.byReference) continue
+      const { segment, partition, header } = batch
+      try {
+        checkpointer.prepareFile(partition, segment.path)
+        // The caller's bytes stay as they are: only the header that carries offset and stamp is copied.
+        const head = batch.bytes.slice(batch.at, batch.at + 64)
+        stampBatch(head, 0, partition.id, batch.firstOffset)
+        files.get(segment.path).writeAll([head, batch.bytes.subarray(batch.at + head.length, batch.at + header.byteLength)], batch.position)
+        this.#byReference.add(segment.path)
+      } catch (error) {
+        if (isMillraceError(error) && error.code === 'MR_DISK_FULL') {
+          throw new MillraceError('MR_LOG_FULL', { message: 'the disk is full.', details: { file: segment.path }, cause: error })
+        }
+        this.fail(error)
+        this.#throwFailure()
+      }
+    }
+  }
+
+  #syncReferenced(): void {
+    if (this.#byReference.size === 0) return
+    for (const path of this.#byReference) this.#parts.files.get(path).sync()
+    this.#byReference.clear()
+    this.#parts.checkpointer.syncFolders()
+  }
+
+  #publish(): void {
+    const { state, ends } = this.#parts
+    let topic = ''
+    let notified: Set<string> | null = null
+    for (const partition of this.#touched) {
+      partition.end = partition.acceptedEnd
+      ends.publish(partition.id, partition.end)
+    }
+    const touched = [...this.#touched]
+    this.#touched.clear()
+    for (const partition of touched) {
+      if (partition.waiters.size > 0) for (const wake of [...partition.waiters]) wake()
+      if (partition.topic === topic) continue
+      topic = partition.topic
+      const listeners = state.topics.get(topic)?.listeners
+      if (!listeners || listeners.size === 0 || notified?.has(topic)) continue
+      notified ??= new Set()
+      notified.add(topic)
+      for (const notify of [...listeners]) notify()
+    }
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#isEmpty()) return
+    this.#scheduled = true
+    void this.#parts.scheduler.turn().then(() => {
+      this.#scheduled = false
+      this.flush()
+    })
+  }
+
+  #throwFailure(): void {
+    if (this.#failure !== null) throw this.#failure
+  }
+}
+
+/** A full disk in the middle of an entry is as final as a failed write: part of the entry may be there. */
+function asDiskFailure(error: unknown): unknown {
+  if (isMillraceError(error) && error.code !== 'MR_DISK_FULL') return error
+  return new MillraceError('MR_DISK_FAILED', { message: 'writing to the log failed.', cause: error })
+}

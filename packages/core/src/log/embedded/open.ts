@@ -1,0 +1,112 @@
+// Opening: lock, version, recovery, and the parts wired together.
+import type { Disk } from '../../base/disk.ts'
+import { RecordRows } from '../../codec/record-rows.ts'
+import { Checkpointer } from './checkpoint.ts'
+import { EmbeddedLog } from './embedded-log.ts'
+import type { Run } from './entry.ts'
+import { FileCache } from './file-cache.ts'
+import { journalPath, readFormat, writeFormat } from './format.ts'
+import { type Half, openHalf } from './half.ts'
+import { Intake } from './intake.ts'
+import { chainSeed, type ChainPlace, Journal } from './journal.ts'
+import { DISK_RESERVE_BYTES, type EmbeddedLogOptions, JOURNAL_HALF_BYTES, JOURNAL_HALF_BYTES_MAX, MAINTAIN_EVERY_MS, REFERENCE_BYTES, SEGMENT_BYTES } from './options.ts'
+import { noCheckpoint, Recovery, type RecoveryReport } from './recovery.ts'
+import { RequestLog } from './request-log.ts'
+import { Reserve } from './reserve.ts'
+import { SegmentReader } from './segment-reader.ts'
+import { SharedEnds } from './shared-ends.ts'
+import { newestSlot, readSlot, type Slot, type SlotOrder, SlotWriter } from './slot.ts'
+import { LogState } from './state.ts'
+
+const HALF_BYTES_MIN = 64 << 10
+
+/**
+ * Opens the log in `options.folder`, making it when it is new, and recovers it to the last commit.
+ * @throws {MillraceError} `MR_LOG_LOCKED`, `MR_LOG_FORMAT_NEWER`, `MR_LOG_CORRUPT` (no valid checkpoint), `MR_DISK_FAILED`, `MR_DISK_FULL`.
+ */
+export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<EmbeddedLog> {
+  const { disk, folder } = options
+  disk.makeFolder(folder)
+  const lock = disk.lock(folder)
+  try {
+    return assemble(options, lock)
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+}
+
+function assemble(options: EmbeddedLogOptions, lock: { release(): void }): EmbeddedLog {
+  const { disk, folder, clock, scheduler } = options
+  const fresh = readFormat(disk, folder) === null
+  const halfBytes = Math.max(HALF_BYTES_MIN, options.journalHalfBytes ?? JOURNAL_HALF_BYTES)
+  const slot = fresh ? null : newestOf(disk, folder, options.slotOrder ?? newestSlot)
+  if (fresh) removeUnfinished(disk, folder)
+  const halves = [openHalf(disk, folder, 0, halfBytes), openHalf(disk, folder, 1, halfBytes)] as const
+  const files = new FileCache(disk)
+  const ends = new SharedEnds()
+  const slots = new SlotWriter(disk, folder, slot)
+  const checkpointer = new Checkpointer(disk, files, slots, scheduler)
+  const state = slot === null ? new LogState(folder, ends) : LogState.restore(folder, ends, slot.image)
+  const { sequence, report } = slot === null ? NOTHING_TO_RECOVER : recoverFrom(slot, disk, folder, files, halves, state)
+  const chain = nextRun(slot, sequence, clock.nowUs())
+  checkpointer.now(halves, state.image(chain, clock.nowMs()))
+  for (const half of halves) half.shrink(halfBytes)
+  if (fresh) {
+    disk.syncFolder(folder)
+    writeFormat(disk, folder)
+  }
+  for (const partition of state.partitions.values()) ends.publish(partition.id, partition.end)
+  const journal = new Journal(halves, chain)
+  const segments = new SegmentReader(disk, files)
+  const reserve = new Reserve(disk, folder, clock, options.diskReserveBytes ?? DISK_RESERVE_BYTES)
+  const requests: RequestLog = new RequestLog(() => clock.nowMs(), () => loadRequests(log, requests))
+  const intake = new Intake({
+    state, journal, checkpointer, files, ends, requests, reserve, clock, scheduler,
+    segmentBytes: options.segmentBytes ?? SEGMENT_BYTES,
+    referenceBytes: options.referenceBytes ?? REFERENCE_BYTES,
+    halfBytesMax: Math.max(halfBytes, options.journalHalfBytesMax ?? JOURNAL_HALF_BYTES_MAX),
+  })
+  const log: EmbeddedLog = new EmbeddedLog({
+    disk, folder, clock, scheduler, lock, files, slots, state, journal, checkpointer, intake, segments, ends, report,
+    maintainEveryMs: options.maintainEveryMs ?? MAINTAIN_EVERY_MS,
+  })
+  return log
+}
+
+const NOTHING_TO_RECOVER: { sequence: number; report: RecoveryReport } = { sequence: 1, report: { entries: 0, bytes: 0, torn: null, damages: [] } }
+
+function recoverFrom(slot: Slot, disk: Disk, folder: string, files: FileCache, halves: readonly [Half, Half], state: LogState): { sequence: number; report: RecoveryReport } {
+  const recovery = new Recovery(disk, folder, files, halves, state)
+  const sequence = recovery.run(slot.image.chain)
+  return { sequence, report: recovery.report }
+}
+
+/** Every start is a run of its own, at the start of the first half: nothing that is left in the journal can be taken for one of its entries. */
+function nextRun(slot: Slot | null, sequence: number, nowUs: number): ChainPlace {
+  const before = slot?.image.chain.run
+  const run: Run = { number: (before?.number ?? 0) + 1, salt: (Math.imul(nowUs % 4294967296, 0x9e3779b1) ^ Math.imul((before?.salt ?? 0) + 1, 0x85ebca6b)) >>> 0 }
+  return { run, half: 0, position: 0, sequence, previousCrc: chainSeed(run) }
+}
+
+function newestOf(disk: Disk, folder: string, order: SlotOrder): Slot {
+  const [one, two] = [readSlot(disk, folder, 0), readSlot(disk, folder, 1)]
+  if (one.kind === 'valid' && two.kind === 'valid') return order(one.value, two.value)
+  if (one.kind === 'valid') return one.value
+  if (two.kind === 'valid') return two.value
+  throw noCheckpoint(folder, [one, two].flatMap((slot) => (slot.kind === 'damaged' ? [slot.path] : [])))
+}
+
+/** A log whose making was interrupted never acknowledged anything: start over. */
+function removeUnfinished(disk: Disk, folder: string): void {
+  for (const half of [0, 1]) disk.remove(journalPath(folder, half))
+  for (const name of ['checkpoint-0', 'checkpoint-1', 'topics', 'requests']) disk.remove(`${folder}/${name}`)
+}
+
+function loadRequests(log: EmbeddedLog, requests: RequestLog): void {
+  const rows = new RecordRows()
+  for (const bytes of log.readRequests()) {
+    rows.read(bytes, 0)
+    requests.remember(rows)
+  }
+}
