@@ -87,6 +87,28 @@ export class Producers {
   }
 }
 
+/** Checks the batches of one request, which may follow each other and are not added before all of them are checked. */
+export class ProducerSequence {
+  readonly #newest = new Map<Producers, Map<number, BatchHeader>>()
+
+  /** As `Producers.find`, with the earlier new batches of this request taken as appended. */
+  find(producers: Producers, header: BatchHeader): number | null {
+    if (header.producerId < 0) return null
+    const newest = this.#newest.get(producers) ?? new Map<number, BatchHeader>()
+    const before = newest.get(header.producerId)
+    if (before !== undefined && before.producerEpoch === header.producerEpoch) {
+      const expected = (lastSequence(before) + 1) % SEQUENCE_COUNT
+      if (header.baseSequence !== expected) throw gap(header, expected)
+    } else {
+      const known = producers.find(header)
+      if (known !== null) return known
+    }
+    newest.set(header.producerId, header)
+    this.#newest.set(producers, newest)
+    return null
+  }
+}
+
 function lastSequence(header: BatchHeader): number {
   return (header.baseSequence + header.recordCount - 1) % SEQUENCE_COUNT
 }
