@@ -62,6 +62,8 @@ export const ERRORS = {
   MR_RUNTIME_STATE_LAYOUT: entry('invalid', 'The stored state has another layout than the pipeline.', 'Run `millrace plan FILE`; start with `--rebuild` to build the state again from the log.'),
   MR_RUNTIME_GROUPS_FIXED: entry('invalid', 'The number of task groups is fixed when a pipeline is first started.', 'Keep the number of partitions and groups, or give the pipeline a new name.'),
   MR_RUNTIME_TABLE_UNKNOWN: entry('invalid', 'No running pipeline has a table with this name.', 'See `millrace table` for the names.'),
+  MR_TABLE_KEY_INVALID: entry('invalid', "The key of the query does not fit the table's primary key.", 'Give one value per key field, in order and of its kind; `millrace table` lists them.'),
+  MR_TABLE_NOT_READY: entry('transient', 'The table is being restored.', 'Try again in a moment.'),
   MR_RUNTIME_RETRY_VERSION: entry('invalid', 'The dead letter was written by another version of the pipeline, so it cannot enter at its operator.', 'Replay the range of the source that holds it: `millrace replay`.'),
   MR_RUNTIME_SINK_REFUSED: entry('data', 'The sink refused this row.', 'Correct the row or the sink settings, then `millrace dlq retry`.'),
   // plan

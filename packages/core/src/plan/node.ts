@@ -41,7 +41,7 @@ export interface FilterNode extends NodeBase {
   readonly kind: 'filter'
   readonly predicate: Lambda | Expression
 }
-/** One row to one row (`map`, `mapValues`) by a lambda. `schema` null: open shape. */
+/** One row to one row (`map`, `mapValues`) by a lambda. The shape is open when the user gave no `value` schema. */
 export interface MapNode extends NodeBase {
   readonly kind: 'map'
   readonly lambda: Lambda
@@ -87,7 +87,13 @@ export interface WindowSpec {
 export type AggregateSpec =
   | { readonly kind: 'count'; readonly where: Expression | null }
   | { readonly kind: 'sum' | 'min' | 'max' | 'mean' | 'count-distinct'; readonly of: Expression; readonly where: Expression | null }
-  | { readonly kind: 'custom'; readonly initial: Lambda; readonly add: Lambda; readonly remove: Lambda | null; readonly result: Lambda | null }
+  | {
+      readonly kind: 'custom'
+      readonly initial: Lambda
+      readonly add: Lambda
+      readonly remove: Lambda | null
+      readonly result: Lambda | null
+    }
 
 /** groupBy [+ window] + aggregate. Behind an exchange where groups span partitions. Output rows: group fields, windowStart and
  *  windowEnd (time) when windowed, then the aggregates by name. */
@@ -111,7 +117,8 @@ export interface DedupeNode extends NodeBase {
   readonly by: readonly string[] | Lambda
   readonly withinMs: number
 }
-/** Per key, in order: state and row in, new state and rows out. Append-only. */
+/** Per key, in order: state and row in, new state and rows out. Append-only. `initial()` gives the state of a new key; `step(state, row)`
+ *  gives `{ state, rows }`. State is JSON; a null state forgets the key. */
 export interface ScanNode extends NodeBase {
   readonly kind: 'scan'
   readonly by: readonly string[] | Lambda
@@ -124,8 +131,10 @@ export interface StreamTableJoinNode extends NodeBase {
   readonly on: readonly { readonly stream: string; readonly table: string }[]
   /** inner: rows without a match are dropped and counted. left: they go on with nulls. */
   readonly type: 'inner' | 'left'
-  /** Output columns: expressions over the stream's fields and, prefixed `table.`, the table's; null: stream fields then table fields. A lambda gets (row, tableRow). */
+  /** Output columns, always listed; or a lambda that gets (row, tableRow or null). */
   readonly output: Lambda | readonly { readonly name: string; readonly from: 'stream' | 'table'; readonly field: string }[]
+  /** Place for joins as of a time; null is the only legal value yet: the table as it is at the row's tick. */
+  readonly asOf?: null
 }
 export interface ToTableNode extends NodeBase {
   readonly kind: 'to-table'
@@ -141,6 +150,8 @@ export interface ToTopicNode extends NodeBase {
 export interface ToSinkNode extends NodeBase {
   readonly kind: 'to-sink'
   readonly sink: AnySink
+  /** Rises with every rebuild into the sink; 0 is the only legal value yet. */
+  readonly generation?: 0
 }
 
 export type PlanNode =

@@ -1,0 +1,135 @@
+// `pipeline(name, build)`: runs the user's function once, at once, and gives the frozen plan.
+import { isDeepStrictEqual } from 'node:util'
+import { MillraceError } from '../base/errors.ts'
+import type { FileTable } from '../connect/file-table.ts'
+import type { AnyTopic, TopicDeclaration } from '../connect/topic.ts'
+import type { PipelineSettings, Plan } from '../plan/node.ts'
+import { PlanBuilder, type PlanWarning } from '../plan/plan.ts'
+import { refusePlan } from '../plan/shape.ts'
+import { append, notYet, placeOf, startCall, type Call } from './append.ts'
+import { placeOfCall, type Caller } from './place.ts'
+import { Stream } from './stream.ts'
+import { Table } from './table.ts'
+import type { FileTableDeclaration, KeyedTopic } from './topic.ts'
+import type { Flat, MillraceTypeError } from './types.ts'
+
+/** A pipeline as data: what `export default pipeline(...)` exports and the runtime, the tools and the tests take. */
+export interface PipelineDefinition {
+  readonly kind: 'pipeline'
+  readonly name: string
+  readonly plan: Plan
+  /** What works but is probably not meant: streams that nobody reads, state under a derived name. */
+  readonly warnings: readonly PlanWarning[]
+}
+
+/** Type of a table's key. */
+type TableKey<V, F> = [F] extends [keyof V] ? Flat<Pick<V, F>> : never
+
+/** The inside of a pipeline: where its streams and tables come from. */
+export class Mill {
+  readonly #builder: PlanBuilder
+  readonly #sources = new Map<
+    string,
+    { readonly topic: AnyTopic; readonly place: string | null; stream: number | null; table: number | null }
+  >()
+  readonly #fileTables = new Map<string, { readonly table: FileTable; readonly id: number }>()
+
+  constructor(builder: PlanBuilder) {
+    this.#builder = builder
+  }
+
+  /**
+   * The records of a topic as a stream of facts, from its start unless the runtime is told otherwise. Time: the topic's `eventTime` field,
+   * else the record's timestamp. Order: by offset inside a partition. Key: as the records came. Called twice with one topic it gives the
+   * same stream. Records that do not fit the schema go to the dead letters.
+   * @example const orders = mill.from(orderTopic)
+   * @throws {MillraceError} `MR_PLAN_TOPIC_CONFLICT` when the pipeline knows the topic by another declaration.
+   */
+  from<V>(topic: TopicDeclaration<V>, options?: { readonly follow?: never }): Stream<null, V> {
+    const call = startCall(this.#builder, null, 'from', this.from as Caller)
+    if ((options as { readonly follow?: unknown } | undefined)?.follow !== undefined)
+      notYet(call, "followers of another pipeline's ticks", 'Leave `follow` out: each pipeline binds its own ticks.')
+    const source = this.#source(call, topic as AnyTopic)
+    source.stream ??= append(call, { kind: 'source', inputs: [], topic: source.topic }, { name: topic.name }).id
+    return new Stream(this.#builder, source.stream)
+  }
+
+  /**
+   * A table: the newest row per key, from a topic with a `key` or from a file. It changes tick by tick, takes no part in the watermark and
+   * is read to its end (a file) or to its end at start (a topic) before the first stream record that joins it. State: one row per key.
+   * @example const airports = mill.table(fileTable({ name: 'airports', path: 'airports.csv', format: 'csv', value: airport, key: 'iata' }))
+   * @throws {MillraceError} `MR_PLAN_KEY_MISSING` for a topic without `key`; `MR_PLAN_TOPIC_CONFLICT`.
+   */
+  table<V, F extends string>(
+    from: (KeyedTopic<V, F> | FileTableDeclaration<V, F>) &
+      ([F] extends [never] ? MillraceTypeError<"table: the topic has no key; declare it with key: 'field'"> : unknown),
+  ): Table<TableKey<V, F>, V> {
+    const call = startCall(this.#builder, null, 'table', this.table as Caller)
+    const given = from as AnyTopic | FileTable
+    if (given?.kind === 'file-table') return new Table(this.#builder, this.#fileTable(call, given))
+    const source = this.#source(call, given)
+    const name = source.stream === null ? source.topic.name : `${source.topic.name}.table`
+    source.table ??= append(call, { kind: 'table-source', inputs: [], from: source.topic }, { name }).id
+    return new Table(this.#builder, source.table)
+  }
+
+  #fileTable(call: Call, table: FileTable): number {
+    const known = this.#fileTables.get(table.name)
+    if (known !== undefined) {
+      if (isDeepStrictEqual(known.table, table)) return known.id
+      refusePlan('MR_PLAN_TOPIC_CONFLICT', placeOf(call), `the table \`${table.name}\` is declared in two ways.`)
+    }
+    const { id } = append(call, { kind: 'table-source', inputs: [], from: table }, { name: table.name })
+    this.#fileTables.set(table.name, { table, id })
+    return id
+  }
+
+  #source(call: Call, topic: AnyTopic): { readonly topic: AnyTopic; stream: number | null; table: number | null } {
+    if (topic?.kind !== 'topic')
+      refusePlan('MR_PLAN_SETTING_INVALID', placeOf(call), `\`${call.method}\` needs a topic: \`topic(name, { value })\`.`)
+    const known = this.#sources.get(topic.name)
+    if (known === undefined) {
+      const source = { topic, place: call.place, stream: null, table: null }
+      this.#sources.set(topic.name, source)
+      return source
+    }
+    if (known.topic !== topic && !isDeepStrictEqual(known.topic, topic)) {
+      refusePlan(
+        'MR_PLAN_TOPIC_CONFLICT',
+        placeOf(call),
+        `the topic \`${topic.name}\` is read at ${known.place ?? 'another place'} with another declaration.`,
+      )
+    }
+    return known
+  }
+}
+
+/**
+ * Defines a pipeline. The function runs once, at once, and only describes; the runtime reads the plan that comes out. It must not be async.
+ *
+ * @param settings Over the defaults of docs/settings.md.
+ * @example
+ * export default pipeline('web', (mill) => {
+ *   mill.from(hits).groupBy('url').window(tumbling({ sizeMs: 60_000 }))
+ *     .aggregate({ hits: count() }, { name: 'per-minute' }).toTable('per_minute')
+ * })
+ * @throws {MillraceError} `MR_PLAN_*`: everything that can be known to be wrong before anything runs, with the line of the call.
+ */
+export function pipeline(name: string, build: (mill: Mill) => void, settings: Partial<PipelineSettings> = {}): PipelineDefinition {
+  const place = placeOfCall(pipeline as Caller)
+  const builder = new PlanBuilder(name, settings)
+  const result: unknown = build(new Mill(builder))
+  if (typeof (result as { readonly then?: unknown } | null | undefined)?.then === 'function') {
+    throw new MillraceError('MR_PLAN_FINISHED', {
+      message: `the function of the pipeline \`${name}\` is async.`,
+      details: { pipeline: name, ...(place === null ? {} : { place }) },
+    })
+  }
+  const { plan, warnings } = builder.freeze()
+  return Object.freeze({ kind: 'pipeline', name, plan, warnings })
+}
+
+/** The row type of a stream or a table: `type Row = RowOf<typeof big>`. */
+export type RowOf<S> = S extends { readonly '~types': { readonly value: infer V } } ? V : never
+/** The key type of a stream or a table. */
+export type KeyOf<S> = S extends { readonly '~types': { readonly key: infer K } } ? K : never
