@@ -9,6 +9,8 @@ import type { InstantiateServices, OutputSpec, StoreSpec, SubTopology, TopologyI
 
 /** The compiler as the runtime sees it: handed in, so that tests can put the interpreter in its place. */
 export interface Compiler {
+  /** Fields of each node's output that somebody downstream reads as columns. */
+  neededFields(plan: Plan): ReadonlyMap<number, ReadonlySet<string> | 'all'>
   stores(plan: Plan, node: PlanNode): readonly StoreSpec[]
   instantiate(plan: Plan, part: SubTopology, services: InstantiateServices): TopologyInstance
   sourceDecoder(topic: AnyTopic, needed: readonly number[]): SourceDecoder

@@ -59,6 +59,7 @@ export class Task {
   #loop: TaskLoop | null = null
   #error: unknown = null
   #stopping = false
+  #abandoned = false
   #done: Promise<void> = Promise.resolve()
   #opened: (() => void) | null = null
   readonly #ready: Promise<void>
@@ -104,6 +105,13 @@ export class Task {
     if (this.#phase === 'running' || this.#phase === 'paused') this.#phase = 'stopping'
     this.wake()
     await this.#done
+  }
+
+  /** Ends without commit, as a crash would. */
+  abandon(): void {
+    this.#stopping = true
+    this.#abandoned = true
+    this.wake()
   }
 
   /** Resolves when the loop is over, for whatever reason. */
@@ -162,7 +170,7 @@ export class Task {
       if (waitMs > 0) await this.#wakeup.wait(waitMs)
       else await this.#environment.scheduler.turn()
     }
-    await this.#loop.finish()
+    if (!this.#abandoned) await this.#loop.finish()
   }
 
   async #openLoop(core: TaskCore): Promise<TaskLoop> {

@@ -1,0 +1,91 @@
+// What a running pipeline says of itself: the one source of the page, the metrics and `millrace` on the command line.
+import type { OperatorCounters } from '../operators/operator.ts'
+import type { InputStatus, TaskPhase } from './task.ts'
+
+export interface NodeStatus {
+  readonly id: number
+  readonly name: string
+  readonly kind: string
+  readonly inputs: readonly number[]
+  /** The sub-topology that runs it. */
+  readonly part: string
+  readonly mode: 'append' | 'update'
+  readonly place: string | null
+  /** Topic, table or sink that the node stands for; null for operators. */
+  readonly target: string | null
+  /** Sums over all task groups. */
+  readonly counters: OperatorCounters
+}
+
+export interface TaskStatus {
+  readonly task: string
+  readonly part: string
+  readonly group: number
+  readonly phase: TaskPhase
+  readonly error: { readonly code: string; readonly message: string; readonly fix: string } | null
+  readonly tick: number
+  readonly watermarkMs: number
+  readonly clock: 'active' | 'idle' | 'ended'
+  /** Records behind, over all inputs. */
+  readonly lag: number
+  readonly stateRows: number
+  readonly stateBytes: number
+  readonly commits: number
+  readonly commitMsLast: number
+  readonly commitMsMax: number
+  readonly rowsIn: number
+  readonly rowsOut: number
+  readonly deadLetters: number
+  readonly lastCommitAtMs: number
+  /** Earliest window end or timer that waits for the watermark; +Infinity when none does. */
+  readonly waitsForMs: number
+  /** One sentence: why what is open is open. Null when nothing is. */
+  readonly openBecause: string | null
+  readonly inputs: readonly InputStatus[]
+}
+
+export interface TableStatus {
+  readonly name: string
+  readonly primaryKey: readonly string[]
+  readonly fields: readonly string[]
+  readonly rows: number
+  readonly bytes: number
+}
+
+export interface PipelineStatus {
+  readonly pipeline: string
+  readonly codeVersion: string
+  readonly phase: 'running' | 'degraded' | 'stopped' | 'finished'
+  readonly startedAtMs: number
+  readonly nodes: readonly NodeStatus[]
+  /** Edges over internal topics, for the picture. */
+  readonly exchanges: readonly { readonly topic: string; readonly from: string; readonly to: string; readonly records: number; readonly bytes: number }[]
+  readonly tasks: readonly TaskStatus[]
+  readonly tables: readonly TableStatus[]
+}
+
+function time(ms: number): string {
+  if (ms === Number.NEGATIVE_INFINITY) return 'not known yet'
+  if (ms === Number.POSITIVE_INFINITY) return 'the end of time'
+  return new Date(ms).toISOString().replace('.000Z', 'Z')
+}
+
+/** Names what holds the watermark back: the slowest partition or producer, and since when it is silent. */
+export function whyOpen(waitsForMs: number, watermarkMs: number, inputs: readonly InputStatus[]): string | null {
+  if (waitsForMs === Number.POSITIVE_INFINITY) return null
+  const lead = `waits for the watermark ${time(waitsForMs)}, it is ${time(watermarkMs)}`
+  let slowest: { readonly text: string; readonly watermarkMs: number } | null = null
+  for (const input of inputs) {
+    for (const partition of input.partitions) {
+      if (partition.status === 'ended' || (slowest !== null && partition.watermarkMs >= slowest.watermarkMs)) continue
+      const silence = partition.silentMs >= 1000 ? `, silent for ${Math.round(partition.silentMs / 1000)} s` : ''
+      const error = partition.error === null ? '' : `, cannot be read: ${partition.error}`
+      slowest = { watermarkMs: partition.watermarkMs, text: `${input.input} partition ${partition.partition} is ${partition.status}${silence}${error}` }
+    }
+    for (const producer of input.producers) {
+      if (producer.status === 'ended' || (slowest !== null && producer.watermarkMs >= slowest.watermarkMs)) continue
+      slowest = { watermarkMs: producer.watermarkMs, text: `producer ${producer.task} is ${producer.status} at ${time(producer.watermarkMs)}` }
+    }
+  }
+  return slowest === null ? lead : `${lead}: ${slowest.text}`
+}

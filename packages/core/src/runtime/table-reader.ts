@@ -1,0 +1,197 @@
+// Reads of a live table: rows as they were at the last commit of each task group (law ST-4), as JavaScript values.
+// A read runs between two batches of the owning task, because both run on one thread; long scans go in slices.
+import type { Field } from '../codec/column.ts'
+import type { RowReader, TableStore } from '../state/store.ts'
+import type { Task } from './task.ts'
+import { columnBuilder } from '../codec/column-builder.ts'
+import { KeyWriter, readKey } from '../codec/key-bytes.ts'
+import { MillraceError } from '../base/errors.ts'
+
+const SCAN_SLOTS = 4096
+
+export type TableRow = Readonly<Record<string, unknown>>
+
+export interface TableQuery {
+  /** Values of the whole primary key, in order: at most one row. */
+  readonly key?: readonly unknown[]
+  /** Values of the first fields of the key. */
+  readonly prefix?: readonly unknown[]
+  /** Bounds of the key field behind the prefix: from inclusive, to exclusive. */
+  readonly from?: unknown
+  readonly to?: unknown
+  /** Order by the key, backwards. */
+  readonly descending?: boolean
+  /** Default 1,000. */
+  readonly limit?: number
+}
+
+export interface TablePage {
+  readonly table: string
+  readonly rows: readonly TableRow[]
+  /** Rows in the whole table, over all groups. */
+  readonly rowCount: number
+  /** The newest tick that every group had committed. */
+  readonly tick: number
+  readonly watermarkMs: number
+}
+
+export interface TableSource {
+  readonly name: string
+  readonly store: string
+  readonly tasks: readonly Task[]
+  turn(): Promise<void>
+}
+
+/** Row columns of a table's store: values of a time or text column as JavaScript values. */
+function valueOf(row: RowReader, column: number, field: Field): unknown {
+  if (field.nullable && row.isNull(column)) return null
+  switch (field.type.kind) {
+    case 'bool':
+      return row.number(column) === 1
+    case 'i32':
+    case 'f64':
+    case 'time':
+      return row.number(column)
+    case 'i64': {
+      const value = row.integer(column)
+      return value >= BigInt(Number.MIN_SAFE_INTEGER) && value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value.toString()
+    }
+    case 'decimal': {
+      const digits = row.integer(column)
+      return Number(digits) / 10 ** field.type.scale
+    }
+    case 'string':
+      return new TextDecoder().decode(row.bytes(column))
+    case 'bytes':
+      return Buffer.from(row.bytes(column)).toString('base64')
+    default:
+      return readTaggedOrJson(row.bytes(column), field)
+  }
+}
+
+function readTaggedOrJson(bytes: Uint8Array, field: Field): unknown {
+  if (field.type.kind === 'json') return JSON.parse(new TextDecoder().decode(bytes)) as unknown
+  return readKey([{ ...field, nullable: false }], bytes, 0, bytes.length)[0]
+}
+
+/** The row as an object: key fields, then value fields. */
+export function rowOf(store: TableStore, row: RowReader): TableRow {
+  const { key, value } = store.layout
+  const result: Record<string, unknown> = {}
+  const keyBytes = row.key()
+  const keyValues = readKey(key, keyBytes, 0, keyBytes.length)
+  for (const [index, field] of key.entries()) result[field.name] = keyValues[index]
+  for (const [index, field] of value.entries()) result[field.name] = valueOf(row, index, field)
+  return result
+}
+
+/** @throws {MillraceError} `MR_TABLE_KEY_INVALID` when a value does not fit its key field. */
+function encodeKey(fields: readonly Field[], values: readonly unknown[], table: string): Uint8Array {
+  if (values.length !== fields.length) throw new MillraceError('MR_TABLE_KEY_INVALID', { details: { table, expected: fields.map((field) => field.name).join(','), got: values.length } })
+  const writer = new KeyWriter(fields)
+  const columns = fields.map((field, index) => {
+    const builder = columnBuilder(field.type)
+    builder.append(keyValue(field, values[index], table))
+    return builder.finish()
+  })
+  writer.encode(columns, null, 1)
+  return writer.bytes.slice(0, writer.offsets[1])
+}
+
+/** Values of a query come as text from a URL or a command line. */
+function keyValue(field: Field, value: unknown, table: string): unknown {
+  const refuse = (): never => {
+    throw new MillraceError('MR_TABLE_KEY_INVALID', { details: { table, field: field.name, kind: field.type.kind, value: String(value).slice(0, 80) } })
+  }
+  if (value === null || value === undefined) return field.nullable ? null : refuse()
+  switch (field.type.kind) {
+    case 'i32':
+    case 'i64':
+    case 'f64': {
+      const number = Number(value)
+      return Number.isNaN(number) ? refuse() : number
+    }
+    case 'time': {
+      const number = typeof value === 'number' ? value : /^-?\d+$/.test(String(value)) ? Number(value) : Date.parse(String(value))
+      return Number.isNaN(number) ? refuse() : number
+    }
+    case 'bool':
+      return value === true || value === 'true'
+    case 'variant':
+      return value
+    default:
+      return String(value)
+  }
+}
+
+function compareValues(a: unknown, b: unknown): number {
+  if (a === b) return 0
+  if (a === null || a === undefined) return -1
+  if (b === null || b === undefined) return 1
+  if (typeof a === 'number' && typeof b === 'number') return a - b
+  const [left, right] = [String(a), String(b)]
+  return left < right ? -1 : left > right ? 1 : 0
+}
+
+/** Answers a query over all task groups. */
+export async function readTable(source: TableSource, query: TableQuery): Promise<TablePage> {
+  const limit = query.limit ?? 1000
+  const rows: TableRow[] = []
+  let rowCount = 0
+  let tick = Number.POSITIVE_INFINITY
+  let watermarkMs = Number.POSITIVE_INFINITY
+  let keyFields: readonly Field[] = []
+  for (const task of source.tasks) {
+    const { core } = task
+    const store = core?.stores.get(source.store)?.store
+    if (core === null || store === undefined) throw new MillraceError('MR_TABLE_NOT_READY', { details: { table: source.name, task: task.name, phase: task.phase } })
+    keyFields = store.layout.key
+    rowCount += store.rowCount
+    tick = Math.min(tick, core.state.through)
+    watermarkMs = Math.min(watermarkMs, core.state.watermarkMs)
+    if (query.key !== undefined) {
+      const key = encodeKey(keyFields, query.key, source.name)
+      const slot = store.findCommitted(key, 0, key.length)
+      const row = slot < 0 ? null : store.readCommitted(slot)
+      if (row !== null) rows.push(rowOf(store, row))
+      continue
+    }
+    await scan(source, store, query, rows)
+  }
+  const names = keyFields.map((field) => field.name)
+  rows.sort((a, b) => {
+    for (const name of names) {
+      const order = compareValues(a[name], b[name])
+      if (order !== 0) return query.descending === true ? -order : order
+    }
+    return 0
+  })
+  return { table: source.name, rows: rows.slice(0, limit), rowCount, tick, watermarkMs }
+}
+
+async function scan(source: TableSource, store: TableStore, query: TableQuery, rows: TableRow[]): Promise<void> {
+  const prefix = (query.prefix ?? []).map((value, index) => keyValue(fieldAt(store, index, source.name), value, source.name))
+  const next = store.layout.key[prefix.length]
+  const from = query.from === undefined || next === undefined ? undefined : keyValue(next, query.from, source.name)
+  const to = query.to === undefined || next === undefined ? undefined : keyValue(next, query.to, source.name)
+  const keyFields = store.layout.key
+  let at = 0
+  while (at >= 0) {
+    at = store.scanCommitted(at, SCAN_SLOTS, (row) => {
+      const keyBytes = row.key()
+      const key = readKey(keyFields, keyBytes, 0, keyBytes.length)
+      for (let index = 0; index < prefix.length; index++) if (key[index] !== prefix[index]) return
+      const value = key[prefix.length]
+      if (from !== undefined && compareValues(value, from) < 0) return
+      if (to !== undefined && compareValues(value, to) >= 0) return
+      rows.push(rowOf(store, row))
+    })
+    await source.turn()
+  }
+}
+
+function fieldAt(store: TableStore, index: number, table: string): Field {
+  const field = store.layout.key[index]
+  if (field === undefined) throw new MillraceError('MR_TABLE_KEY_INVALID', { details: { table, expected: store.layout.key.map((other) => other.name).join(',') } })
+  return field
+}
