@@ -6,7 +6,7 @@
 //   key        the key's bytes, zero padded; a key longer than that lies in the arena and its first word holds the block's reference
 //   lanes      one 8-byte lane per value column
 // Lanes: bool, i32, f64 as f64; i64, time and decimal as f64 until a value beyond 2^53 promotes the column to 64-bit integers; everything
-// else is bytes in the arena: reference, length. Words are read as 32-bit integers and lanes as f64 over one buffer: little endian only.
+// else is bytes in the arena: reference, length (list, struct and variant tagged, as codec/tagged.ts writes them). Words are read as 32-bit integers and lanes as f64 over one buffer: little endian only.
 import { assert } from '../base/assert.ts'
 import type { Field, FieldType } from '../codec/column.ts'
 import type { Layout } from './store.ts'
@@ -19,7 +19,6 @@ export const META_WORD = 2
 export const NULL_WORD = 3
 const KEY_BYTES_INLINE_MAX = 40
 const STRING_KEY_BYTES = 16
-const FIXED_KEY_BYTES = 9
 
 /** number: f64. integer: f64 until promoted, then 64-bit. bytes: reference and length in the arena. */
 export type LaneKind = 'number' | 'integer' | 'bytes'
@@ -40,6 +39,7 @@ export interface RowFormat {
   readonly lanes: readonly Lane[]
   readonly bytesLanes: readonly Lane[]
   readonly integerLanes: readonly Lane[]
+  readonly nullWord: number
   readonly nullWords: number
   readonly keyWord: number
   readonly keyBytesInline: number
@@ -63,9 +63,15 @@ function laneKind(type: FieldType): LaneKind {
   }
 }
 
+/** As codec/key-bytes.ts encodes them; strings are guessed. */
 function keyBytesExpected(fields: readonly Field[]): number {
   let bytes = 0
-  for (const field of fields) bytes += laneKind(field.type) === 'bytes' ? STRING_KEY_BYTES : FIXED_KEY_BYTES
+  for (const { type, nullable } of fields) {
+    if (nullable) bytes++
+    if (type.kind === 'bool') bytes++
+    else if (type.kind === 'i32') bytes += 4
+    else bytes += laneKind(type) === 'bytes' ? STRING_KEY_BYTES : 8
+  }
   return bytes
 }
 
@@ -86,6 +92,7 @@ export function rowFormat(layout: Layout): RowFormat {
     lanes,
     bytesLanes: lanes.filter((lane) => lane.kind === 'bytes'),
     integerLanes: lanes.filter((lane) => lane.kind === 'integer'),
+    nullWord: NULL_WORD,
     nullWords,
     keyWord,
     keyBytesInline,

@@ -42,7 +42,7 @@ export interface DumpSource {
   promoteTo(column: number): void
 }
 
-/** Yields the slices of a dump: about `sliceBytes` each, in one buffer that is reused. */
+/** Yields the slices of a dump: about `sliceBytes` each, every one with a buffer of its own, so that it may be written or handed on later. */
 export function* dumpRows(source: DumpSource, sliceBytes: number): Generator<Uint8Array> {
   const slice = new SliceWriter(source, Math.max(SLICE_BYTES_MIN, sliceBytes))
   const head = { version: VERSION, layout: source.layout, stride: source.format.stride, rows: source.rowCount }
@@ -161,7 +161,10 @@ class SliceWriter {
     words[3] = rows
     words[4] = end - HEAD_BYTES
     words[5] = crc32c(this.#bytes, HEAD_BYTES, end, crc32c(this.#bytes, 0, CRC_AT))
-    return this.#bytes.subarray(0, end)
+    const slice = this.#bytes.subarray(0, end)
+    this.#bytes = new Uint8Array(this.#bytes.length)
+    this.#words = new Int32Array(this.#bytes.buffer)
+    return slice
   }
 
   #reserve(size: number): void {

@@ -12,7 +12,7 @@
 //  ST-3 drainChanges() names each key that the sealed tick changed once, with its image at the seal (null = deleted), and no key whose row
 //       is the same as before the tick; also when the next tick has changed the row again.
 //  ST-4 A reader at the last committed tick never sees a row image of a later one.
-import type { Field } from '../codec/column.ts'
+import type { Column, Field } from '../codec/column.ts'
 import type { RowFormat } from './row-format.ts'
 
 /** Names the layout of rows: column names, kinds, aggregates. The id is a hash of the content; readers decode by the writer's layout and map by name. */
@@ -57,6 +57,13 @@ export interface RowReader {
   key(): Uint8Array
 }
 
+/** Keys side by side: key i is bytes[starts[i] .. ends[i]). */
+export interface KeyRanges {
+  readonly bytes: Uint8Array
+  readonly starts: Int32Array
+  readonly ends: Int32Array
+}
+
 /** Hears when keys come and go; ordered indexes and time indexes follow a store this way. Dead rows stay until their deletion is committed. */
 export interface RowListener {
   /** The slot has its key, its values are not set yet. */
@@ -76,7 +83,7 @@ export interface RowMapping {
 }
 
 /**
- * Keyed rows. Keys are bytes (the canonical encoding of the key columns); rows are addressed by dense slot numbers, stable until the row's
+ * Keyed rows. Keys are bytes (the canonical encoding of the key columns, codec/key-bytes.ts); rows are addressed by dense slot numbers, stable until the row's
  * deletion is committed: a key deleted and inserted again meanwhile gets its slot back. A row is a fixed number of words (row-format.ts),
  * so that an update touches one or two cache lines and allocates nothing.
  */
@@ -96,9 +103,9 @@ export interface TableStore {
   findAll(data: Uint8Array, starts: Int32Array, ends: Int32Array, rows: Int32Array | null, count: number, slotsOut: Int32Array): void
   /** `findOrInsert` over a batch. The slots made are newSlots[0 .. newCount) afterwards, in order. */
   findOrInsertAll(data: Uint8Array, starts: Int32Array, ends: Int32Array, rows: Int32Array | null, count: number, slotsOut: Int32Array): void
-  /** The same for 8-byte keys as pairs of little-endian words, pairs[2 i] and pairs[2 i + 1]: about twice as fast. */
-  findPairs(pairs: Int32Array, count: number, slotsOut: Int32Array): void
-  findOrInsertPairs(pairs: Int32Array, count: number, slotsOut: Int32Array): void
+  /** The same from the key's columns, columns[i] for layout.key[i]: the fastest way, above all for one number or a dictionary column. */
+  findColumns(columns: readonly Column[], rows: Int32Array | null, count: number, slotsOut: Int32Array): void
+  findOrInsertColumns(columns: readonly Column[], rows: Int32Array | null, count: number, slotsOut: Int32Array): void
   /** Slots made by the last call that inserts. Valid until the next one. */
   readonly newSlots: Int32Array
   readonly newCount: number
@@ -126,6 +133,8 @@ export interface TableStore {
   scan(from: number, slotsMax: number, visit: (slot: number) => void): number
   /** The same over the rows at the last commit. */
   scanCommitted(from: number, slotsMax: number, visit: (row: RowReader) => void): number
+  /** The keys of slots[0 .. count), for `readKeys` and for sorting. Valid until the next call. */
+  keysOf(slots: Int32Array, count: number): KeyRanges
   /** Compares two rows' keys as unsigned bytes: below, equal to or above 0. */
   compareKeys(a: number, b: number): number
   /** Compares a row's key with bytes. */
@@ -150,7 +159,7 @@ export interface TableStore {
   drainChanges(writer: ChangeWriter, prefix: Uint8Array, timeMs: number, rowsMax: number): boolean
   /** Applies one changelog record during restore; key[start .. end) is the row's key. No tick may have changes. */
   apply(key: Uint8Array, start: number, end: number, row: Uint8Array | null, rowStart: number, rowEnd: number, mapping?: RowMapping): void
-  /** Yields slices of the dump, each a buffer that is reused; the store may change between slices (fuzzy: the changelog tail repairs it). */
+  /** Yields slices of the dump, each with a buffer of its own; the store may change between slices (fuzzy: the changelog tail repairs it). */
   snapshot(sliceBytes: number): Iterable<Uint8Array>
   /** Replaces all rows by those of a dump. Throws `MR_STATE_SNAPSHOT_CORRUPT`, `MR_STATE_LAYOUT_CHANGED`. */
   restore(slices: Iterable<Uint8Array>): void

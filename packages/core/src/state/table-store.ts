@@ -9,15 +9,18 @@
 //
 // It never reads a clock, never waits, and never depends on hash order. Laws: store.ts.
 import { assert } from '../base/assert.ts'
+import type { Column } from '../codec/column.ts'
+import { GrowingBytes } from '../codec/growing-bytes.ts'
 import { ByteArena } from './byte-arena.ts'
+import { ColumnKeys } from './column-keys.ts'
 import { HashIndex, type RowOwner } from './hash-index.ts'
 import { compareKeyBytes, compareRowKeys } from './key-order.ts'
 import { RowCursor } from './row-cursor.ts'
 import { IMAGE_WORD, META_WORD, NULL_WORD, rowFormat, TICK_WORD, type Lane, type RowFormat } from './row-format.ts'
-import { ImageWriter, readImage, type ImageTarget } from './row-image.ts'
+import { imageFormat, ImageWriter, readImage, type ImageFormat } from './row-image.ts'
 import { RowPages } from './row-pages.ts'
 import { dumpRows, loadRows, type DumpSource } from './snapshot.ts'
-import type { ChangeWriter, Layout, RowListener, RowMapping, RowReader, TableStore } from './store.ts'
+import type { ChangeWriter, KeyRanges, Layout, RowListener, RowMapping, RowReader, TableStore } from './store.ts'
 import { TickImages } from './tick-images.ts'
 
 const TWO_53 = 9007199254740992n
@@ -59,14 +62,17 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
   #deadCount = 0
   #drained = 0
   #loading = false
-  #anyPromoted = false
   readonly #listeners: RowListener[] = []
   readonly #now: RowCursor
   readonly #then: RowCursor
   readonly #before: RowCursor
   readonly #writer: ImageWriter
-  readonly #formats = new Map<string, RowFormat>()
-  readonly #target: SlotTarget
+  readonly #columnKeys: ColumnKeys
+  readonly #keys = new GrowingBytes()
+  #keyStarts = new Int32Array(0)
+  #keyEnds = new Int32Array(0)
+  readonly #image: ImageFormat
+  readonly #foreignImages = new Map<string, ImageFormat>()
 
   constructor(layout: Layout, seed: number) {
     this.layout = layout
@@ -74,6 +80,7 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
     this.rows = new RowPages(this.format)
     this.arena = new ByteArena()
     this.index = new HashIndex(this.rows, this.arena, this.format, this, seed)
+    this.#columnKeys = new ColumnKeys(this.index, layout.key)
     this.promoted = layout.value.map(() => false)
     this.#words = this.rows.words
     this.#stride = this.rows.stride
@@ -84,8 +91,8 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
     this.#now = new RowCursor(this.format, this.arena, this.index, this.promoted)
     this.#then = new RowCursor(this.format, this.arena, this.index, this.promoted)
     this.#before = new RowCursor(this.format, this.arena, this.index, this.promoted)
-    this.#writer = new ImageWriter(this.format, this.arena)
-    this.#target = new SlotTarget(this)
+    this.#image = imageFormat(layout)
+    this.#writer = new ImageWriter(this.format, this.#image, this.arena)
   }
 
   // Keys.
@@ -118,14 +125,14 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
     if (this.#deadCount > 0) this.#reviveDead(slotsOut, count)
   }
 
-  findPairs(pairs: Int32Array, count: number, slotsOut: Int32Array): void {
-    this.index.findPairs(pairs, count, slotsOut)
+  findColumns(columns: readonly Column[], rows: Int32Array | null, count: number, slotsOut: Int32Array): void {
+    this.#columnKeys.slots(columns, rows, count, slotsOut, false)
     if (this.#deadCount > 0) this.#hideDead(slotsOut, count)
   }
 
-  findOrInsertPairs(pairs: Int32Array, count: number, slotsOut: Int32Array): void {
+  findOrInsertColumns(columns: readonly Column[], rows: Int32Array | null, count: number, slotsOut: Int32Array): void {
     this.newCount = 0
-    this.index.findOrInsertPairs(pairs, count, slotsOut)
+    this.#columnKeys.slots(columns, rows, count, slotsOut, true)
     if (this.#deadCount > 0) this.#reviveDead(slotsOut, count)
   }
 
@@ -161,7 +168,9 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
   }
 
   isAlive(slot: number): boolean {
-    return alive(this.#words[slot >>> this.#pageBits] as Int32Array, (slot & this.#pageMask) * this.#stride)
+    // The page of a slot that somebody remembers may be gone.
+    const words = this.#words[slot >>> this.#pageBits]
+    return words !== undefined && alive(words, (slot & this.#pageMask) * this.#stride)
   }
 
   // Changes.
@@ -285,7 +294,6 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
       for (let image = 0; image < images.count; image++) widen(images, images.page(image), (images.at(image) >> 1) + unit)
     }
     this.promoted[column] = true
-    this.#anyPromoted = true
   }
 
   // Reading.
@@ -344,6 +352,23 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
       }
     }
     return -1
+  }
+
+  keysOf(slots: Int32Array, count: number): KeyRanges {
+    if (this.#keyStarts.length < count) {
+      this.#keyStarts = new Int32Array(count * 2)
+      this.#keyEnds = new Int32Array(count * 2)
+    }
+    const keys = this.#keys
+    keys.reset()
+    for (let i = 0; i < count; i++) {
+      const slot = slots[i] as number
+      const start = this.index.keyOffset(slot)
+      this.#keyStarts[i] = keys.at
+      keys.copy(this.index.keyBytes(slot), start, start + this.index.keyLength(slot))
+      this.#keyEnds[i] = keys.at
+    }
+    return { bytes: keys.bytes, starts: this.#keyStarts, ends: this.#keyEnds }
   }
 
   compareKeys(a: number, b: number): number {
@@ -476,18 +501,21 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
     const end = Math.min(images.count, this.#drained + rowsMax)
     for (let image = this.#drained; image < end; image++) {
       const slot = images.slot(image)
-      let words = this.#words[slot >>> this.#pageBits] as Int32Array
+      const page = slot >>> this.#pageBits
+      let words = this.#words[page] as Int32Array
+      let floats = this.rows.floats[page] as Float64Array
       let at = (slot & this.#pageMask) * this.#stride
       if (words[at + TICK_WORD] === this.#openTick) {
         const newer = words[at + IMAGE_WORD] as number
         words = this.#open.words[this.#open.page(newer)] as Int32Array
+        floats = this.#open.floats[this.#open.page(newer)] as Float64Array
         at = this.#open.at(newer)
       }
       if (this.#isSame(images.words[images.page(image)] as Int32Array, images.at(image), words, at)) continue
       out.writeKey(prefix, this.index.keyBytes(slot), this.index.keyOffset(slot), this.index.keyLength(slot))
       if (alive(words, at)) {
-        out.writeImage(words, at, this.promoted, this.#anyPromoted)
-        writer.appendRange(out.bytes, 0, out.keyEnd, out.bytes, out.imageStart, out.imageEnd, timeMs)
+        out.writeImage(words, floats, at, this.promoted)
+        writer.appendRange(out.bytes, 0, out.keyEnd, out.bytes, out.keyEnd, out.imageEnd, timeMs)
       } else writer.appendRange(out.bytes, 0, out.keyEnd, null, 0, 0, timeMs)
     }
     this.#drained = end
@@ -526,20 +554,19 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
         return
       }
       const slot = this.findOrInsert(key, start, end)
-      const view = this.index.viewOf(row)
-      this.#target.slot = slot
-      readImage(view, row, rowStart, rowEnd, mapping === undefined ? this.format : this.#formatOf(mapping.writer), mapping?.columns ?? null, this.#target)
+      const image = mapping === undefined ? this.#image : this.#imageOf(mapping.writer)
+      readImage(this.index.viewOf(row), row, rowStart, rowEnd, image, mapping?.columns ?? null, this, slot)
       for (const listener of this.#listeners) listener.loaded(slot)
     } finally {
       this.#loading = false
     }
   }
 
-  #formatOf(layout: Layout): RowFormat {
-    const known = this.#formats.get(layout.id)
+  #imageOf(writer: Layout): ImageFormat {
+    const known = this.#foreignImages.get(writer.id)
     if (known !== undefined) return known
-    const format = rowFormat(layout)
-    this.#formats.set(layout.id, format)
+    const format = imageFormat(writer)
+    this.#foreignImages.set(writer.id, format)
     return format
   }
 
@@ -566,7 +593,6 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
     this.#sealedTick = this.#committedTick = this.rowCount = this.#deadCount = 0
     this.#openTick = 1
     this.promoted.fill(false)
-    this.#anyPromoted = false
   }
 
   /** A row was loaded whole, key included: false when its key is there already (a fuzzy dump may hold a key twice), then it was dropped. */
@@ -582,29 +608,6 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
 
   promoteTo(column: number): void {
     if (this.promoted[column] !== true) this.#promote(column)
-  }
-}
-
-/** Puts decoded values into a row. */
-class SlotTarget implements ImageTarget {
-  slot = -1
-  readonly #store: TableStore
-
-  constructor(store: TableStore) {
-    this.#store = store
-  }
-
-  setNull(column: number): void {
-    this.#store.setNull(this.slot, column)
-  }
-  setNumber(column: number, value: number): void {
-    this.#store.setNumber(this.slot, column, value)
-  }
-  setInteger(column: number, value: bigint): void {
-    this.#store.setInteger(this.slot, column, value)
-  }
-  setBytes(column: number, data: Uint8Array, start: number, end: number): void {
-    this.#store.setBytes(this.slot, column, data, start, end)
   }
 }
 
