@@ -17,6 +17,7 @@ import type { Binding } from './log.ts'
 import { evaluate } from './oracle.ts'
 import { append, fairRound } from './world.ts'
 import type { World } from './world.ts'
+import type { TaskPlan } from './plan.ts'
 import { randomFrom } from './random.ts'
 
 export type Law = 'L1' | 'L2' | 'L3' | 'L4' | 'L5' | 'L6' | 'L7' | 'L8' | 'L9' | 'L10'
@@ -46,27 +47,28 @@ function rest(world: World, passMs: number, calmRounds: number): boolean {
 /** L9, while producers go on: each round every open partition gets a record and every task runs. */
 export function checkAlignment(world: World): Violation | undefined {
   const random = randomFrom(world.scenario.seed + 1)
-  let newest = 0
+  let stated: number[] = []
   for (let round = 0; round < LOAD_ROUNDS; round++) {
     // Taken under load: at rest the answers level the numbers, and a producer that never looks at the others' would go unseen.
-    if (round === LOAD_ROUNDS / 4) newest = Math.max(0, ...world.log.progress.map((records) => records.at(-1)?.through ?? 0))
+    if (round === LOAD_ROUNDS / 4) stated = statedNow(world)
     for (const partition of world.sources.keys()) append(world, partition, random)
     fairRound(world, world.scenario.cadenceMs)
   }
   for (const live of world.live) {
-    if (live !== undefined && live.plan.feeds.length > 0 && live.state.applied < newestFor(world, live.plan.feeds, newest)) {
-      return {
-        law: 'L9',
-        what: `task ${live.plan.id} is at ${live.state.applied}, ${newest} was on progress ${(LOAD_ROUNDS * 3) / 4} rounds ago`,
-      }
-    }
+    if (live === undefined || live.state.applied >= newestOf(live.plan, stated)) continue
+    const behind = `${newestOf(live.plan, stated)} was on progress ${(LOAD_ROUNDS * 3) / 4} rounds ago`
+    return { law: 'L9', what: `task ${live.plan.id} is at ${live.state.applied}, ${behind}` }
   }
   return undefined
 }
 
-/** The newest of `newest` and what the producers of one task have stated at most: a part of the plan that is apart owes nothing. */
-function newestFor(world: World, feeds: readonly { readonly producer: number }[], newest: number): number {
-  return Math.min(newest, Math.max(...feeds.map((feed) => world.log.progress[feed.producer]?.at(-1)?.through ?? 0)))
+function statedNow(world: World): number[] {
+  return world.log.progress.map((records) => records.at(-1)?.through ?? 0)
+}
+
+/** What a task's producers had stated at most when `stated` was taken: what it states later may rightly be still unanswered. */
+function newestOf(plan: TaskPlan, stated: readonly number[]): number {
+  return Math.max(0, ...plan.feeds.map((feed) => stated[feed.producer] ?? 0))
 }
 
 /** L10: what is outstanding without its newest tick was below the bound when that tick began. */
@@ -86,16 +88,16 @@ export function checkRoom(world: World): Violation | undefined {
 export function checkIsolation(world: World): Violation | undefined {
   const random = randomFrom(world.scenario.seed + 2)
   const stuck = world.scenario.seed % world.scenario.tasks.length
-  let newest = 0
+  let stated: number[] = []
   for (let round = 0; round < LOAD_ROUNDS; round++) {
-    if (round === LOAD_ROUNDS / 2) newest = Math.max(0, ...world.log.progress.map((records) => records.at(-1)?.through ?? 0))
+    if (round === LOAD_ROUNDS / 2) stated = statedNow(world)
     for (const partition of world.sources.keys()) append(world, partition, random)
     fairRound(world, world.scenario.cadenceMs, stuck)
   }
   for (const live of world.live) {
     if (live === undefined || live.plan.id === stuck || live.plan.feeds.length === 0 || live.plan.pairs.length > 0) continue
     if (live.plan.feeds.some(({ producer }) => producer === stuck || (world.scenario.tasks[producer]?.feeds.length ?? 1) > 0)) continue
-    if (live.state.applied < newestFor(world, live.plan.feeds, newest))
+    if (live.state.applied < newestOf(live.plan, stated))
       return { law: 'L10', what: `task ${live.plan.id} is held at ${live.state.applied} by task ${stuck}, which it does not read` }
   }
   return undefined
