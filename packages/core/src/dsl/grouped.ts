@@ -6,7 +6,7 @@ import { refusePlan } from '../plan/shape.ts'
 import type { AggregateResults, AnyAggregate, CheckedAggregates } from './aggregates.ts'
 import { append, checkOptions, lambdaOf, notYet, placeOf, startCall, type Call } from './append.ts'
 import type { Caller } from './place.ts'
-import { Stream } from './stream.ts'
+import type { Stream } from './stream.ts'
 import type { Flat, Named } from './types.ts'
 
 /** Options of a windowed `aggregate`. */
@@ -25,6 +25,8 @@ export interface Grouping {
   readonly builder: PlanBuilder
   readonly input: number
   readonly by: readonly string[] | Lambda
+  /** Makes the stream of a node. */
+  readonly streamOf: <K, V>(id: number) => Stream<K, V>
 }
 
 function specsOf(
@@ -76,7 +78,7 @@ export class GroupedStream<K, V, G> {
     aggregates: A & CheckedAggregates<V, A>,
     options?: Named,
   ): Stream<G, Flat<G & AggregateResults<V, A>>> {
-    const { builder, input, by } = this.#grouping
+    const { builder, input, by, streamOf } = this.#grouping
     const call = startCall(builder, input, 'aggregate', this.aggregate as Caller)
     checkOptions(call, options, ['name'])
     const node = append(
@@ -84,7 +86,7 @@ export class GroupedStream<K, V, G> {
       { kind: 'aggregate', inputs: [input], groupBy: by, window: null, aggregates: specsOf(call, aggregates), emit: 'update' },
       { name: options?.name },
     )
-    return new Stream(builder, node.id)
+    return streamOf(node.id)
   }
 }
 
@@ -111,7 +113,7 @@ export class WindowedStream<K, V, G> {
     aggregates: A & CheckedAggregates<V, A>,
     options?: WindowedAggregateOptions<K, V>,
   ): Stream<Flat<G & { windowStart: number }>, Flat<G & { windowStart: number; windowEnd: number } & AggregateResults<V, A>>> {
-    const { builder, input, by } = this.#grouping
+    const { builder, input, by, streamOf } = this.#grouping
     const call = startCall(builder, input, 'aggregate', this.aggregate as Caller)
     checkOptions(call, options, ['name', 'emit', 'late'])
     const emit = options?.emit ?? 'update'
@@ -123,9 +125,10 @@ export class WindowedStream<K, V, G> {
       { name: options?.name },
     )
     if (options?.late !== undefined) {
+      lambdaOf(call, options.late)
       const late = append(call, { kind: 'late', inputs: [node.id] }, { derivedName: `${node.name}.late` })
-      ;(lambdaOf(call, options.late) as unknown as (stream: Stream<K, V>) => void)(new Stream(builder, late.id))
+      options.late(streamOf(late.id))
     }
-    return new Stream(builder, node.id)
+    return streamOf(node.id)
   }
 }

@@ -287,7 +287,12 @@ export class Stream<in out K, in out V> {
   ): GroupedStream<K, V, GroupFrom<V, A>> {
     const call = this.#start('groupBy', this.groupBy as Caller)
     const { names, lambda } = splitOptions(call, by)
-    return new GroupedStream({ builder: this.#builder, input: this.#id, by: lambda ?? namesOf(call, names) })
+    return new GroupedStream({
+      builder: this.#builder,
+      input: this.#id,
+      by: lambda ?? namesOf(call, names),
+      streamOf: (id) => this.#next(id),
+    })
   }
 
   /**
@@ -414,7 +419,7 @@ export class Stream<in out K, in out V> {
 /** A sentence when `scan` has no key to keep its state by. */
 type NeedsKeyToScan<K, F> = [K] extends [null]
   ? [F] extends [never]
-    ? MillraceTypeError<'scan: the stream has no key; put keyBy before, or name it: { by: "field" }'>
+    ? MillraceTypeError<"scan: the stream has no key; put keyBy before, or name it: { by: 'field' }">
     : unknown
   : unknown
 

@@ -1,0 +1,273 @@
+// What an edit does to a running pipeline, known before anything runs: which state is kept, rebuilt or lost, and what changes around it.
+// State belongs to a name. It is kept when the operator of that name keeps the same layout and reads rows partitioned the same way; it is
+// rebuilt from the kept input when layout or partitioning changed; it is lost when nobody has the name any more.
+import { nearestWord } from '../base/nearest-word.ts'
+import { layoutText } from '../codec/layout-id.ts'
+import { fieldsText } from './shape.ts'
+import { nodeHash, type Json, type StoredNode, type StoredPlan } from './serialize.ts'
+
+export type PlanChangeKind =
+  /** State goes on as it is. */
+  | 'state-kept'
+  /** State is thrown away and made again from the input that the log still has. */
+  | 'state-rebuilt'
+  /** State has no owner any more. */
+  | 'state-lost'
+  /** State that starts empty. */
+  | 'state-new'
+  /** A stateless operator or an output appeared, went or changed. */
+  | 'operator-new'
+  | 'operator-gone'
+  | 'operator-changed'
+  /** A topic that the plan reads or writes and the log does not have: it will be made. */
+  | 'topic-missing'
+  /** The value of a topic is declared in another way than before. */
+  | 'schema-changed'
+  | 'setting-changed'
+  /** Not possible while the pipeline keeps its state. */
+  | 'refused'
+
+/** One line of `millrace plan`. */
+export interface PlanChange {
+  readonly kind: PlanChangeKind
+  /** Operator, topic or setting. */
+  readonly name: string
+  /** `file:line` in the new plan; null for what is gone. */
+  readonly place: string | null
+  /** One sentence: what happens and why. */
+  readonly message: string
+  /** What the user may want to do; null when nothing. */
+  readonly advice: string | null
+}
+
+export interface DiffOptions {
+  /** Names of the topics that exist on the log; null: not asked. */
+  readonly topics?: ReadonlySet<string> | null
+}
+
+const STATEFUL: ReadonlySet<string> = new Set(['aggregate', 'dedupe', 'scan', 'to-table', 'stream-table-join'])
+
+function fieldsKey(node: StoredNode, nodes: ReadonlyMap<string, StoredNode>): string {
+  const input = nodes.get(node.inputs[0] ?? '')
+  return input?.fields === undefined || input.fields === null ? 'open' : layoutText(input.fields)
+}
+
+/** What the rows of a node's store look like. A change of this text is a change of layout. */
+function layoutOf(node: StoredNode, nodes: ReadonlyMap<string, StoredNode>): Json {
+  const { says } = node
+  const types = node.fields === null ? 'open' : layoutText(node.fields)
+  switch (node.kind) {
+    case 'aggregate': {
+      const specs = (says['aggregates'] as readonly { readonly name: string; readonly spec: Json }[]).map((one) => [one.name, one.spec])
+      const { sizeMs = null, offsetMs = null } = (says['window'] as { readonly sizeMs: number; readonly offsetMs: number } | null) ?? {}
+      return ['aggregate', specs, sizeMs, offsetMs, types]
+    }
+    case 'dedupe':
+      return ['dedupe']
+    case 'scan':
+      return ['scan', says['initial'] ?? null]
+    case 'to-table':
+      return ['table', says['primaryKey'] ?? null, types]
+    default:
+      return [node.kind, says['on'] ?? null, fieldsKey({ ...node, inputs: node.inputs.slice(1) }, nodes)]
+  }
+}
+
+/** How the rows that reach a node must be partitioned. A change of this is a change of exchange. */
+function partitioningOf(node: StoredNode): Json {
+  const { says } = node
+  return says['groupBy'] ?? says['by'] ?? says['primaryKey'] ?? says['on'] ?? null
+}
+
+/** Nodes that share no name but could be one that was renamed: the same kind, and no other claim. */
+function renameOf(gone: StoredNode, fresh: readonly StoredNode[]): StoredNode | null {
+  const candidates = fresh.filter((node) => node.kind === gone.kind)
+  const same = candidates.find((node) => nodeHash({ ...node, name: gone.name, inputs: [] }) === nodeHash({ ...gone, inputs: [] }))
+  if (same !== undefined) return same
+  const near = nearestWord(
+    gone.name,
+    candidates.map((node) => node.name),
+  )
+  return candidates.find((node) => node.name === near) ?? (candidates.length === 1 ? (candidates[0] ?? null) : null)
+}
+
+function stateChange(
+  before: StoredNode,
+  after: StoredNode,
+  old: ReadonlyMap<string, StoredNode>,
+  now: ReadonlyMap<string, StoredNode>,
+): PlanChange {
+  const base = { name: after.name, place: after.place }
+  if (before.kind !== after.kind) {
+    return {
+      ...base,
+      kind: 'state-rebuilt',
+      message: `\`${after.name}\` was a ${before.kind} and is a ${after.kind}: its state starts again from the input that the log still has.`,
+      advice: 'Give the new operator another name if the old state may go.',
+    }
+  }
+  if (JSON.stringify(partitioningOf(before)) !== JSON.stringify(partitioningOf(after))) {
+    return {
+      ...base,
+      kind: 'state-rebuilt',
+      message: `\`${after.name}\` groups its rows by another key: its state is rebuilt from the input that the log still has.`,
+      advice: null,
+    }
+  }
+  if (JSON.stringify(layoutOf(before, old)) !== JSON.stringify(layoutOf(after, now))) {
+    return {
+      ...base,
+      kind: 'state-rebuilt',
+      message: `\`${after.name}\` keeps other columns than before: its state is rebuilt from the input that the log still has.`,
+      advice: null,
+    }
+  }
+  const message =
+    nodeHash(before) === nodeHash(after)
+      ? `\`${after.name}\` goes on with its state.`
+      : `\`${after.name}\` changed and goes on with its state: new rows are treated in the new way.`
+  return { ...base, kind: 'state-kept', message, advice: null }
+}
+
+function nodeChanges(before: StoredPlan, after: StoredPlan): readonly PlanChange[] {
+  const old = new Map(before.nodes.map((node) => [node.name, node]))
+  const now = new Map(after.nodes.map((node) => [node.name, node]))
+  const fresh = after.nodes.filter((node) => !old.has(node.name))
+  const changes: PlanChange[] = []
+  for (const node of after.nodes) {
+    const known = old.get(node.name)
+    if (known !== undefined && (STATEFUL.has(node.kind) || STATEFUL.has(known.kind))) changes.push(stateChange(known, node, old, now))
+    else if (known === undefined && STATEFUL.has(node.kind)) {
+      changes.push({
+        kind: 'state-new',
+        name: node.name,
+        place: node.place,
+        message: `\`${node.name}\` is new and starts with empty state.`,
+        advice: null,
+      })
+    } else if (known === undefined) {
+      changes.push({
+        kind: 'operator-new',
+        name: node.name,
+        place: node.place,
+        message: `the ${node.kind} \`${node.name}\` is new.`,
+        advice: null,
+      })
+    } else if (nodeHash(known) !== nodeHash(node)) {
+      changes.push({
+        kind: 'operator-changed',
+        name: node.name,
+        place: node.place,
+        message: `the ${node.kind} \`${node.name}\` changed; rows from the next tick on are treated in the new way.`,
+        advice: null,
+      })
+    }
+  }
+  for (const node of before.nodes) if (!now.has(node.name)) changes.push(goneChange(node, fresh))
+  return changes
+}
+
+function goneChange(node: StoredNode, fresh: readonly StoredNode[]): PlanChange {
+  if (!STATEFUL.has(node.kind)) {
+    return { kind: 'operator-gone', name: node.name, place: null, message: `the ${node.kind} \`${node.name}\` is gone.`, advice: null }
+  }
+  const renamed = renameOf(node, fresh)
+  const advice =
+    renamed === null
+      ? 'Put the operator back if its state is still needed.'
+      : `Was it renamed to \`${renamed.name}\`? Then keep the old name: \`{ name: '${node.name}' }\`.`
+  return {
+    kind: 'state-lost',
+    name: node.name,
+    place: null,
+    message: `no operator is named \`${node.name}\` any more: its state is lost.`,
+    advice,
+  }
+}
+
+interface StoredTopic {
+  readonly name: string
+  readonly fields: StoredNode['fields']
+  readonly format: string
+  readonly partitions: number
+}
+
+/** Topics that a plan names, with one node that names each. */
+function topicsOf(plan: StoredPlan): ReadonlyMap<string, { readonly topic: StoredTopic; readonly node: StoredNode }> {
+  const topics = new Map<string, { readonly topic: StoredTopic; readonly node: StoredNode }>()
+  for (const node of plan.nodes) {
+    const said = (node.says['topic'] ?? node.says['from']) as (StoredTopic & { readonly kind?: string }) | undefined
+    if (said?.kind === 'topic') topics.set(said.name, { topic: said, node })
+  }
+  return topics
+}
+
+function topicChanges(before: StoredPlan | null, after: StoredPlan, existing: ReadonlySet<string> | null): readonly PlanChange[] {
+  const old = before === null ? new Map<never, never>() : topicsOf(before)
+  const changes: PlanChange[] = []
+  for (const [name, { topic, node }] of topicsOf(after)) {
+    const { place } = node
+    if (existing !== null && !existing.has(name)) {
+      const near = node.kind === 'source' || node.kind === 'table-source' ? nearestWord(name, existing) : null
+      changes.push({
+        kind: 'topic-missing',
+        name,
+        place,
+        message: `the topic \`${name}\` does not exist; it will be made with ${topic.partitions} ${topic.partitions === 1 ? 'partition' : 'partitions'}.`,
+        advice: near === null ? null : `Did you mean \`${near}\`?`,
+      })
+    }
+    const known = (old as ReturnType<typeof topicsOf>).get(name)?.topic
+    if (known === undefined) continue
+    const [was, is] = [known.fields === null ? 'open' : fieldsText(known.fields), topic.fields === null ? 'open' : fieldsText(topic.fields)]
+    if (was !== is || known.format !== topic.format) {
+      changes.push({
+        kind: 'schema-changed',
+        name,
+        place,
+        message: `the value of the topic \`${name}\` was { ${was} } as ${known.format} and is { ${is} } as ${topic.format}.`,
+        advice: 'Records that were written before must fit the new value too, else they go to the dead letters.',
+      })
+    }
+  }
+  return changes
+}
+
+function settingChanges(before: StoredPlan, after: StoredPlan): readonly PlanChange[] {
+  const changes: PlanChange[] = []
+  for (const name of Object.keys(after.settings) as (keyof StoredPlan['settings'])[]) {
+    const [was, is] = [before.settings[name], after.settings[name]]
+    if (was === is) continue
+    const groups = name === 'groups' && was !== null
+    changes.push({
+      kind: groups ? 'refused' : 'setting-changed',
+      name,
+      place: null,
+      message: groups
+        ? `the number of task groups is fixed when a pipeline is made (${String(was)}); splitting groups is not there yet.`
+        : `the setting \`${name}\` was ${String(was)} and is ${String(is)}.`,
+      advice: groups ? 'Leave `groups` as it was, or give the pipeline another name.' : null,
+    })
+  }
+  return changes
+}
+
+/**
+ * Everything that starting `after` would change, in the order of the plan: states and operators, then topics, then settings. `before` null:
+ * the pipeline has never run. Equal plans give `state-kept` for each state and nothing else.
+ */
+export function diffPlans(before: StoredPlan | null, after: StoredPlan, options: DiffOptions = {}): readonly PlanChange[] {
+  const topics = topicChanges(before, after, options.topics ?? null)
+  if (before !== null) return [...nodeChanges(before, after), ...topics, ...settingChanges(before, after)]
+  const fresh = after.nodes.map((node): PlanChange => {
+    const state = STATEFUL.has(node.kind)
+    return {
+      kind: state ? 'state-new' : 'operator-new',
+      name: node.name,
+      place: node.place,
+      message: state ? `\`${node.name}\` is new and starts with empty state.` : `the ${node.kind} \`${node.name}\` is new.`,
+      advice: null,
+    }
+  })
+  return [...fresh, ...topics]
+}
