@@ -64,10 +64,10 @@ const MEBIBYTE = 1024 * 1024
 const STEP_ROWS = 1024
 /** Rows so large that not even a step of them fits end the row group at once. */
 const OVERRUN_MAX = 2
-/** What the entries of a page and a chunk take in memory until the footer is written, roughly. */
+/** What the entries of a page and a chunk take in memory until the footer is written, and a leaf without values; measured, roughly. */
 const PAGE_ENTRY_BYTES = 400
 const CHUNK_ENTRY_BYTES = 600
-const LEAF_BYTES = 800
+const LEAF_BYTES = 2500
 
 function leafFor(schema: LeafSchema, dictionaryBytes: number): Leaf {
   switch (schema.type.kind) {

@@ -86,6 +86,11 @@ export const ERRORS = {
   MR_PLAN_NOT_YET: entry('invalid', 'The plan uses a feature that millrace does not have yet.', 'Leave the feature out; the message names it.'),
   // parquet
   MR_PARQUET_FIELD: entry('invalid', 'The field cannot be written to Parquet.', 'Rename, drop or convert the field with `select` before the sink; the message names it.'),
+  MR_PARQUET_SETTING: entry('invalid', 'A setting of the Parquet sink is out of range.', 'Correct the setting that the message names.'),
+  MR_PARQUET_PARTITION: entry('invalid', 'The partitions do not fit the fields of the stream.', 'Partition by a string, i32, i64 or bool field, by `date` or `hour`, or by `date(field)` or `hour(field)` of a time field.'),
+  MR_PARQUET_FOLDER_LONG: entry('data', 'The value of a partition field is too long for the name of a folder.', 'Partition by another field, or shorten the value before the sink.'),
+  MR_PARQUET_INTENT: entry('internal', 'The intent of a Parquet sink cannot be read.', 'Use the version of millrace that wrote it, or a newer one.'),
+  MR_PARQUET_FILE_LOST: entry('internal', 'A file that was prepared for the archive is in neither place.', 'Restore the file that the message names from a copy of the disk; its rows are no longer in memory.'),
   // state
   MR_STATE_FULL: entry('internal', 'A store has no room for more bytes.', 'Give the pipeline more task groups (more partitions), shorter windows or a retention; one store holds 32 GiB of long values.'),
   MR_STATE_SNAPSHOT_CORRUPT: entry('data', 'A snapshot of state is damaged or cut off.', 'Nothing to do: the state is rebuilt from its changelog. When it repeats, check the disk.'),

@@ -2,6 +2,7 @@
 export { assert, must, unreachable } from '../base/assert.ts'
 export { systemClock, type Clock } from '../base/clock.ts'
 export { readFully, type Disk, type DiskFile, type OpenMode } from '../base/disk.ts'
+export { nodeDisk } from '../base/node-disk.ts'
 export { seededRandom, type Random } from '../base/random.ts'
 export { isMillraceError, MillraceError, type ErrorCode, type ErrorDetails, type ErrorKind } from '../base/errors.ts'
 export {
