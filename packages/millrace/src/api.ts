@@ -1,0 +1,96 @@
+// The admin API between the server and those who look at it: the page, and `millrace` on the command line. Types only.
+// Times are milliseconds; JSON has no infinities, so they are the strings '+inf' and '-inf' (see `encodeJson`, `decodeJson`).
+import type { PipelineStatus } from '@millrace/core/engine'
+
+/** GET /api/status, and every second as `data:` of the event stream GET /api/events. */
+export interface PlantStatus {
+  readonly version: string
+  readonly nowMs: number
+  readonly startedAtMs: number
+  readonly folder: string | null
+  readonly pipelines: readonly PipelineStatus[]
+  readonly topics: readonly TopicStatus[]
+  readonly memory: { readonly residentBytes: number; readonly heapBytes: number; readonly budgetBytes: number }
+  readonly disk: { readonly freeBytes: number; readonly reserveBytes: number }
+  /** Records per second over the last seconds, by topic (appended) and by node name (rows in). */
+  readonly rates: { readonly topics: Readonly<Record<string, number>>; readonly nodes: Readonly<Record<string, number>> }
+  /** Newest log lines that a user should see: pauses, restarts, failures, dead letters (one line per cause with its count). */
+  readonly notices: readonly Notice[]
+}
+
+export interface TopicStatus {
+  readonly name: string
+  readonly partitions: number
+  readonly records: number
+  readonly bytes: number
+  readonly retentionMs: number | null
+  readonly compacted: boolean
+  readonly internal: boolean
+}
+
+export interface Notice {
+  readonly atMs: number
+  readonly level: 'info' | 'warning' | 'error'
+  readonly task: string
+  readonly code: string | null
+  readonly message: string
+  readonly fix: string | null
+  readonly count: number
+}
+
+/** GET /topics/NAME?from=earliest|latest|OFFSET|TIME&partition=0&limit=100&waitMs=0 : NDJSON with Accept: application/x-ndjson, else JSON. */
+export interface TailRecord {
+  readonly partition: number
+  readonly offset: number
+  readonly timeMs: number
+  readonly key: string | null
+  /** Parsed JSON value when the bytes are JSON, else null and `bytes` is set. */
+  readonly value: unknown
+  /** Base64 of the bytes when they are not JSON. */
+  readonly bytes: string | null
+}
+
+/** GET /api/dead-letters?pipeline=NAME : groups by cause. */
+export interface DeadLetterGroup {
+  readonly pipeline: string
+  readonly code: string
+  readonly operator: string
+  readonly count: number
+  readonly firstAtMs: number
+  readonly lastAtMs: number
+  readonly sample: DeadLetterView
+}
+
+/** GET /api/dead-letters/PIPELINE?code=&operator=&from=OFFSET&limit= */
+export interface DeadLetterView {
+  /** Offset on the dead-letter topic: the letter's identity. */
+  readonly id: number
+  readonly code: string
+  readonly operator: string
+  readonly message: string
+  readonly fix: string
+  readonly place: string | null
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+  readonly timeMs: number
+  readonly atMs: number
+  readonly attempt: number
+  /** The original bytes: text when valid UTF-8, else null and `base64` is set. */
+  readonly text: string | null
+  readonly base64: string | null
+  /** retried: it was moved to the retry partition. */
+  readonly state: 'open' | 'retried'
+}
+
+/** POST /api/dead-letters/PIPELINE/retry : { ids } or { code, operator }. Answers how many were moved. */
+export interface RetryRequest {
+  readonly ids?: readonly number[]
+  readonly code?: string
+  readonly operator?: string
+}
+
+/** Every error answer of every endpoint. */
+export interface ErrorAnswer {
+  readonly error: { readonly code: string; readonly message: string; readonly fix: string; readonly details: Readonly<Record<string, string | number | boolean | null>> }
+}
