@@ -101,11 +101,14 @@ function foldBody(): number[] {
   return [...code, ...end]
 }
 
+/** The magic number and version 1. */
+const HEAD = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]
+
 function assemble(): Uint8Array<ArrayBuffer> {
   const i32 = 0x7f
-  const body = [...[1, 2, i32], ...foldBody()]
+  const body = [1, 2, i32, ...foldBody()]
   return Uint8Array.from([
-    ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
+    ...HEAD,
     ...section(1, [1, 0x60, 1, i32, 0]), // one type: (i32) -> ()
     ...section(3, [1, 0]), // one function of that type
     ...section(5, [1, 0x01, PAGES, PAGES]), // one memory that never grows

@@ -360,7 +360,7 @@ export class MemoryLog implements port.Log {
   }
 
   #notify(topics: ReadonlySet<string>): void {
-    for (const topic of topics) for (const listener of [...(this.#listeners.get(topic) ?? [])]) listener()
+    for (const topic of topics) for (const listener of this.#listeners.get(topic) ?? []) listener()
   }
 
   #topic(name: string): MemoryTopic {

@@ -116,6 +116,12 @@ export async function fetchError(reader: LogReader, topic: string, partition: nu
   return (one?.error as { readonly code?: string } | null | undefined)?.code ?? null
 }
 
+/** One sentence that holds for every log, and the test of it. */
+export interface LogLaw {
+  readonly law: string
+  readonly run: (under: LogUnderTest) => Promise<void>
+}
+
 /** One test with a log of its own. */
 export function logTest(log: string, law: string, open: LogOpener, run: (under: LogUnderTest) => Promise<void>): void {
   void test(`${log}: ${law}`, async () => {

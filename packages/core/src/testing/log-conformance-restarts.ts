@@ -1,76 +1,77 @@
 // The log port: restarts, crashes, damage.
 import assert from 'node:assert/strict'
-import { endOf, fetchError, type LogOpener, logTest, part, readAll, rejects, startOf, textsOf } from './log-conformance-kit.ts'
+import { endOf, fetchError, type LogLaw, part, readAll, rejects, startOf, textsOf } from './log-conformance-kit.ts'
 
-export interface RestartOptions {
-  readonly canCrash?: boolean
-  readonly canDamage?: boolean
-}
+export const restartLaws: readonly LogLaw[] = [
+  {
+    law: 'topics, records, offsets and settings outlive a restart',
+    run: async (under) => {
+      await under.log.createTopic('t', { partitions: 2, retentionMs: 1e9 })
+      await under.log.createTopic('gone')
+      await under.log.deleteTopic('gone')
+      await under.log.alterTopic('t', { retentionMs: 2e9 })
+      for (let round = 0; round < 10; round++) await under.log.append([part('t', [`${round}`], 0), part('t', [`${round}`, 'x'], 1)])
+      const topic = under.log.topic('t')
+      const before = [await readAll(under.log, 't', 0), await readAll(under.log, 't', 1)]
+      const ends = under.log.ends('t')
+      const { log } = await under.reopen()
+      assert.deepEqual(log.topic('t'), topic)
+      assert.equal(topic?.settings.retentionMs, 2e9)
+      assert.equal(log.topic('gone'), null)
+      assert.deepEqual(log.ends('t'), ends)
+      assert.deepEqual([await readAll(log, 't', 0), await readAll(log, 't', 1)], before)
+      const { firstOffsets } = await log.append([part('t', ['new'])])
+      assert.ok((firstOffsets[0] ?? 0) > (before[0]?.at(-1)?.offset ?? 0), 'LOG-1 an offset is never used again')
+    },
+  },
+]
 
-export function conformRestarts(name: string, open: LogOpener, options: RestartOptions): void {
-  logTest(name, 'topics, records, offsets and settings outlive a restart', open, async (under) => {
-    await under.log.createTopic('t', { partitions: 2, retentionMs: 1e9 })
-    await under.log.createTopic('gone')
-    await under.log.deleteTopic('gone')
-    await under.log.alterTopic('t', { retentionMs: 2e9 })
-    for (let round = 0; round < 10; round++) await under.log.append([part('t', [`${round}`], 0), part('t', [`${round}`, 'x'], 1)])
-    const topic = under.log.topic('t')
-    const before = [await readAll(under.log, 't', 0), await readAll(under.log, 't', 1)]
-    const ends = under.log.ends('t')
-    const { log } = await under.reopen()
-    assert.deepEqual(log.topic('t'), topic)
-    assert.equal(topic?.settings.retentionMs, 2e9)
-    assert.equal(log.topic('gone'), null)
-    assert.deepEqual(log.ends('t'), ends)
-    assert.deepEqual([await readAll(log, 't', 0), await readAll(log, 't', 1)], before)
-    const { firstOffsets } = await log.append([part('t', ['new'])])
-    assert.ok((firstOffsets[0] ?? 0) > (before[0]?.at(-1)?.offset ?? 0), 'LOG-1 an offset is never used again')
-  })
+/** For logs that can be stopped as by a power cut. */
+export const crashLaws: readonly LogLaw[] = [
+  {
+    law: 'LOG-3 what was durable survives a crash, what was not is there whole or not at all',
+    run: async (first) => {
+      let under = first
+      await under.log.createTopic('t', { partitions: 3 })
+      let durable = 0
+      for (let crash = 0; crash < 8; crash++) {
+        const writer = await under.log.openWriter('w')
+        const commit = (round: number) => writer.commit([0, 1, 2].map((partition) => part('t', [`${crash}.${round}`], partition)))
+        for (let round = 0; round < 5; round++) await commit(round)
+        durable += 5
+        for (let round = 5; round < 5 + (crash % 3); round++) commit(round).catch(() => undefined)
+        assert.ok(under.crash)
+        under = await under.crash()
+        const seen = await Promise.all([0, 1, 2].map((partition) => textsOf(under.log, 't', partition)))
+        assert.deepEqual(seen[1], seen[0])
+        assert.deepEqual(seen[2], seen[0])
+        assert.ok((seen[0]?.length ?? 0) >= durable, `${seen[0]?.length} of ${durable}`)
+        durable = seen[0]?.length ?? 0
+      }
+    },
+  },
 
-  if (options.canCrash === true) conformCrashes(name, open)
-  if (options.canDamage === true) conformDamage(name, open)
-}
-
-function conformCrashes(name: string, open: LogOpener): void {
-  logTest(name, 'LOG-3 what was durable survives a crash, what was not is there whole or not at all', open, async (first) => {
-    let under = first
-    await under.log.createTopic('t', { partitions: 3 })
-    let durable = 0
-    for (let crash = 0; crash < 8; crash++) {
+  {
+    law: 'LOG-3 request keys and fences outlive a crash',
+    run: async (under) => {
+      await under.log.createTopic('t')
       const writer = await under.log.openWriter('w')
-      const commit = (round: number) => writer.commit([0, 1, 2].map((partition) => part('t', [`${crash}.${round}`], partition)))
-      for (let round = 0; round < 5; round++) await commit(round)
-      durable += 5
-      for (let round = 5; round < 5 + (crash % 3); round++) commit(round).catch(() => undefined)
+      const answer = await under.log.append([part('t', ['a'])], { requestKey: 'k' })
       assert.ok(under.crash)
-      under = await under.crash()
-      const seen = await Promise.all([0, 1, 2].map((partition) => textsOf(under.log, 't', partition)))
-      assert.deepEqual(seen[1], seen[0])
-      assert.deepEqual(seen[2], seen[0])
-      assert.ok((seen[0]?.length ?? 0) >= durable, `${seen[0]?.length} of ${durable}`)
-      durable = seen[0]?.length ?? 0
-    }
-  })
+      const { log } = await under.crash()
+      assert.deepEqual(await log.append([part('t', ['a'])], { requestKey: 'k' }), { ...answer, repeated: true })
+      assert.ok((await log.openWriter('w')).epoch > writer.epoch)
+      await rejects(writer.commit([part('t', ['b'])]), 'MR_LOG_CLOSED')
+      assert.deepEqual(await textsOf(log, 't'), ['a'])
+    },
+  },
+]
 
-  logTest(name, 'LOG-3 request keys and fences outlive a crash', open, async (under) => {
-    await under.log.createTopic('t')
-    const writer = await under.log.openWriter('w')
-    const answer = await under.log.append([part('t', ['a'])], { requestKey: 'k' })
-    assert.ok(under.crash)
-    const { log } = await under.crash()
-    assert.deepEqual(await log.append([part('t', ['a'])], { requestKey: 'k' }), { ...answer, repeated: true })
-    assert.ok((await log.openWriter('w')).epoch > writer.epoch)
-    await rejects(writer.commit([part('t', ['b'])]), 'MR_LOG_CLOSED')
-    assert.deepEqual(await textsOf(log, 't'), ['a'])
-  })
-}
-
-function conformDamage(name: string, open: LogOpener): void {
-  logTest(
-    name,
-    'LOG-7 a damaged batch stops its partition with MR_LOG_CORRUPT and nothing else, until it is skipped',
-    open,
-    async (under) => {
+/** For logs whose stored bytes can be damaged. */
+export const damageLaws: readonly LogLaw[] = [
+  {
+    law: 'LOG-7 a damaged batch stops its partition with MR_LOG_CORRUPT and nothing else, until it is skipped',
+    run: async (under) => {
       const { log, damage } = under
       await log.createTopic('t', { partitions: 2 })
       for (let round = 0; round < 6; round++) await log.append([part('t', [`${round}a`, `${round}b`], 0), part('t', [`${round}`], 1)])
@@ -98,5 +99,5 @@ function conformDamage(name: string, open: LogOpener): void {
       await log.append([part('t', ['new'])])
       assert.ok(endOf(log, 't') > (offsets.at(-1) ?? 0))
     },
-  )
-}
+  },
+]

@@ -66,7 +66,10 @@ test('what was synced survives every crash, what was written after may be there 
     for (const sector of sectors) assert.equal(sector.size, 1, 'a sector is old or new, never both')
     const values = sectors.map((sector) => [...sector][0])
     assert.deepEqual([values[0], values[3]], [1, 1])
-    for (const value of values.slice(1, 3)) value === 2 ? kept++ : lost++
+    for (const value of values.slice(1, 3)) {
+      if (value === 2) kept++
+      else lost++
+    }
   }
   assert.ok(kept > 100 && lost > 100, `${kept} kept, ${lost} lost`)
 })

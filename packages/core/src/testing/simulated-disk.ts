@@ -109,7 +109,7 @@ export class SimulatedDisk implements Disk {
     const gone = clean(path)
     if (!this.#live.has(gone)) return
     this.#change(parentOf(gone), (names) => {
-      for (const name of [...names.keys()]) if (name === gone || name.startsWith(`${gone}/`)) names.delete(name)
+      for (const name of names.keys()) if (name === gone || name.startsWith(`${gone}/`)) names.delete(name)
     })
   }
 
@@ -345,7 +345,7 @@ function move(names: Names, source: string, target: string): void {
   const thing = names.get(source)
   // The source did not survive in this view of the names (its creation was lost): there is nothing to move.
   if (thing === undefined) return
-  for (const [name, inner] of [...names]) {
+  for (const [name, inner] of names) {
     if (!name.startsWith(`${source}/`)) continue
     names.delete(name)
     names.set(target + name.slice(source.length), inner)

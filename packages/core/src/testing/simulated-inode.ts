@@ -81,7 +81,7 @@ export class SimulatedInode {
 
   /** The kernel writes back some sectors on its own account. */
   writeBackSome(random: Random): void {
-    for (const [sector, version] of [...this.#dirty]) if (random.chance(0.5)) this.#makeSafe(sector, version, this.#sector(sector))
+    for (const [sector, version] of this.#dirty) if (random.chance(0.5)) this.#makeSafe(sector, version, this.#sector(sector))
   }
 
   /** What a restart finds: for each unsafe sector the old or the new content, for the size the old one, the new one or one between. */
