@@ -117,7 +117,15 @@ export class BytesLeaf implements Leaf {
   }
 
   /** Row r lies at data[starts[r] .. ends[r + endShift]); in a BytesColumn starts and ends are the same array. */
-  #copyEach(data: Uint8Array, starts: Int32Array, ends: Int32Array, endShift: number, rows: Int32Array | null, from: number, to: number): void {
+  #copyEach(
+    data: Uint8Array,
+    starts: Int32Array,
+    ends: Int32Array,
+    endShift: number,
+    rows: Int32Array | null,
+    from: number,
+    to: number,
+  ): void {
     this.#ints = grown(this.#ints, this.#count, to - from)
     const lengths = this.#ints
     let total = 0
@@ -140,7 +148,15 @@ export class BytesLeaf implements Leaf {
     this.#count = count
   }
 
-  #internAll(data: Uint8Array, starts: Int32Array, ends: Int32Array, endShift: number, rows: Int32Array | null, from: number, to: number): void {
+  #internAll(
+    data: Uint8Array,
+    starts: Int32Array,
+    ends: Int32Array,
+    endShift: number,
+    rows: Int32Array | null,
+    from: number,
+    to: number,
+  ): void {
     const dictionary = this.#dictionary as ChunkDictionary
     this.#ints = grown(this.#ints, this.#count, to - from)
     for (let i = from; i < to; i++) {

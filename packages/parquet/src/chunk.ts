@@ -87,7 +87,14 @@ function cutBySlots(leaf: Leaf, options: PageOptions): PageRange[] {
     if (ends || levels.repetitionMax === 0 || levels.repetition[slot] === 0) {
       const full = row - page.row >= options.pageRows || (bytes + rowBytes > options.pageBytes && row > page.row)
       if (full) {
-        pages.push({ firstRow: page.row, endRow: row, firstSlot: page.slot, endSlot: rowStart.slot, firstValue: page.value, endValue: rowStart.value })
+        pages.push({
+          firstRow: page.row,
+          endRow: row,
+          firstSlot: page.slot,
+          endSlot: rowStart.slot,
+          firstValue: page.value,
+          endValue: rowStart.value,
+        })
         page = { row, slot: rowStart.slot, value: rowStart.value }
         bytes = 0
       }
@@ -110,7 +117,9 @@ function cutBySlots(leaf: Leaf, options: PageOptions): PageRange[] {
 
 function cut(leaf: Leaf, rowCount: number, options: PageOptions): PageRange[] {
   // When the whole chunk fits one page's bytes, every page does, and nobody needs to look at the values.
-  return leaf.levels.repetitionMax === 0 && leaf.usedBytes() <= options.pageBytes ? cutByRows(leaf, rowCount, options) : cutBySlots(leaf, options)
+  return leaf.levels.repetitionMax === 0 && leaf.usedBytes() <= options.pageBytes
+    ? cutByRows(leaf, rowCount, options)
+    : cutBySlots(leaf, options)
 }
 
 /** The compressed bytes, or null when they are not fewer. */
@@ -122,7 +131,10 @@ function compress(bytes: Uint8Array, options: PageOptions): Uint8Array | null {
 
 function compressAlways(bytes: Uint8Array, level: number): Uint8Array {
   // An output chunk of the bound's size saves zlib from growing and joining pieces.
-  return zstdCompressSync(bytes, { chunkSize: bytes.length + (bytes.length >>> 8) + 128, params: { [constants.ZSTD_c_compressionLevel]: level } })
+  return zstdCompressSync(bytes, {
+    chunkSize: bytes.length + (bytes.length >>> 8) + 128,
+    params: { [constants.ZSTD_c_compressionLevel]: level },
+  })
 }
 
 function beginHeader(thrift: ThriftWriter, type: number, rawSize: number, size: number, crc: number): void {
@@ -214,7 +226,13 @@ export function writeChunk(leaf: Leaf, rowCount: number, position: number, work:
     if (typeof pageBounds === 'string' && range.endValue > range.firstValue) hasColumnIndex = false
     rawSize += writeDataPage(leaf, range, encoding, work, options)
     const nullCount = range.endSlot - range.firstSlot - (range.endValue - range.firstValue)
-    pages.push({ offset: position + offset, size: out.length - offset, firstRow: range.firstRow, nullCount, bounds: written(schema, pageBounds) })
+    pages.push({
+      offset: position + offset,
+      size: out.length - offset,
+      firstRow: range.firstRow,
+      nullCount,
+      bounds: written(schema, pageBounds),
+    })
   }
   const { slotCount, valueCount } = leaf.levels
   return {

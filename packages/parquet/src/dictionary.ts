@@ -226,7 +226,12 @@ export class ChunkDictionary {
   }
 
   allocatedBytes(): number {
-    return this.data.length + this.#seen.length + this.#keys.length * 8 + (this.offsets.length + this.#hashes.length + this.#table.length + this.#mapped.length * 2) * 4
+    return (
+      this.data.length +
+      this.#seen.length +
+      this.#keys.length * 8 +
+      (this.offsets.length + this.#hashes.length + this.#table.length + this.#mapped.length * 2) * 4
+    )
   }
 
   clear(): void {

@@ -8,14 +8,22 @@ import { batchOf, canonicalRows, DuckdbReader, encode, type Plain, type PlainRow
 const SIZES = [1, 2, 7, 8, 9, 31, 33, 127, 128, 129, 130, 255, 1000, 1023, 1025, 4096, 4097, 8191, 10_000, 20_000]
 const NULL_SHARES = [0, 0.1, 0.9, 1]
 
-const KINDS: readonly { readonly name: string; readonly type: Field['type']; readonly make: (i: number, below: (n: number) => number) => Plain }[] = [
+const KINDS: readonly {
+  readonly name: string
+  readonly type: Field['type']
+  readonly make: (i: number, below: (n: number) => number) => Plain
+}[] = [
   { name: 'flag', type: { kind: 'bool' }, make: (_, below) => below(2) === 0 },
   { name: 'small', type: { kind: 'i32' }, make: (_, below) => below(7) - 3 },
   { name: 'any_int', type: { kind: 'i32' }, make: (_, below) => below(2 ** 32) - 2 ** 31 },
   { name: 'constant', type: { kind: 'i32' }, make: () => -42 },
   { name: 'counter', type: { kind: 'i64' }, make: (i) => BigInt(i) * 3n - 1000n },
   { name: 'wide', type: { kind: 'i64' }, make: (i, below) => BigInt(below(2 ** 31)) * BigInt(below(2 ** 20)) * (i % 2 === 0 ? 1n : -1n) },
-  { name: 'huge', type: { kind: 'i64' }, make: (i, below) => BigInt.asIntN(64, (BigInt(below(2 ** 32)) << 32n) | BigInt(below(2 ** 32)) | BigInt(i & 1)) },
+  {
+    name: 'huge',
+    type: { kind: 'i64' },
+    make: (i, below) => BigInt.asIntN(64, (BigInt(below(2 ** 32)) << 32n) | BigInt(below(2 ** 32)) | BigInt(i & 1)),
+  },
   { name: 'at', type: { kind: 'time' }, make: (i, below) => 1_700_000_000_000 + i * 5 - below(1000) },
   { name: 'at_odd', type: { kind: 'time' }, make: (i) => (i % 100 === 50 ? 0 : 1_700_000_000_000 + i) },
   { name: 'number', type: { kind: 'f64' }, make: (_, below) => (below(2000) - 1000) / 7 },
@@ -23,7 +31,11 @@ const KINDS: readonly { readonly name: string; readonly type: Field['type']; rea
   { name: 'nan', type: { kind: 'f64' }, make: (i, below) => (i % 3 === 0 ? Number.NaN : below(10)) },
   { name: 'money9', type: { kind: 'decimal', precision: 9, scale: 2 }, make: (_, below) => BigInt(below(1_999_999_999) - 999_999_999) },
   { name: 'money18', type: { kind: 'decimal', precision: 18, scale: 4 }, make: (_, below) => BigInt(below(2 ** 32)) * 12_345n - 7n },
-  { name: 'money38', type: { kind: 'decimal', precision: 38, scale: 10 }, make: (i, below) => BigInt(below(2 ** 31)) * (i % 2 === 0 ? 2n ** 30n : -(2n ** 29n)) },
+  {
+    name: 'money38',
+    type: { kind: 'decimal', precision: 38, scale: 10 },
+    make: (i, below) => BigInt(below(2 ** 31)) * (i % 2 === 0 ? 2n ** 30n : -(2n ** 29n)),
+  },
   { name: 'unique', type: { kind: 'string' }, make: (i, below) => `${below(2 ** 32).toString(16)}-${i}` },
   { name: 'few', type: { kind: 'string' }, make: (_, below) => ['', 'a', 'ä', '日本語', '🦀 crab', 'aa'][below(6)] as string },
   { name: 'one', type: { kind: 'string' }, make: () => 'always the same' },
@@ -43,7 +55,9 @@ function makeFile(size: number, nullShare: number): { readonly fields: readonly 
   const random = seededRandom(size * 10 + nullShare * 7)
   const fields = KINDS.map(({ name, type }): Field => ({ name, type, nullable: nullShare > 0 }))
   const below = (limit: number): number => random.below(limit)
-  const rows = Array.from({ length: size }, (_, i) => Object.fromEntries(KINDS.map(({ name, make }) => [name, nullShare > 0 && random.fraction() < nullShare ? null : make(i, below)])))
+  const rows = Array.from({ length: size }, (_, i) =>
+    Object.fromEntries(KINDS.map(({ name, make }) => [name, nullShare > 0 && random.fraction() < nullShare ? null : make(i, below)])),
+  )
   return { fields, rows }
 }
 
@@ -67,10 +81,25 @@ for (const nullShare of NULL_SHARES) {
 
 /** A wrong bound makes a reader leave rows out: the answers with and without statistics must agree. */
 async function checkFilters(path: string): Promise<void> {
-  const conditions = ["long >= 'üü' AND long <= 'ÿ'", 'nan > 9', 'nan <= 0', 'special = 0', 'special < 0', 'counter > 5', 'any_int < 0', "few = ''", "few > 'b'", 'flag', 'money38 < 0', `"at" >= TIMESTAMPTZ '2023-11-14 22:13:20+00'`]
+  const conditions = [
+    "long >= 'üü' AND long <= 'ÿ'",
+    'nan > 9',
+    'nan <= 0',
+    'special = 0',
+    'special < 0',
+    'counter > 5',
+    'any_int < 0',
+    "few = ''",
+    "few > 'b'",
+    'flag',
+    'money38 < 0',
+    `"at" >= TIMESTAMPTZ '2023-11-14 22:13:20+00'`,
+  ]
   for (const condition of conditions) {
     const [[pushed]] = (await duckdb.query(`SELECT count(*) FROM read_parquet('${path}') WHERE ${condition}`)) as [[bigint]]
-    const [[full]] = (await duckdb.query(`SELECT coalesce(sum(CASE WHEN ${condition} THEN 1 ELSE 0 END), 0)::BIGINT FROM read_parquet('${path}')`)) as [[bigint]]
+    const [[full]] = (await duckdb.query(
+      `SELECT coalesce(sum(CASE WHEN ${condition} THEN 1 ELSE 0 END), 0)::BIGINT FROM read_parquet('${path}')`,
+    )) as [[bigint]]
     assert.equal(pushed, full, condition)
   }
 }

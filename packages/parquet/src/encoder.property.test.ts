@@ -7,7 +7,17 @@ import { after, before, test } from 'node:test'
 import type { Batch, Field, FieldType } from '@millrace/core/connect'
 import fc from 'fast-check'
 import { parquetMetadata, readColumnIndex, readOffsetIndex } from 'hyparquet'
-import { batchOf, type BytesLayout, canonical, canonicalRows, DuckdbReader, encode, type Plain, type PlainRow, readByHyparquet } from './round-trip.fixture.ts'
+import {
+  batchOf,
+  type BytesLayout,
+  canonical,
+  canonicalRows,
+  DuckdbReader,
+  encode,
+  type Plain,
+  type PlainRow,
+  readByHyparquet,
+} from './round-trip.fixture.ts'
 
 let duckdb: DuckdbReader
 before(async () => {
@@ -32,7 +42,13 @@ const leafKinds: readonly Kind[] = [
   { type: { kind: 'decimal', precision: 5, scale: 2 }, values: fc.bigInt({ min: -99_999n, max: 99_999n }) },
   { type: { kind: 'decimal', precision: 15, scale: 3 }, values: fc.bigInt({ min: -(10n ** 15n) + 1n, max: 10n ** 15n - 1n }) },
   { type: { kind: 'string' }, values: fc.oneof(words, fc.string({ unit: 'grapheme', maxLength: 90 })) },
-  { type: { kind: 'bytes' }, values: fc.oneof(fc.uint8Array({ maxLength: 90 }), fc.constantFrom(0xff, 0x00).map((byte) => new Uint8Array(80).fill(byte))) },
+  {
+    type: { kind: 'bytes' },
+    values: fc.oneof(
+      fc.uint8Array({ maxLength: 90 }),
+      fc.constantFrom(0xff, 0x00).map((byte) => new Uint8Array(80).fill(byte)),
+    ),
+  },
   { type: { kind: 'json' }, values: fc.json() },
 ]
 
@@ -85,7 +101,7 @@ function cases(depth: number): fc.Arbitrary<Case> {
 /** The rows in batches of the sizes of `cuts`, over and over. */
 function inBatches({ fields, rows, cuts, layouts }: Case): Batch[] {
   const batches: Batch[] = []
-  for (let from = 0; from < rows.length; ) {
+  for (let from = 0; from < rows.length;) {
     const to = from + (cuts[batches.length % cuts.length] as number)
     batches.push(batchOf(fields, rows.slice(from, to), layouts[batches.length % layouts.length]))
     from = to
@@ -127,7 +143,8 @@ test('PARQUET-2: the bytes depend on the rows, not on batches and selections', (
 /** The values of every leaf under a field, nulls as null: the slow, obvious way to what the leaf's slots are. */
 function slots(type: FieldType, value: Plain, path: string, into: Map<string, Plain[]>): void {
   if (type.kind === 'struct') {
-    for (const field of type.fields) slots(field.type, value === null ? null : ((value as PlainRow)[field.name] ?? null), `${path}.${field.name}`, into)
+    for (const field of type.fields)
+      slots(field.type, value === null ? null : ((value as PlainRow)[field.name] ?? null), `${path}.${field.name}`, into)
   } else if (type.kind === 'list') {
     const items = value === null || (value as Plain[]).length === 0 ? [null] : (value as Plain[])
     for (const item of items) slots(type.item, item, `${path}.list.element`, into)
@@ -136,7 +153,11 @@ function slots(type: FieldType, value: Plain, path: string, into: Map<string, Pl
 
 function leafTypes(fields: readonly Field[], parent: readonly string[]): { readonly path: string; readonly type: FieldType }[] {
   const below = (type: FieldType, path: readonly string[]): { readonly path: string; readonly type: FieldType }[] =>
-    type.kind === 'struct' ? leafTypes(type.fields, path) : type.kind === 'list' ? below(type.item, [...path, 'list', 'element']) : [{ path: path.join('.'), type }]
+    type.kind === 'struct'
+      ? leafTypes(type.fields, path)
+      : type.kind === 'list'
+        ? below(type.item, [...path, 'list', 'element'])
+        : [{ path: path.join('.'), type }]
   return fields.flatMap((field) => below(field.type, [...parent, field.name]))
 }
 
@@ -166,8 +187,14 @@ function checkBounds(type: FieldType, values: readonly Plain[], bounds: Bounds |
   const [least, most] = [sorted[0] as string, sorted.at(-1) as string]
   if (type.kind === 'string' || type.kind === 'bytes') {
     const [min, max] = [Buffer.from(bounds.min as string).toString('hex'), Buffer.from(bounds.max as string).toString('hex')]
-    assert.ok(least.length <= 128 ? min === least : least.startsWith(min) && min.length <= 128 && min.length >= 120, 'min is the value or a long prefix')
-    assert.ok(most.length <= 128 ? max === most : max >= most && (max.length <= 128 || max === most), 'max is the value or short and above it')
+    assert.ok(
+      least.length <= 128 ? min === least : least.startsWith(min) && min.length <= 128 && min.length >= 120,
+      'min is the value or a long prefix',
+    )
+    assert.ok(
+      most.length <= 128 ? max === most : max >= most && (max.length <= 128 || max === most),
+      'max is the value or short and above it',
+    )
     return
   }
   const plain = (bound: unknown): number | bigint => {
@@ -182,7 +209,10 @@ function zero(value: unknown, as: number): unknown {
 }
 
 test('PARQUET-3: statistics and page index say what is in chunks and pages', () => {
-  const parsers = { timestampFromMilliseconds: (millis: bigint) => millis as unknown as Date, stringFromBytes: (value: Uint8Array) => Buffer.from(value).toString('latin1') }
+  const parsers = {
+    timestampFromMilliseconds: (millis: bigint) => millis as unknown as Date,
+    stringFromBytes: (value: Uint8Array) => Buffer.from(value).toString('latin1'),
+  }
   const latin = (value: unknown): unknown => (typeof value === 'string' ? Buffer.from(value, 'latin1') : value)
   fc.assert(
     fc.property(cases(2), (sample) => {
@@ -204,14 +234,23 @@ test('PARQUET-3: statistics and page index say what is in chunks and pages', () 
           assert.equal(Number(meta.num_values), values.length)
           assert.equal(Number(meta.statistics?.null_count), values.filter((value) => value === null).length)
           const has = meta.statistics?.min_value !== undefined
-          checkBounds(leaf.type, values, has ? { min: latin(meta.statistics?.min_value), max: latin(meta.statistics?.max_value) } : undefined)
-          const at = (offset: bigint | undefined): { view: DataView; offset: number } => ({ view: new DataView(bytes.buffer), offset: Number(offset) })
+          checkBounds(
+            leaf.type,
+            values,
+            has ? { min: latin(meta.statistics?.min_value), max: latin(meta.statistics?.max_value) } : undefined,
+          )
+          const at = (offset: bigint | undefined): { view: DataView; offset: number } => ({
+            view: new DataView(bytes.buffer),
+            offset: Number(offset),
+          })
           const pages = readOffsetIndex(at(chunk.offset_index_offset)).page_locations
           const starts = pages.map((page) => Number(page.first_row_index))
-          assert.ok(starts.every((start, page) => ((starts[page + 1] ?? rows.length) - start <= sample.options.pageRows)))
+          assert.ok(starts.every((start, page) => (starts[page + 1] ?? rows.length) - start <= sample.options.pageRows))
           const pageValues = starts.map((start, page) => slotsOf(sample.fields, rows.slice(start, starts[page + 1])).get(leaf.path) ?? [])
           if (chunk.column_index_offset === undefined) {
-            const misleading = pageValues.some((list) => list.some((value) => value !== null && (leaf.type.kind === 'json' || Number.isNaN(value))))
+            const misleading = pageValues.some((list) =>
+              list.some((value) => value !== null && (leaf.type.kind === 'json' || Number.isNaN(value))),
+            )
             assert.ok(misleading, 'a column index is left out only where it would mislead')
             return
           }
@@ -220,8 +259,12 @@ test('PARQUET-3: statistics and page index say what is in chunks and pages', () 
           const plain = (value: unknown): unknown => decodePlain(leaf.type, String(elements[index]?.type), latin(value) as Buffer)
           pageValues.forEach((list, page) => {
             assert.equal(Number(columns.null_counts?.[page]), list.filter((value) => value === null).length)
-            assert.equal(columns.null_pages[page], list.every((value) => value === null))
-            if (columns.null_pages[page] !== true) checkBounds(leaf.type, list, { min: plain(columns.min_values[page]), max: plain(columns.max_values[page]) })
+            assert.equal(
+              columns.null_pages[page],
+              list.every((value) => value === null),
+            )
+            if (columns.null_pages[page] !== true)
+              checkBounds(leaf.type, list, { min: plain(columns.min_values[page]), max: plain(columns.max_values[page]) })
           })
           checkOrder(columns.boundary_order, leaf.type, pageValues)
         })
@@ -252,7 +295,9 @@ function decodePlain(type: FieldType, physical: string, bytes: Buffer): unknown 
 /** A claimed order must hold for the real values; cut-off bounds may hide an order, never invent one. */
 function checkOrder(order: string | undefined, type: FieldType, pages: readonly (readonly Plain[])[]): void {
   if (type.kind === 'json' || type.kind === 'string' || type.kind === 'bytes' || order === 'UNORDERED') return
-  const least = pages.map((page) => page.filter((value) => value !== null).map((value) => sortable(type, value))).filter((page) => page.length > 0)
+  const least = pages
+    .map((page) => page.filter((value) => value !== null).map((value) => sortable(type, value)))
+    .filter((page) => page.length > 0)
   const mins = least.map((page) => page.reduce((a, b) => (b < a ? b : a)))
   mins.forEach((min, index) => {
     const before = mins[index - 1]

@@ -117,7 +117,10 @@ class FileEncoder implements ParquetEncoder {
     }
     this.#rowGroupRows = options.rowGroupRows ?? 122_880
     this.#rowGroupBytes = options.rowGroupBytes ?? 64 * MEBIBYTE
-    assert(this.#pages.pageRows > 0 && this.#pages.pageBytes > 0 && this.#rowGroupRows > 0 && this.#rowGroupBytes > 0, 'sizes of pages and row groups are above zero')
+    assert(
+      this.#pages.pageRows > 0 && this.#pages.pageBytes > 0 && this.#rowGroupRows > 0 && this.#rowGroupBytes > 0,
+      'sizes of pages and row groups are above zero',
+    )
     this.#metadata = options.metadata ?? {}
   }
 
@@ -146,7 +149,15 @@ class FileEncoder implements ParquetEncoder {
     while (from < total) {
       const to = Math.min(total, from + STEP_ROWS - (this.#groupRows % STEP_ROWS), from + this.#rowGroupRows - this.#groupRows)
       this.#schema.nodes.forEach((node, index) => {
-        appendField(node, must(batch.columns[index], `column of field ${node.name}`), batch.selected, from, to, this.#leaves, this.#batchNumber)
+        appendField(
+          node,
+          must(batch.columns[index], `column of field ${node.name}`),
+          batch.selected,
+          from,
+          to,
+          this.#leaves,
+          this.#batchNumber,
+        )
       })
       this.#groupRows += to - from
       this.#rowCount += to - from
@@ -190,7 +201,9 @@ class FileEncoder implements ParquetEncoder {
     this.#begin()
     this.#open = false
     const { compression } = this.#pages
-    this.#output.write(fileEnd(this.#groups, this.#output.position, { schema: this.#schema, compression, createdBy: CREATED_BY, metadata: this.#metadata }))
+    this.#output.write(
+      fileEnd(this.#groups, this.#output.position, { schema: this.#schema, compression, createdBy: CREATED_BY, metadata: this.#metadata }),
+    )
     return { rowCount: this.#rowCount, rowGroupCount: this.#groups.length, size: this.#output.position }
   }
 }

@@ -5,7 +5,7 @@
 // Memory: when the open files hold more than the budget, the fullest give their rows away as row groups; when what is left (footer
 // entries, empty encoders) is still too much, the largest are finished. A finished file costs its names only.
 import type { Batch, Disk, DiskFile, Field } from '@millrace/core/connect'
-import { ChunkWorkspace } from './chunk.ts'
+import type { ChunkWorkspace } from './chunk.ts'
 import { type ParquetEncoder, parquetEncoder, type ParquetOutput } from './encoder.ts'
 
 export interface FileSetOptions {
@@ -167,9 +167,9 @@ export class FileSet {
     }
   }
 
-  /** Finishes every file and makes all of them durable under their staging names, in the order in which they were begun. */
+  /** Finishes every file and makes the bytes of all durable, in the order in which they were begun; the caller syncs the staging folder. */
   async stage(): Promise<readonly StagedFile[]> {
-    for (const file of [...this.#open.values()]) this.#finish(file)
+    for (const file of Array.from(this.#open.values())) this.#finish(file)
     const { disk, staging } = this.#options
     for (let from = 0; from < this.#staged.length; from += SYNC_COUNT_MAX) {
       const files = this.#staged.slice(from, from + SYNC_COUNT_MAX).map(({ staged }) => disk.open(`${staging}/${staged}`, 'write'))
@@ -178,7 +178,7 @@ export class FileSet {
       const failed = outcomes.find((outcome) => outcome.status === 'rejected')
       if (failed !== undefined) throw failed.reason
     }
-    disk.syncFolder(staging)
+
     return this.#staged.toSorted((a, b) => a.number - b.number)
   }
 }

@@ -107,7 +107,13 @@ function writeChunkMetadata(thrift: ThriftWriter, chunk: ChunkEntry, compression
   thrift.end()
 }
 
-function writeRowGroup(thrift: ThriftWriter, group: RowGroupEntry, ordinal: number, places: readonly Places[], compression: 'zstd' | 'none'): void {
+function writeRowGroup(
+  thrift: ThriftWriter,
+  group: RowGroupEntry,
+  ordinal: number,
+  places: readonly Places[],
+  compression: 'zstd' | 'none',
+): void {
   thrift.begin()
   thrift.list(1, LIST_OF.struct, group.chunks.length)
   group.chunks.forEach((chunk, index) => {
@@ -125,10 +131,16 @@ function writeRowGroup(thrift: ThriftWriter, group: RowGroupEntry, ordinal: numb
     }
     thrift.end()
   })
-  thrift.i64(2, group.chunks.reduce((sum, chunk) => sum + chunk.rawSize, 0))
+  thrift.i64(
+    2,
+    group.chunks.reduce((sum, chunk) => sum + chunk.rawSize, 0),
+  )
   thrift.i64(3, group.rowCount)
   thrift.i64(5, group.position)
-  thrift.i64(6, group.chunks.reduce((sum, chunk) => sum + chunk.size, 0))
+  thrift.i64(
+    6,
+    group.chunks.reduce((sum, chunk) => sum + chunk.size, 0),
+  )
   // The ordinal is a 16-bit number; larger files go without it.
   if (ordinal <= 32_767) thrift.i16(7, ordinal)
   thrift.end()
@@ -139,12 +151,20 @@ interface Places {
   readonly offsets: IndexPlace
 }
 
-function writeFooter(thrift: ThriftWriter, groups: readonly RowGroupEntry[], places: readonly (readonly Places[])[], options: FooterOptions): void {
+function writeFooter(
+  thrift: ThriftWriter,
+  groups: readonly RowGroupEntry[],
+  places: readonly (readonly Places[])[],
+  options: FooterOptions,
+): void {
   const metadata = Object.entries(options.metadata)
   thrift.begin()
   thrift.i32(1, FORMAT_VERSION)
   writeSchema(thrift, 2, options.schema)
-  thrift.i64(3, groups.reduce((sum, group) => sum + group.rowCount, 0))
+  thrift.i64(
+    3,
+    groups.reduce((sum, group) => sum + group.rowCount, 0),
+  )
   thrift.list(4, LIST_OF.struct, groups.length)
   groups.forEach((group, index) => writeRowGroup(thrift, group, index, places[index] ?? [], options.compression))
   if (metadata.length > 0) {
@@ -175,9 +195,13 @@ export function fileEnd(groups: readonly RowGroupEntry[], position: number, opti
     write()
     return { offset: position + start, size: out.length - start }
   }
-  const columns = groups.map((group) => group.chunks.map((chunk) => (chunk.hasColumnIndex ? placed(() => writeColumnIndex(thrift, chunk)) : null)))
+  const columns = groups.map((group) =>
+    group.chunks.map((chunk) => (chunk.hasColumnIndex ? placed(() => writeColumnIndex(thrift, chunk)) : null)),
+  )
   const offsets = groups.map((group) => group.chunks.map((chunk) => placed(() => writeOffsetIndex(thrift, chunk.pages))))
-  const places = offsets.map((list, group) => list.map((place, chunk): Places => ({ columns: columns[group]?.[chunk] ?? null, offsets: place })))
+  const places = offsets.map((list, group) =>
+    list.map((place, chunk): Places => ({ columns: columns[group]?.[chunk] ?? null, offsets: place })),
+  )
   const footer = placed(() => writeFooter(thrift, groups, places, options))
   out.uint32(footer.size)
   out.append(MAGIC)

@@ -290,7 +290,10 @@ export class WideLeaf extends FixedLeaf implements Leaf {
     const { type, path } = this.schema
     if (type.kind !== 'decimal') return
     const limit = 10n ** BigInt(type.precision)
-    assert(BigInt(max) < limit && BigInt(min) > -limit, () => `a value of ${path.join('.')} does not fit decimal(${type.precision},${type.scale})`)
+    assert(
+      BigInt(max) < limit && BigInt(min) > -limit,
+      () => `a value of ${path.join('.')} does not fit decimal(${type.precision},${type.scale})`,
+    )
   }
 
   bounds(index: number): PageBounds {

@@ -30,14 +30,16 @@ function parseRule(text: string, fields: readonly Field[]): PartitionRule {
   if (plain >= 0) {
     const { kind } = must(fields[plain], text).type
     if (kind === 'time') refuse(text, `a time makes a folder per millisecond; write date(${text}) or hour(${text}).`)
-    if (!PARTITION_KINDS.includes(kind)) refuse(text, `a field of kind ${kind} cannot name folders; use one of ${PARTITION_KINDS.join(', ')}.`)
+    if (!PARTITION_KINDS.includes(kind))
+      refuse(text, `a field of kind ${kind} cannot name folders; use one of ${PARTITION_KINDS.join(', ')}.`)
     return { name: text, fieldIndex: plain, by: 'value' }
   }
   if (text === 'date' || text === 'hour') return { name: text, fieldIndex: null, by: text }
   const call = /^(date|hour)\((.+)\)$/.exec(text)
   const fieldName = call?.[2]
   const fieldIndex = fields.findIndex((field) => field.name === fieldName)
-  if (call === null || fieldIndex < 0) refuse(text, `there is no such field; the fields are ${fields.map((field) => field.name).join(', ')}.`)
+  if (call === null || fieldIndex < 0)
+    refuse(text, `there is no such field; the fields are ${fields.map((field) => field.name).join(', ')}.`)
   if (must(fields[fieldIndex], text).type.kind !== 'time') refuse(text, 'only a time field has a date and an hour.')
   const by = call[1] === 'hour' ? 'hour' : 'date'
   return { name: by, fieldIndex, by }
@@ -49,8 +51,13 @@ export function folderName(name: string, value: string | null): string {
   return `${escapeText(name)}=${escapeText(value)}`
 }
 
+/** Besides control characters. */
+const ESCAPED = '"#%\'*/:=?\\{[]^\u007f'
+
 function escapeText(text: string): string {
-  return text.replaceAll(/[\u0000-\u001f"#%'*/:=?\\{[\]^\u007f]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`)
+  return Array.from(text, (character) =>
+    character < ' ' || ESCAPED.includes(character) ? `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}` : character,
+  ).join('')
 }
 
 /** Rows of a batch that go to one folder. */
@@ -102,7 +109,11 @@ class RuleCodes {
     const from = Math.floor(ms / size) * size
     const at = new Date(from)
     // A time that no calendar has (more than 270,000 years away) has no date either.
-    const text = Number.isNaN(at.getTime()) ? null : this.#rule.by === 'hour' ? at.toISOString().slice(-13, -11) : at.toISOString().slice(0, -14)
+    const text = Number.isNaN(at.getTime())
+      ? null
+      : this.#rule.by === 'hour'
+        ? at.toISOString().slice(-13, -11)
+        : at.toISOString().slice(0, -14)
     this.#fromMs = from
     this.#toMs = from + size
     this.#lastCode = this.#codes.get(text) ?? this.#add(text, text)
@@ -176,10 +187,18 @@ export class Partitioner {
     const kept: Batch = { ...batch, columns: this.#keptIndexes.map((index) => batch.columns[index] ?? null) }
     if (this.#rules.length === 0) return take({ folder: '', batch: kept })
     const total = batch.selected === null ? batch.rowCount : batch.selectedCount
-    for (let from = 0; from < total; from += SLICE_ROWS) this.#splitSlice(batch, kept, from, Math.min(total, from + SLICE_ROWS), take, reject)
+    for (let from = 0; from < total; from += SLICE_ROWS)
+      this.#splitSlice(batch, kept, from, Math.min(total, from + SLICE_ROWS), take, reject)
   }
 
-  #splitSlice(batch: Batch, kept: Batch, from: number, to: number, take: (rows: FolderRows) => void, reject: (row: number, error: Error) => void): void {
+  #splitSlice(
+    batch: Batch,
+    kept: Batch,
+    from: number,
+    to: number,
+    take: (rows: FolderRows) => void,
+    reject: (row: number, error: Error) => void,
+  ): void {
     for (const codes of this.#codes) codes.clear()
     const columns = this.#rules.map((rule) => (rule.fieldIndex === null ? null : must(batch.columns[rule.fieldIndex], rule.name)))
     const groups = new Map<string | number, Group>()
@@ -206,13 +225,19 @@ export class Partitioner {
     for (const { folder, count, end: stop } of groups.values()) {
       const own = rows.subarray(stop - count, stop)
       if (folder !== null) take({ folder, batch: whole ? kept : { ...kept, selected: own, selectedCount: count } })
-      else for (const row of own) reject(row, new MillraceError('MR_PARQUET_FOLDER_LONG', { details: { partitionBy: this.#rules.map((rule) => rule.name).join(', ') } }))
+      else
+        for (const row of own)
+          reject(
+            row,
+            new MillraceError('MR_PARQUET_FOLDER_LONG', { details: { partitionBy: this.#rules.map((rule) => rule.name).join(', ') } }),
+          )
     }
   }
 
   #codeOf(columns: readonly (Column | null)[], times: Float64Array, row: number): string | number {
     let code: string | number = (this.#codes[0] as RuleCodes).of(columns[0] ?? null, times, row)
-    for (let rule = 1; rule < this.#codes.length; rule++) code = `${code}/${(this.#codes[rule] as RuleCodes).of(columns[rule] ?? null, times, row)}`
+    for (let rule = 1; rule < this.#codes.length; rule++)
+      code = `${code}/${(this.#codes[rule] as RuleCodes).of(columns[rule] ?? null, times, row)}`
     return code
   }
 

@@ -44,7 +44,13 @@ function bytesColumn(values: readonly Plain[], validity: Uint8Array | null, layo
     const gaps = [...bytes].reverse().flatMap((value) => [text.encode('gap'), value])
     const { offsets, data } = endToEnd(gaps)
     const place = (index: number): number => offsets[(bytes.length - 1 - index) * 2 + 1] as number
-    return { layout, data, starts: Int32Array.from(bytes, (_, index) => place(index)), ends: Int32Array.from(bytes, (value, index) => place(index) + value.length), validity }
+    return {
+      layout,
+      data,
+      starts: Int32Array.from(bytes, (_, index) => place(index)),
+      ends: Int32Array.from(bytes, (value, index) => place(index) + value.length),
+      validity,
+    }
   }
   const keys = bytes.map((value) => Buffer.from(value).toString('hex'))
   const distinct = [...new Set(keys)]
@@ -71,7 +77,9 @@ export function columnOf(type: FieldType, values: readonly Plain[], layout: Byte
       return { layout: 'f64', values: Float64Array.from(values, (value) => Number(value ?? Number.NaN)), validity }
     case 'i64':
     case 'decimal': {
-      const safe = values.every((value) => value === null || (BigInt(value as bigint) >= -(2n ** 53n) && BigInt(value as bigint) <= 2n ** 53n))
+      const safe = values.every(
+        (value) => value === null || (BigInt(value as bigint) >= -(2n ** 53n) && BigInt(value as bigint) <= 2n ** 53n),
+      )
       if (safe) return { layout: 'f64', values: Float64Array.from(values, (value) => Number(value ?? 0.5)), validity }
       return { layout: 'i64', values: BigInt64Array.from(values, (value) => BigInt((value ?? 7n) as bigint)), validity }
     }
@@ -96,15 +104,31 @@ export function columnOf(type: FieldType, values: readonly Plain[], layout: Byte
 /** What lies in a child that is not nullable under a parent that is null. */
 function someValue(type: FieldType): Plain {
   if (type.kind === 'list') return []
-  if (type.kind === 'struct') return Object.fromEntries(type.fields.map((field) => [field.name, field.nullable ? null : someValue(field.type)]))
-  return type.kind === 'string' || type.kind === 'bytes' || type.kind === 'json' ? '' : type.kind === 'i64' || type.kind === 'decimal' ? 0n : 0
+  if (type.kind === 'struct')
+    return Object.fromEntries(type.fields.map((field) => [field.name, field.nullable ? null : someValue(field.type)]))
+  return type.kind === 'string' || type.kind === 'bytes' || type.kind === 'json'
+    ? ''
+    : type.kind === 'i64' || type.kind === 'decimal'
+      ? 0n
+      : 0
 }
 
 /** A batch over these rows. `selected` narrows it to some of them. */
-export function batchOf(fields: readonly Field[], rows: readonly PlainRow[], layout: BytesLayout = 'bytes', selected: Int32Array | null = null): Batch {
+export function batchOf(
+  fields: readonly Field[],
+  rows: readonly PlainRow[],
+  layout: BytesLayout = 'bytes',
+  selected: Int32Array | null = null,
+): Batch {
   return {
     rowCount: rows.length,
-    columns: fields.map((field) => columnOf(field.type, rows.map((row) => row[field.name] ?? null), layout)),
+    columns: fields.map((field) =>
+      columnOf(
+        field.type,
+        rows.map((row) => row[field.name] ?? null),
+        layout,
+      ),
+    ),
     values: null,
     times: new Float64Array(rows.length),
     weights: null,
@@ -139,7 +163,11 @@ export function memoryOutput(): ParquetOutput & { readonly bytes: () => Uint8Arr
   }
 }
 
-export function encode(fields: readonly Field[], batches: readonly Batch[], options: Omit<ParquetOptions, 'output'> = {}): Uint8Array<ArrayBuffer> {
+export function encode(
+  fields: readonly Field[],
+  batches: readonly Batch[],
+  options: Omit<ParquetOptions, 'output'> = {},
+): Uint8Array<ArrayBuffer> {
   const output = memoryOutput()
   const encoder = parquetEncoder(fields, { ...options, output })
   for (const batch of batches) encoder.write(batch)
@@ -156,7 +184,7 @@ export function canonical(type: FieldType, value: Plain): unknown {
   if (value === null) return null
   switch (type.kind) {
     case 'f64':
-      return Object.is(value, -0) ? '-0' : String(value)
+      return Object.is(value, -0) ? '-0' : String(Number(value))
     case 'bytes':
       return Buffer.from(asBytes(value)).toString('hex')
     case 'list':
@@ -211,7 +239,8 @@ export async function readByHyparquet(fields: readonly Field[], bytes: Uint8Arra
 function fromDuckdb(type: FieldType, value: unknown): unknown {
   if (value === null) return null
   if (type.kind === 'list' && value instanceof DuckDBListValue) return value.items.map((item) => fromDuckdb(type.item, item))
-  if (type.kind === 'struct' && value instanceof DuckDBStructValue) return type.fields.map((field) => fromDuckdb(field.type, value.entries[field.name]))
+  if (type.kind === 'struct' && value instanceof DuckDBStructValue)
+    return type.fields.map((field) => fromDuckdb(field.type, value.entries[field.name]))
   if (value instanceof DuckDBTimestampTZValue) return value.micros / 1000n
   if (value instanceof DuckDBDecimalValue) return value.value
   if (value instanceof DuckDBBlobValue) return Buffer.from(value.bytes).toString('hex')

@@ -57,7 +57,8 @@ function physicalOf(type: LeafType, path: readonly string[]): Physical {
       return PHYSICAL.double
     case 'decimal': {
       const { precision, scale } = type
-      if (!(precision >= 1 && precision <= DECIMAL_PRECISION_MAX)) refuse(path, `a decimal has a precision of 1 to ${DECIMAL_PRECISION_MAX}, not ${precision}.`)
+      if (!(precision >= 1 && precision <= DECIMAL_PRECISION_MAX))
+        refuse(path, `a decimal has a precision of 1 to ${DECIMAL_PRECISION_MAX}, not ${precision}.`)
       if (!(scale >= 0 && scale <= precision)) refuse(path, `the scale of a decimal is between 0 and its precision, not ${scale}.`)
       return precision <= 9 ? PHYSICAL.int32 : precision <= 18 ? PHYSICAL.int64 : PHYSICAL.fixed
     }
@@ -195,7 +196,11 @@ function writeNode(out: ThriftWriter, node: SchemaNode): void {
 
 /** Writes the list of schema elements, depth first, as field `id` of the footer. */
 export function writeSchema(out: ThriftWriter, id: number, schema: FileSchema): void {
-  out.list(id, LIST_OF.struct, schema.nodes.reduce((sum, node) => sum + elementCount(node), 1))
+  out.list(
+    id,
+    LIST_OF.struct,
+    schema.nodes.reduce((sum, node) => sum + elementCount(node), 1),
+  )
   writeGroup(out, 'schema', null, schema.nodes.length, false)
   for (const node of schema.nodes) writeNode(out, node)
 }

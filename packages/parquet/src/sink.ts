@@ -47,13 +47,56 @@ const SPEC: ConnectorSpec = {
   type: 'parquet',
   summary: 'Archives rows as Parquet files, partitioned into folders, each row exactly once.',
   fields: [
-    { name: 'dir', type: 'string', unit: null, default: null, advice: 'The folder of the archive; made when missing. Files appear in it by rename, so staging lies inside it, in `_staging`.' },
-    { name: 'partitionBy', type: 'strings', unit: null, default: [], advice: 'Folders, outermost first: a field, or `date`, `hour` of the event time, or `date(field)`, `hour(field)`. Each checkpoint makes a file per folder: choose few folders.' },
-    { name: 'rollBytes', type: 'bytes', unit: 'bytes', default: 128 * MEBIBYTE, advice: 'A file that has reached this size is full. Larger files scan faster; smaller ones are shown sooner.' },
-    { name: 'rollMs', type: 'duration', unit: 'ms', default: 300_000, advice: 'Rows are shown at the latest after this time. Shorter means fresher archives and more, smaller files.' },
-    { name: 'budgetBytes', type: 'bytes', unit: 'bytes', default: 64 * MEBIBYTE, advice: 'Memory for the rows of all open files together. Less memory means smaller row groups.' },
-    { name: 'rowGroupRows', type: 'number', unit: 'rows', default: 122_880, advice: 'Rows per row group. Larger compresses a little better; readers skip whole groups.' },
-    { name: 'compressionLevel', type: 'number', unit: null, default: 1, advice: 'Level of zstd. On event data higher levels are slower and no smaller.' },
+    {
+      name: 'dir',
+      type: 'string',
+      unit: null,
+      default: null,
+      advice: 'The folder of the archive; made when missing. Files appear in it by rename, so staging lies inside it, in `_staging`.',
+    },
+    {
+      name: 'partitionBy',
+      type: 'strings',
+      unit: null,
+      default: [],
+      advice:
+        'Folders, outermost first: a field, or `date`, `hour` of the event time, or `date(field)`, `hour(field)`. Each checkpoint makes a file per folder: choose few folders.',
+    },
+    {
+      name: 'rollBytes',
+      type: 'bytes',
+      unit: 'bytes',
+      default: 128 * MEBIBYTE,
+      advice: 'A file that has reached this size is full. Larger files scan faster; smaller ones are shown sooner.',
+    },
+    {
+      name: 'rollMs',
+      type: 'duration',
+      unit: 'ms',
+      default: 300_000,
+      advice: 'Rows are shown at the latest after this time. Shorter means fresher archives and more, smaller files.',
+    },
+    {
+      name: 'budgetBytes',
+      type: 'bytes',
+      unit: 'bytes',
+      default: 64 * MEBIBYTE,
+      advice: 'Memory for the rows of all open files together. Less memory means smaller row groups.',
+    },
+    {
+      name: 'rowGroupRows',
+      type: 'number',
+      unit: 'rows',
+      default: 122_880,
+      advice: 'Rows per row group. Larger compresses a little better; readers skip whole groups.',
+    },
+    {
+      name: 'compressionLevel',
+      type: 'number',
+      unit: null,
+      default: 1,
+      advice: 'Level of zstd. On event data higher levels are slower and no smaller.',
+    },
   ],
   example: "parquet({ dir: 'archive/hits', partitionBy: ['date'] })",
 }
@@ -109,14 +152,26 @@ class ParquetWriter implements SinkWriter {
     const prefix = `e${this.#context.epoch}-c${this.#checkpoint}`
     const metadata = { 'millrace.pipeline': this.#context.pipeline, 'millrace.sink': this.#context.name }
     const fields = this.#partitioner.fileFields
-    const options = { disk: this.#disk, fields, staging: this.#staging, prefix, rollBytes, budgetBytes, rowGroupRows, compressionLevel, metadata }
+    const options = {
+      disk: this.#disk,
+      fields,
+      staging: this.#staging,
+      prefix,
+      rollBytes,
+      budgetBytes,
+      rowGroupRows,
+      compressionLevel,
+      metadata,
+    }
     return new FileSet(options, this.#workspace)
   }
 
   /** Makes the folders, and removes what an earlier writer left behind and no committed intent names. */
   clean(last: Intent | null): void {
-    this.#disk.makeFolder(this.#staging)
-    for (const folder of [`${this.#settings.dir}/_staging`, this.#settings.dir]) this.#disk.syncFolder(folder)
+    const { dir } = this.#settings
+    makeDurable(this.#disk, this.#staging)
+    // Also when they were there: an earlier process may have died between making them and this.
+    for (const folder of [dir, `${dir}/_staging`]) this.#disk.syncFolder(folder)
     const named = new Set(last === null ? [] : [...last.files.map((file) => file.staged), marker(last.checkpoint)])
     for (const name of this.#disk.list(this.#staging)) if (!named.has(name)) this.#disk.remove(`${this.#staging}/${name}`)
   }
@@ -148,7 +203,12 @@ class ParquetWriter implements SinkWriter {
     this.#disk.open(`${this.#staging}/${marker(checkpoint)}`, 'create').close()
     this.#disk.syncFolder(this.#staging)
     const stamp = new Date(this.#clock.nowMs()).toISOString().replaceAll(/[-:.]/g, '')
-    const files = staged.map((file) => ({ staged: file.staged, path: this.#pathFor(file, stamp, checkpoint), rowCount: file.rowCount, size: file.size }))
+    const files = staged.map((file) => ({
+      staged: file.staged,
+      path: this.#pathFor(file, stamp, checkpoint),
+      rowCount: file.rowCount,
+      size: file.size,
+    }))
     return encodeIntent({ dir: this.#settings.dir, staging: this.#staging, checkpoint, files })
   }
 
@@ -165,17 +225,16 @@ class ParquetWriter implements SinkWriter {
     const { dir, staging, checkpoint, files } = decodeIntent(bytes)
     const unfinished = `${staging}/${marker(checkpoint)}`
     if (!this.#disk.exists(unfinished)) return
-    const folders = new Set<string>()
-    for (const file of files) {
-      const from = `${staging}/${file.staged}`
-      const to = `${dir}/${file.path}`
-      const folder = to.slice(0, to.lastIndexOf('/'))
-      if (!folders.has(folder)) this.#disk.makeFolder(folder)
-      folders.add(folder)
+    const moves = files.map((file) => ({ from: `${staging}/${file.staged}`, to: `${dir}/${file.path}` }))
+    const folders = new Set(moves.map(({ to }) => parentOf(to)))
+    for (const folder of folders) this.#disk.makeFolder(folder)
+    // A new folder must be durable before a file moves into it: else a power cut takes both, and the staged name is gone already.
+    for (const folder of outerFolders(folders, dir)) this.#disk.syncFolder(folder)
+    for (const { from, to } of moves) {
       if (this.#disk.exists(from)) this.#disk.rename(from, to)
       else if (!this.#disk.exists(to)) throw new MillraceError('MR_PARQUET_FILE_LOST', { details: { staged: from, file: to } })
     }
-    for (const folder of withParents(folders, dir)) this.#disk.syncFolder(folder)
+    for (const folder of folders) this.#disk.syncFolder(folder)
     this.#disk.remove(unfinished)
     this.#disk.syncFolder(staging)
   }
@@ -190,13 +249,23 @@ function marker(checkpoint: number): string {
   return `c${checkpoint}.prepared`
 }
 
-/** The folders and everything between them and `dir`, inner ones first: a new folder is durable when its parent knows it. */
-function withParents(folders: ReadonlySet<string>, dir: string): readonly string[] {
-  const all = new Set<string>([dir])
-  for (const folder of folders) {
-    for (let at = folder; at.length > dir.length; at = at.slice(0, at.lastIndexOf('/'))) all.add(at)
-  }
-  return [...all].sort((a, b) => b.length - a.length)
+function parentOf(path: string): string {
+  return path.slice(0, path.lastIndexOf('/'))
+}
+
+/** `dir` and the folders between it and these, outer ones first: those whose entries lead to them. */
+function outerFolders(folders: ReadonlySet<string>, dir: string): readonly string[] {
+  const outer = new Set<string>()
+  for (const folder of folders) for (let at = folder; at.length > dir.length; at = parentOf(at)) outer.add(parentOf(at))
+  return [...outer].sort((a, b) => a.length - b.length)
+}
+
+/** Makes a folder and its parents, and makes those durable that were missing. */
+function makeDurable(disk: Disk, path: string): void {
+  const missing: string[] = []
+  for (let at = path; at !== '' && !disk.exists(at); at = parentOf(at)) missing.push(at)
+  disk.makeFolder(path)
+  for (const folder of missing.reverse()) disk.syncFolder(parentOf(folder) || (path.startsWith('/') ? '/' : '.'))
 }
 
 /**

@@ -54,7 +54,12 @@ export function writtenBounds(schema: LeafSchema, min: Uint8Array, max: Uint8Arr
   const isText = schema.type.kind !== 'bytes'
   const lower = lowerBound(min, isText)
   const upper = upperBound(max, isText) ?? max.slice()
-  return { min: lower, max: upper, minIsExact: lower.length === min.length, maxIsExact: max.length === upper.length && compareBytes(max, 0, max.length, upper, 0, upper.length) === 0 }
+  return {
+    min: lower,
+    max: upper,
+    minIsExact: lower.length === min.length,
+    maxIsExact: max.length === upper.length && compareBytes(max, 0, max.length, upper, 0, upper.length) === 0,
+  }
 }
 
 /** The bounds over several pages: `none` when no page has any, `unknown` when one page is. */
