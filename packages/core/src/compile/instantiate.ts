@@ -2,10 +2,9 @@
 import type { Plan, PlanNode } from '../plan/node.ts'
 import type { Batch } from '../codec/column.ts'
 import type { FileTable } from '../connect/file-table.ts'
-import type { AnyTopic } from '../connect/topic.ts'
 import type { RecordEncoder } from './record-encoder.ts'
 import type { SourceDecoder } from './source-decoder.ts'
-import type { InstantiateServices, OutputSpec, StoreSpec, SubTopology, TopologyInstance } from './topology.ts'
+import type { InputSpec, InstantiateServices, OutputSpec, StoreSpec, SubTopology, TopologyInstance } from './topology.ts'
 
 /** The compiler as the runtime sees it: handed in, so that tests can put the interpreter in its place. */
 export interface Compiler {
@@ -13,7 +12,7 @@ export interface Compiler {
   neededFields(plan: Plan): ReadonlyMap<number, ReadonlySet<string> | 'all'>
   stores(plan: Plan, node: PlanNode): readonly StoreSpec[]
   instantiate(plan: Plan, part: SubTopology, services: InstantiateServices): TopologyInstance
-  sourceDecoder(topic: AnyTopic, needed: readonly number[]): SourceDecoder
+  sourceDecoder(plan: Plan, input: Extract<InputSpec, { kind: 'source' }>, codegen: boolean): SourceDecoder
   /** The rows of a file table, from the file's bytes. Throws MR_CODEC_* naming file and line: a broken table must not start half. */
   fileTable(table: FileTable, bytes: Uint8Array): readonly Batch[]
   recordEncoder(output: Extract<OutputSpec, { kind: 'topic' }>): RecordEncoder

@@ -308,7 +308,15 @@ class TopologyPlanner {
   #topicOutput(node: ToTopicNode | ThroughNode, edges: TopologyEdge[], outputs: OutputSpec[], inputOfNode: ReadonlyMap<number, number>): void {
     const from = this.#node(node.inputs[0] as number)
     edges.push({ from: this.#origin(from.id, inputOfNode), to: { output: outputs.length } })
-    outputs.push({ kind: 'topic', name: node.name, topic: node.topic, fields: 'open' in from.shape ? null : from.shape.fields, mode: from.mode, key: from.key, partitions: this.#options.partitions(node.topic) })
+    outputs.push({ kind: 'topic', name: node.name, topic: node.topic, fields: 'open' in from.shape ? null : from.shape.fields, mode: from.mode, key: from.key, partitions: this.#options.partitions(node.topic), passThrough: this.#isUnchanged(from) })
+  }
+
+  /** True when rows reach `node` as a source gave them, inside one part: an exchange carries columns, not the source's bytes. */
+  #isUnchanged(node: PlanNode): boolean {
+    if (node.kind === 'source' || node.kind === 'through') return true
+    if (node.kind !== 'filter' && node.kind !== 'branch' && node.kind !== 'merge' && node.kind !== 'key-by' && node.kind !== 'dedupe') return false
+    if (this.#cuts.some((cut) => cut.to === node.id)) return false
+    return node.inputs.every((input) => this.#isUnchanged(this.#node(input)))
   }
 
   #sourceSpec(node: PlanNode): InputSpec | null {

@@ -23,7 +23,18 @@ export type OutputSpec =
   /** Blocks to an internal topic. `partitionBy`: indexes of the key fields; null keeps the task's own partition (group number modulo partitions). */
   | { readonly kind: 'exchange'; readonly topic: string; readonly fields: readonly Field[]; readonly open: boolean; readonly mode: ChangeMode; readonly partitionBy: readonly number[] | null; readonly partitions: number }
   /** JSON records to a user's topic; key = the stream key's JSON text (a plain string for a single string field), null value deletes. */
-  | { readonly kind: 'topic'; readonly name: string; readonly topic: AnyTopic; readonly fields: readonly Field[] | null; readonly mode: ChangeMode; readonly key: readonly string[] | null; readonly partitions: number }
+  | {
+      readonly kind: 'topic'
+      readonly name: string
+      readonly topic: AnyTopic
+      /** Null: rows of open shape, JavaScript values. */
+      readonly fields: readonly Field[] | null
+      readonly mode: ChangeMode
+      readonly key: readonly string[] | null
+      readonly partitions: number
+      /** The rows are the source's records unchanged (only filtered or split): their bytes are passed on as they are. */
+      readonly passThrough: boolean
+    }
 
 /** An edge inside a sub-topology, or between an operator and an input or output of it. */
 export interface TopologyEdge {

@@ -37,7 +37,7 @@ export class BinderLoop implements TaskLoop {
     const sources: Source[] = []
     for (const [index, spec] of part.inputs.entries()) {
       if (spec.kind !== 'source') continue
-      const decoder = environment.compiler.sourceDecoder(spec.topic, spec.needed)
+      const decoder = environment.compiler.sourceDecoder(environment.plan, spec, environment.codegen)
       const options = { group, groups: part.groups, settings: environment.plan.settings, clock: environment.clock, startAt: environment.startAt }
       sources.push({ index, input: new SourceInput(environment.log, spec, decoder, options, core.state.sources) })
       this.#unsubscribe.push(environment.log.onAppend(spec.topic.name, wake))
@@ -64,8 +64,8 @@ export class BinderLoop implements TaskLoop {
     await board.refresh()
     const owed = board.demandOn(part.name) > this.#core.state.through
     if (!this.#core.hasRoom()) {
-      // Rule 13: without room the answer is an empty tick; the board wakes this task when its reader has moved.
-      if (owed) await this.#emptyTick()
+      // Rule 13: without room the answer is an empty tick that leaves the clocks; the board wakes this task when its reader has moved.
+      if (owed) await this.#emptyTick(false)
       return HEARTBEAT_MS
     }
     const sinceBind = clock.monotonicMs() - this.#lastBindAt
@@ -133,13 +133,13 @@ export class BinderLoop implements TaskLoop {
     }
   }
 
-  async #emptyTick(): Promise<void> {
+  async #emptyTick(moveClocks = true): Promise<void> {
     const { clock, board } = this.#core.environment
     const wallMs = Math.max(clock.nowMs(), this.#core.state.wallMs)
     const tick = this.#ticks.next(Math.max(board.newest(), board.demandOn(this.#core.part.name)))
     this.#core.startTick(tick, wallMs)
     this.#readFileTables()
-    for (const { input } of this.#sources) input.advanceIdle(wallMs)
+    if (moveClocks) for (const { input } of this.#sources) input.advanceIdle(wallMs)
     await this.#finish(tick, wallMs, [])
   }
 
