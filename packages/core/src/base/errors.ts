@@ -34,6 +34,7 @@ export const ERRORS = {
   MR_CODEC_TOO_LARGE: entry('data', 'The record is larger than the limit.', 'Raise `recordBytesMax` or send smaller records.'),
   MR_CODEC_UNSUPPORTED: entry('invalid', 'The encoding or compression is not supported.', 'Use one of those that the message lists.'),
   MR_SCHEMA_INVALID: entry('invalid', 'The schema cannot describe a record.', 'Correct the schema; the message names the field.'),
+  MR_ROW_KEPT: entry('invalid', 'A row was used after the call that it was given to.', 'Rows are reused: copy what you keep, for example `{ ...row }`.'),
   MR_SCHEMA_REFUSED: entry('data', "The record does not satisfy the topic's schema.", 'Correct the producer or the schema; the message lists the issues with their paths.'),
   // log
   MR_TOPIC_UNKNOWN: entry('invalid', 'The topic does not exist.', 'Create it with `millrace topics create NAME`, or correct the name.'),

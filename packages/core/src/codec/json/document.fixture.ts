@@ -53,7 +53,10 @@ export function documentText(fields: readonly Field[], row: Readonly<Record<stri
 }
 
 function plainText(value: unknown): string {
-  return value instanceof Uint8Array ? `"${encodeBase64(value)}"` : jsonText(value)
+  if (value instanceof Uint8Array) return `"${encodeBase64(value)}"`
+  if (Array.isArray(value)) return `[${value.map(plainText).join(',')}]`
+  if (typeof value !== 'object' || value === null) return jsonText(value)
+  return `{${Object.entries(value).map(([key, part]) => `${JSON.stringify(key)}:${plainText(part)}`).join(',')}}`
 }
 
 /** Bytes of a document with some of them changed, cut off or repeated. */
