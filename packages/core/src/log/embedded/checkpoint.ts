@@ -24,6 +24,7 @@ const RETRY_MS = 1_000
 
 export class Checkpointer {
   readonly #disk: Disk
+  readonly #folder: string
   readonly #files: FileCache
   readonly #slots: SlotWriter
   readonly #scheduler: Scheduler
@@ -34,8 +35,9 @@ export class Checkpointer {
   #stopped = false
   #count = 0
 
-  constructor(disk: Disk, files: FileCache, slots: SlotWriter, scheduler: Scheduler) {
+  constructor(disk: Disk, folder: string, files: FileCache, slots: SlotWriter, scheduler: Scheduler) {
     this.#disk = disk
+    this.#folder = folder
     this.#files = files
     this.#slots = slots
     this.#scheduler = scheduler
@@ -131,16 +133,12 @@ export class Checkpointer {
   }
 
   #syncFolders(): void {
+    // A new partition's folder is itself an entry of its topic's folder, and so on up to the log's own.
+    const folders = new Set<string>()
     for (const folder of this.#freshFolders) {
-      // A new partition's folder is itself an entry of its parents.
-      for (let path = folder; path.includes('/'); path = path.slice(0, path.lastIndexOf('/'))) {
-        this.#disk.syncFolder(path)
-        if (path.endsWith('/topics') || path.endsWith('/requests')) {
-          this.#disk.syncFolder(path.slice(0, path.lastIndexOf('/')))
-          break
-        }
-      }
+      for (let path = folder; path.length >= this.#folder.length; path = path.slice(0, path.lastIndexOf('/'))) folders.add(path)
     }
+    for (const folder of folders) this.#disk.syncFolder(folder)
     this.#freshFolders.clear()
   }
 

@@ -36,6 +36,7 @@ export interface EmbeddedLogParts {
   readonly segments: SegmentReader
   readonly ends: SharedEnds
   readonly report: RecoveryReport
+  readonly segmentBytes: number
   readonly maintainEveryMs: number
 }
 
@@ -166,7 +167,8 @@ export class EmbeddedLog implements Log {
       commit: async (parts): Promise<CommitResult> => {
         if (closed) throw new MillraceError('MR_LOG_CLOSED', { message: 'the writer was closed.', details: { writer: name } })
         this.#check()
-        return intake.submit({ parts, writer: { name, epoch }, requestKey: null, early: false })
+        const { firstOffsets } = await intake.submit({ parts, writer: { name, epoch }, requestKey: null, early: false })
+        return { firstOffsets }
       },
       close: async () => {
         closed = true
@@ -211,14 +213,23 @@ export class EmbeddedLog implements Log {
 
   onAppend(topic: string, notify: () => void): () => void {
     const { listeners } = this.#parts.state.topicOf(topic)
-    listeners.add(notify)
-    return () => listeners.delete(notify)
+    // A function of its own per registration, so that the same callback can be registered twice.
+    const listener = (): void => notify()
+    listeners.add(listener)
+    return () => void listeners.delete(listener)
   }
 
   /** Retention, compaction and removal of files, now. The log does the same by itself every `maintainEveryMs`. */
   async maintain(): Promise<MaintenanceReport> {
     this.#check()
     return this.#maintenance.run()
+  }
+
+  /** Writes what the journal holds into the segments, now. The log does the same by itself whenever a half of the journal is full. */
+  async checkpoint(): Promise<void> {
+    this.#check()
+    await this.#maintenance.checkpoint()
+    this.#check()
   }
 
   close(): Promise<void> {

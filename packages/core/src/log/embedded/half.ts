@@ -4,6 +4,8 @@ import type { Disk, DiskFile } from '../../base/disk.ts'
 import { journalPath, PREFILL_BYTES } from './format.ts'
 import type { PartitionState } from './partition.ts'
 
+const PAGE_BYTES = 4_096
+
 export class Half {
   readonly index: number
   readonly path: string
@@ -60,7 +62,7 @@ export class Half {
 export function openHalf(disk: Disk, folder: string, index: number, bytes: number): Half {
   const path = journalPath(folder, index)
   const file = disk.open(path, 'create')
-  const size = Math.floor(file.size() / PREFILL_BYTES) * PREFILL_BYTES
+  const size = Math.floor(file.size() / PAGE_BYTES) * PAGE_BYTES
   if (size < bytes) {
     prefill(file, size, bytes)
     file.sync()

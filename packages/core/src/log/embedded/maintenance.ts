@@ -3,9 +3,10 @@
 // A file is removed only after a checkpoint slot that no longer refers to it is durable: until then recovery may still need it.
 import type { Clock } from '../../base/clock.ts'
 import type { Disk } from '../../base/disk.ts'
-import { MillraceError } from '../../base/errors.ts'
+import { isMillraceError, MillraceError } from '../../base/errors.ts'
 import type { Scheduler, Timer } from '../../base/scheduler.ts'
 import { REQUEST_KEY_MS } from '../requests.ts'
+import { compactPartition } from './compaction.ts'
 import type { Checkpointer } from './checkpoint.ts'
 import type { FileCache } from './file-cache.ts'
 import { indexPathOf, topicFolder } from './format.ts'
@@ -28,12 +29,15 @@ export interface MaintenanceParts {
   readonly checkpointer: Checkpointer
   readonly intake: Intake
   readonly segments: SegmentReader
+  readonly segmentBytes: number
   readonly maintainEveryMs: number
 }
 
 export interface MaintenanceReport {
   /** Segments taken away by retention. */
   readonly expiredSegments: number
+  /** Segments rewritten by compaction. */
+  readonly compactedSegments: number
   readonly removedFiles: number
 }
 
@@ -63,9 +67,9 @@ export class Maintenance {
       this.run().then(
         () => this.schedule(),
         (error: unknown) => {
-          // What refused is tried again next time; a failed disk has poisoned the log already.
-          if (error instanceof MillraceError) this.schedule()
-          else throw error
+          // What was refused is tried again next time; anything else ends the log.
+          if (isMillraceError(error) && error.kind !== 'internal') this.schedule()
+          else this.#parts.intake.fail(error)
         },
       )
     })
@@ -74,6 +78,17 @@ export class Maintenance {
   stop(): void {
     this.#timer?.cancel()
     this.#removals = []
+  }
+
+  /** Frees both halves of the journal. */
+  async checkpoint(): Promise<void> {
+    const { checkpointer, intake, journal } = this.#parts
+    await checkpointer.idle()
+    if (!this.#alive()) return
+    intake.flush()
+    if (intake.failure !== null || !journal.other.free) return
+    intake.switchHalf()
+    await checkpointer.idle()
   }
 
   /** One round; rounds do not overlap. */
@@ -139,9 +154,35 @@ export class Maintenance {
       await this.trim(partition, offset)
       await scheduler.turn()
     }
+    const compactedSegments = await this.#compactAll()
     const removedFiles = await this.#removeNow()
     if (intake.failure !== null) throw intake.failure
-    return { expiredSegments, removedFiles }
+    return { expiredSegments, compactedSegments, removedFiles }
+  }
+
+  async #compactAll(): Promise<number> {
+    const { state, clock } = this.#parts
+    let segments = 0
+    for (const topic of [...state.topics.values()]) {
+      if (!topic.topic.settings.compacted) continue
+      for (const partition of topic.partitions) {
+        if (!this.#alive() || partition.deleted) break
+        let saved = 0
+        segments += await compactPartition(this.#parts, partition, clock.nowMs(), ({ gone, by }) => {
+          const before = this.#bytesOf(gone)
+          if (!this.#alive() || partition.deleted || gone.some((segment) => segment.removed)) {
+            this.#removeLater([by.path, by.indexPath])
+            return false
+          }
+          saved += before - by.size
+          partition.replaceSegments(gone, by)
+          this.#removeLater(gone.flatMap((segment) => [segment.path, segment.indexPath]))
+          return true
+        })
+        if (saved > 0 && this.#alive()) await this.#parts.intake.change(() => ({ t: 'compact', partition: partition.id, bytes: partition.bytes - saved }))
+      }
+    }
+    return segments
   }
 
   /** The offset below which whole segments are no longer kept. */
@@ -197,18 +238,14 @@ export class Maintenance {
 
   /** Removes what may go, and makes a checkpoint when something waits for one. */
   async #removeNow(): Promise<number> {
-    const { checkpointer, intake, journal, disk, files, state } = this.#parts
+    const { checkpointer, disk, files, state } = this.#parts
     for (const partition of state.partitions.values()) {
       if (partition.obsolete.length === 0) continue
       this.#removals.push({ paths: partition.obsolete.flatMap((path) => [path, indexPathOf(path)]), from: 0 })
       partition.obsolete = []
     }
     for (let rounds = 0; rounds < 2 && this.#alive() && this.#removals.some((removal) => removal.from > checkpointer.count); rounds++) {
-      await checkpointer.idle()
-      if (!this.#alive()) return 0
-      intake.flush()
-      if (intake.failure === null && journal.other.free && this.#removals.some((removal) => removal.from > checkpointer.count)) intake.switchHalf()
-      await checkpointer.idle()
+      await this.checkpoint()
     }
     if (!this.#alive()) return 0
     let removed = 0

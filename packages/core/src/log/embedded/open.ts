@@ -18,7 +18,7 @@ import { SharedEnds } from './shared-ends.ts'
 import { newestSlot, readSlot, type Slot, type SlotOrder, SlotWriter } from './slot.ts'
 import { LogState } from './state.ts'
 
-const HALF_BYTES_MIN = 64 << 10
+const HALF_BYTES_MIN = 16 << 10
 
 /**
  * Opens the log in `options.folder`, making it when it is new, and recovers it to the last commit.
@@ -26,7 +26,7 @@ const HALF_BYTES_MIN = 64 << 10
  */
 export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<EmbeddedLog> {
   const { disk, folder } = options
-  disk.makeFolder(folder)
+  makeFolderDurably(disk, folder)
   const lock = disk.lock(folder)
   try {
     return assemble(options, lock)
@@ -39,14 +39,14 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Embe
 function assemble(options: EmbeddedLogOptions, lock: { release(): void }): EmbeddedLog {
   const { disk, folder, clock, scheduler } = options
   const fresh = readFormat(disk, folder) === null
-  const halfBytes = Math.max(HALF_BYTES_MIN, options.journalHalfBytes ?? JOURNAL_HALF_BYTES)
+  const halfBytes = Math.max(HALF_BYTES_MIN, Math.ceil((options.journalHalfBytes ?? JOURNAL_HALF_BYTES) / 4096) * 4096)
   const slot = fresh ? null : newestOf(disk, folder, options.slotOrder ?? newestSlot)
   if (fresh) removeUnfinished(disk, folder)
   const halves = [openHalf(disk, folder, 0, halfBytes), openHalf(disk, folder, 1, halfBytes)] as const
   const files = new FileCache(disk)
   const ends = new SharedEnds()
   const slots = new SlotWriter(disk, folder, slot)
-  const checkpointer = new Checkpointer(disk, files, slots, scheduler)
+  const checkpointer = new Checkpointer(disk, folder, files, slots, scheduler)
   const state = slot === null ? new LogState(folder, ends) : LogState.restore(folder, ends, slot.image)
   const { sequence, report } = slot === null ? NOTHING_TO_RECOVER : recoverFrom(slot, disk, folder, files, halves, state)
   const chain = nextRun(slot, sequence, clock.nowUs())
@@ -69,9 +69,21 @@ function assemble(options: EmbeddedLogOptions, lock: { release(): void }): Embed
   })
   const log: EmbeddedLog = new EmbeddedLog({
     disk, folder, clock, scheduler, lock, files, slots, state, journal, checkpointer, intake, segments, ends, report,
+    segmentBytes: options.segmentBytes ?? SEGMENT_BYTES,
     maintainEveryMs: options.maintainEveryMs ?? MAINTAIN_EVERY_MS,
   })
   return log
+}
+
+/** Makes the folder and syncs the parents of what was made, so that a power cut does not take the whole log away. */
+function makeFolderDurably(disk: Disk, folder: string): void {
+  const made: string[] = []
+  for (let path = folder; path !== '' && !disk.exists(path); path = path.slice(0, Math.max(0, path.lastIndexOf('/')))) made.push(path)
+  disk.makeFolder(folder)
+  for (const path of made) {
+    const parent = path.slice(0, Math.max(0, path.lastIndexOf('/')))
+    disk.syncFolder(parent === '' ? (path.startsWith('/') ? '/' : '.') : parent)
+  }
 }
 
 const NOTHING_TO_RECOVER: { sequence: number; report: RecoveryReport } = { sequence: 1, report: { entries: 0, bytes: 0, torn: null, damages: [] } }

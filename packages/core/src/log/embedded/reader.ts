@@ -192,7 +192,13 @@ export class EmbeddedReader implements LogReader {
         got = segments.read(place.segment, target, place.position)
       }
       const walk = walkVerified(target, got, partition.id, from)
-      if (walk.end === 0) return { bytes: NO_BYTES, next: from, error: corruptAt(partition, place.segment, place.position, from) }
+      if (walk.end === 0) {
+        // Damaged. Offsets that lie behind it can be read all the same when the next whole batch is still before them.
+        const behind = segments.behindDamage(partition, place, limit)
+        if (behind < 0) return { bytes: NO_BYTES, next: from, error: corruptAt(partition, place.segment, place.position, from) }
+        place = { segment: place.segment, position: behind, offset: from }
+        continue
+      }
       const position = place.position + walk.end
       if (walk.start === walk.end) {
         place = { segment: place.segment, position, offset: from }

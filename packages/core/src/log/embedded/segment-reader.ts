@@ -1,8 +1,9 @@
 // Finds and reads places in segments: by offset through the sparse index, and on into the next segment.
+import { BATCH_HEADER_BYTES, readBatchHeader } from '../../codec/record-batch.ts'
 import type { Disk } from '../../base/disk.ts'
 import type { FileCache } from './file-cache.ts'
 import type { PartitionState } from './partition.ts'
-import type { Segment } from './segment.ts'
+import { findBatch, readUpTo, type Segment } from './segment.ts'
 
 /** Indexes of closed segments kept in memory. */
 const INDEXES_MAX = 64
@@ -71,6 +72,15 @@ export class SegmentReader {
     const segments = partition.segments(this.disk)
     const next = segments[segments.indexOf(segment) + 1]
     return next ? { segment: next, position: 0, offset: next.base } : null
+  }
+
+  /** Position of the next whole batch behind a damaged place when it begins at or before the offset that is looked for, else -1. */
+  behindDamage(partition: PartitionState, place: SegmentPlace, limit: number): number {
+    const file = this.files.get(place.segment.path)
+    const next = findBatch(file, place.position + 1, limit, partition.id)
+    if (next < 0) return -1
+    const header = readBatchHeader(readUpTo(file, next, BATCH_HEADER_BYTES), 0)
+    return header.baseOffset <= place.offset ? next : -1
   }
 
   /** Keeps the number of indexes in memory small however long a log grows. */
