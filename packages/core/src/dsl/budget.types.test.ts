@@ -27,7 +27,7 @@ test('an app of 200 operators stays inside its budget', () => {
   const large = typeCheck('large', app(20))
   assert.doesNotMatch(large.printed, /error TS/)
   const perOperator = (large.instantiations - empty.instantiations) / 200
-  assert.ok(perOperator < 700, `${perOperator} instantiations per operator (${empty.instantiations} before the first)`)
+  assert.ok(perOperator < 500, `${perOperator} instantiations per operator (${empty.instantiations} before the first)`)
   assert.ok(large.seconds < 10, `${large.seconds} s`)
 })
 

@@ -256,8 +256,8 @@ export function expr<V, T>(build: (row: ExpressionRow<V>) => Scalar<T>): Expr<V,
 }
 
 /** A constant as a value, where a method of a value is needed: `constant(0).lt(row.n)`. */
-export function constant<const T extends Literal>(value: T): ScalarOf<T> {
-  return new Value(toExpression(value)) as unknown as ScalarOf<T>
+export function constant<const T extends Literal>(value: T): ScalarOf<Widened<T>> {
+  return new Value(toExpression(value)) as unknown as ScalarOf<Widened<T>>
 }
 
 /** The chain of a `when`: add cases, then say what holds otherwise. */

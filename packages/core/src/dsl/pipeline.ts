@@ -1,9 +1,9 @@
 // `pipeline(name, build)`: runs the user's function once, at once, and gives the frozen plan.
-import { isDeepStrictEqual } from 'node:util'
 import { MillraceError } from '../base/errors.ts'
 import type { FileTable } from '../connect/file-table.ts'
 import type { AnyTopic, TopicDeclaration } from '../connect/topic.ts'
 import type { PipelineSettings, Plan } from '../plan/node.ts'
+import type { NodeDraft } from '../plan/derive.ts'
 import { PlanBuilder, type PlanWarning } from '../plan/plan.ts'
 import { refusePlan } from '../plan/shape.ts'
 import { append, notYet, placeOf, startCall, type Call } from './append.ts'
@@ -28,11 +28,8 @@ type TableKey<V, F> = [F] extends [keyof V] ? Flat<Pick<V, F>> : never
 /** The inside of a pipeline: where its streams and tables come from. */
 export class Mill {
   readonly #builder: PlanBuilder
-  readonly #sources = new Map<
-    string,
-    { readonly topic: AnyTopic; readonly place: string | null; stream: number | null; table: number | null }
-  >()
-  readonly #fileTables = new Map<string, { readonly table: FileTable; readonly id: number }>()
+  readonly #streams = new Map<string, number>()
+  readonly #tables = new Map<string, number>()
 
   constructor(builder: PlanBuilder) {
     this.#builder = builder
@@ -49,9 +46,11 @@ export class Mill {
     const call = startCall(this.#builder, null, 'from', this.from as Caller)
     if ((options as { readonly follow?: unknown } | undefined)?.follow !== undefined)
       notYet(call, "followers of another pipeline's ticks", 'Leave `follow` out: each pipeline binds its own ticks.')
-    const source = this.#source(call, topic as AnyTopic)
-    source.stream ??= append(call, { kind: 'source', inputs: [], topic: source.topic }, { name: topic.name }).id
-    return new Stream(this.#builder, source.stream)
+    const declared = topicOf(call, topic)
+    return new Stream(
+      this.#builder,
+      this.#once(call, this.#streams, { kind: 'source', inputs: [], topic: declared }, declared, declared.name),
+    )
   }
 
   /**
@@ -65,43 +64,27 @@ export class Mill {
       ([F] extends [never] ? MillraceTypeError<"table: the topic has no key; declare it with key: 'field'"> : unknown),
   ): Table<TableKey<V, F>, V> {
     const call = startCall(this.#builder, null, 'table', this.table as Caller)
-    const given = from as AnyTopic | FileTable
-    if (given?.kind === 'file-table') return new Table(this.#builder, this.#fileTable(call, given))
-    const source = this.#source(call, given)
-    const name = source.stream === null ? source.topic.name : `${source.topic.name}.table`
-    source.table ??= append(call, { kind: 'table-source', inputs: [], from: source.topic }, { name }).id
-    return new Table(this.#builder, source.table)
+    const given: unknown = from
+    const declared = (given as FileTable | null)?.kind === 'file-table' ? (given as FileTable) : topicOf(call, given)
+    const name = declared.kind === 'topic' ? `${declared.name}.table` : declared.name
+    return new Table(this.#builder, this.#once(call, this.#tables, { kind: 'table-source', inputs: [], from: declared }, declared, name))
   }
 
-  #fileTable(call: Call, table: FileTable): number {
-    const known = this.#fileTables.get(table.name)
-    if (known !== undefined) {
-      if (isDeepStrictEqual(known.table, table)) return known.id
-      refusePlan('MR_PLAN_TOPIC_CONFLICT', placeOf(call), `the table \`${table.name}\` is declared in two ways.`)
-    }
-    const { id } = append(call, { kind: 'table-source', inputs: [], from: table }, { name: table.name })
-    this.#fileTables.set(table.name, { table, id })
+  /** The node of a topic or table: made at the first call, the same after that. */
+  #once(call: Call, nodes: Map<string, number>, draft: NodeDraft, declared: AnyTopic | FileTable, name: string): number {
+    this.#builder.declare(declared, { operator: name, place: call.place })
+    const known = nodes.get(declared.name)
+    if (known !== undefined) return known
+    const { id } = append(call, draft, { name })
+    nodes.set(declared.name, id)
     return id
   }
+}
 
-  #source(call: Call, topic: AnyTopic): { readonly topic: AnyTopic; stream: number | null; table: number | null } {
-    if (topic?.kind !== 'topic')
-      refusePlan('MR_PLAN_SETTING_INVALID', placeOf(call), `\`${call.method}\` needs a topic: \`topic(name, { value })\`.`)
-    const known = this.#sources.get(topic.name)
-    if (known === undefined) {
-      const source = { topic, place: call.place, stream: null, table: null }
-      this.#sources.set(topic.name, source)
-      return source
-    }
-    if (known.topic !== topic && !isDeepStrictEqual(known.topic, topic)) {
-      refusePlan(
-        'MR_PLAN_TOPIC_CONFLICT',
-        placeOf(call),
-        `the topic \`${topic.name}\` is read at ${known.place ?? 'another place'} with another declaration.`,
-      )
-    }
-    return known
-  }
+function topicOf(call: Call, given: unknown): AnyTopic {
+  if ((given as AnyTopic | null | undefined)?.kind !== 'topic')
+    refusePlan('MR_PLAN_SETTING_INVALID', placeOf(call), `\`${call.method}\` needs a topic: \`topic(name, { value })\`.`)
+  return given as AnyTopic
 }
 
 /**
@@ -125,7 +108,7 @@ export function pipeline(name: string, build: (mill: Mill) => void, settings: Pa
       details: { pipeline: name, ...(place === null ? {} : { place }) },
     })
   }
-  const { plan, warnings } = builder.freeze()
+  const { plan, warnings } = builder.freeze(place)
   return Object.freeze({ kind: 'pipeline', name, plan, warnings })
 }
 

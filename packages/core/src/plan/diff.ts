@@ -73,22 +73,32 @@ function layoutOf(node: StoredNode, nodes: ReadonlyMap<string, StoredNode>): Jso
   }
 }
 
-/** How the rows that reach a node must be partitioned. A change of this is a change of exchange. */
-function partitioningOf(node: StoredNode): Json {
+/** How the rows that reach a node must be partitioned: names, and the types that their key bytes have. A change of this is a change of exchange. */
+function partitioningOf(node: StoredNode, nodes: ReadonlyMap<string, StoredNode>): Json {
   const { says } = node
-  return says['groupBy'] ?? says['by'] ?? says['primaryKey'] ?? says['on'] ?? null
+  const by = says['groupBy'] ?? says['by'] ?? says['primaryKey'] ?? says['on'] ?? null
+  if (!Array.isArray(by)) return by
+  const fields = nodes.get(node.inputs[0] ?? '')?.fields ?? []
+  const names = by.map((part: Json) => (typeof part === 'string' ? part : (part as { readonly stream: string }).stream))
+  return [by, layoutText(fields.filter((field) => names.includes(field.name)))]
 }
 
-/** Nodes that share no name but could be one that was renamed: the same kind, and no other claim. */
+/** The new node that a vanished one may have become: of its kind, by preference one that means the same, with the nearest name. */
 function renameOf(gone: StoredNode, fresh: readonly StoredNode[]): StoredNode | null {
   const candidates = fresh.filter((node) => node.kind === gone.kind)
-  const same = candidates.find((node) => nodeHash({ ...node, name: gone.name, inputs: [] }) === nodeHash({ ...gone, inputs: [] }))
-  if (same !== undefined) return same
+  const meaning = (node: StoredNode): string => nodeHash({ ...node, name: '', inputs: [], says: { ...node.says, table: null } })
+  const same = candidates.filter((node) => meaning(node) === meaning(gone))
+  const pool = same.length > 0 ? same : candidates
   const near = nearestWord(
     gone.name,
-    candidates.map((node) => node.name),
+    pool.map((node) => node.name),
   )
-  return candidates.find((node) => node.name === near) ?? (candidates.length === 1 ? (candidates[0] ?? null) : null)
+  return pool.find((node) => node.name === near) ?? (same.length > 0 || pool.length === 1 ? (pool[0] ?? null) : null)
+}
+
+/** How the user writes the name of a node. */
+function naming(node: StoredNode): string {
+  return node.kind === 'to-table' ? `toTable('${String(node.says['table'])}')` : `{ name: '${node.name}' }`
 }
 
 function stateChange(
@@ -106,7 +116,7 @@ function stateChange(
       advice: 'Give the new operator another name if the old state may go.',
     }
   }
-  if (JSON.stringify(partitioningOf(before)) !== JSON.stringify(partitioningOf(after))) {
+  if (JSON.stringify(partitioningOf(before, old)) !== JSON.stringify(partitioningOf(after, now))) {
     return {
       ...base,
       kind: 'state-rebuilt',
@@ -136,8 +146,17 @@ function nodeChanges(before: StoredPlan, after: StoredPlan): readonly PlanChange
   const changes: PlanChange[] = []
   for (const node of after.nodes) {
     const known = old.get(node.name)
-    if (known !== undefined && (STATEFUL.has(node.kind) || STATEFUL.has(known.kind))) changes.push(stateChange(known, node, old, now))
-    else if (known === undefined && STATEFUL.has(node.kind)) {
+    const [had, has] = [known !== undefined && STATEFUL.has(known.kind), STATEFUL.has(node.kind)]
+    if (known !== undefined && had && has) changes.push(stateChange(known, node, old, now))
+    else if (known !== undefined && had) {
+      changes.push({
+        kind: 'state-lost',
+        name: node.name,
+        place: node.place,
+        message: `\`${node.name}\` was a ${known.kind} and is a ${node.kind}, which keeps no state: its state is lost.`,
+        advice: 'Give the new operator another name if the old one should stay.',
+      })
+    } else if (has) {
       changes.push({
         kind: 'state-new',
         name: node.name,
@@ -175,7 +194,7 @@ function goneChange(node: StoredNode, fresh: readonly StoredNode[]): PlanChange 
   const advice =
     renamed === null
       ? 'Put the operator back if its state is still needed.'
-      : `Was it renamed to \`${renamed.name}\`? Then keep the old name: \`{ name: '${node.name}' }\`.`
+      : `Was it renamed to \`${renamed.name}\`? Then keep the old name: \`${naming(node)}\`.`
   return {
     kind: 'state-lost',
     name: node.name,

@@ -1,9 +1,10 @@
 // Builds a plan: appends nodes, derives what follows from them, keeps names unique, freezes the result.
 // Invariants: a node is checked when it is appended, with the line of the user's call; ids are positions; inputs come first; what no
 // output reads is left out of the frozen plan, and a warning says so. A frozen plan holds data only (and lambdas, topics and sinks as given).
+import { isDeepStrictEqual } from 'node:util'
 import { assert, must } from '../base/assert.ts'
-import { MillraceError } from '../base/errors.ts'
 import type { Field } from '../codec/column.ts'
+import type { FileTable } from '../connect/file-table.ts'
 import type { AnyTopic } from '../connect/topic.ts'
 import { derive, type NodeDraft } from './derive.ts'
 import type { Lambda, PipelineSettings, Plan, PlanNode, PlanNodeKind } from './node.ts'
@@ -51,6 +52,7 @@ export class PlanBuilder {
   readonly #ordinals = new Map<string, number>()
   readonly #byName = new Map<string, PlanNode>()
   readonly #tables = new Map<string, PlanNode>()
+  readonly #topics = new Map<string, { readonly declared: AnyTopic | FileTable; readonly place: string | null }>()
   readonly #unnamed: number[] = []
   #frozen = false
 
@@ -90,6 +92,8 @@ export class PlanBuilder {
     const inputs = draft.inputs.map((id) => this.node(id))
     for (const node of inputs) assert(!OUTPUTS.has(node.kind), () => `an output cannot be an input: ${node.name}`)
     const derived = derive(draft, { inputs, declared: options.declared ?? null, at, below: (id) => this.node(id) })
+    if ('topic' in draft) this.declare(draft.topic, at)
+    if (draft.kind === 'table-source') this.declare(draft.from, at)
     if (draft.kind === 'to-topic' || draft.kind === 'through') this.#refuseLoop(draft.topic, draft.inputs, at)
     const node = {
       ...draft,
@@ -111,6 +115,22 @@ export class PlanBuilder {
     const taken = this.#byName.get(name)
     if (taken === undefined) return
     refusePlan('MR_PLAN_NAME_TAKEN', at, `the name \`${name}\` is taken by the ${taken.kind} at ${taken.place ?? 'another place'}.`)
+  }
+
+  /**
+   * Notes a topic or file table: one name has one declaration in a pipeline.
+   * @throws {MillraceError} `MR_PLAN_TOPIC_CONFLICT`.
+   */
+  declare(declared: AnyTopic | FileTable, at: PlanPlace): void {
+    const known = this.#topics.get(declared.name)
+    if (known === undefined) this.#topics.set(declared.name, { declared, place: at.place })
+    else if (known.declared !== declared && !isDeepStrictEqual(known.declared, declared)) {
+      refusePlan(
+        'MR_PLAN_TOPIC_CONFLICT',
+        at,
+        `\`${declared.name}\` is used at ${known.place ?? 'another place'} with another declaration.`,
+      )
+    }
   }
 
   #claimTable(table: string, node: PlanNode, at: PlanPlace): void {
@@ -143,14 +163,11 @@ export class PlanBuilder {
    * Ends the building: the frozen plan and the warnings.
    * @throws {MillraceError} `MR_PLAN_EMPTY` when nothing leaves the pipeline.
    */
-  freeze(): { readonly plan: Plan; readonly warnings: readonly PlanWarning[] } {
+  freeze(place: string | null = null): { readonly plan: Plan; readonly warnings: readonly PlanWarning[] } {
     this.#frozen = true
     const live = this.#live()
     if (live.size === 0) {
-      throw new MillraceError('MR_PLAN_EMPTY', {
-        message: `the pipeline \`${this.#pipeline}\` has no output.`,
-        details: { pipeline: this.#pipeline },
-      })
+      refusePlan('MR_PLAN_EMPTY', { operator: this.#pipeline, place }, `the pipeline \`${this.#pipeline}\` has no output.`)
     }
     const ids = new Map([...live].sort((a, b) => a - b).map((id, index) => [id, index]))
     const withLate = new Set(this.#nodes.filter((node) => node.kind === 'late' && live.has(node.id)).map((node) => node.inputs[0]))
