@@ -104,13 +104,30 @@ export class ExpressionCodegen {
   /** The source of a function that writes one value per row: numbers and bools into `out[r]`, texts through `write(r, text)`. */
   column(expression: Expression): { readonly source: string; readonly kind: ValueKind } {
     const code = this.#emit(expression)
-    const store = code.kind === 'text' ? `support.write(r, ${code.value})` : code.kind === 'bool' ? `out[r] = ${code.value} ? 1 : 0` : `out[r] = ${code.value}`
-    const line = code.isNull === null ? `validity[r] = 1; ${store}` : `if (${code.isNull}) { validity[r] = 0; nulls++ } else { validity[r] = 1; ${store} }`
+    const store =
+      code.kind === 'text'
+        ? `support.write(r, ${code.value})`
+        : code.kind === 'bool'
+          ? `out[r] = ${code.value} ? 1 : 0`
+          : `out[r] = ${code.value}`
+    const line =
+      code.isNull === null
+        ? `validity[r] = 1; ${store}`
+        : `if (${code.isNull}) { validity[r] = 0; nulls++ } else { validity[r] = 1; ${store} }`
     return { source: this.#wrap([...this.#body, line], 'let nulls = 0', 'return nulls'), kind: code.kind }
   }
 
   #wrap(body: readonly string[], before: string, after: string): string {
-    return ['"use strict"', ...this.#prologue, before, 'for (let i = 0; i < count; i++) {', '  const r = rows[i]', ...body.map((line) => `  ${line}`), '}', after].join('\n')
+    return [
+      '"use strict"',
+      ...this.#prologue,
+      before,
+      'for (let i = 0; i < count; i++) {',
+      '  const r = rows[i]',
+      ...body.map((line) => `  ${line}`),
+      '}',
+      after,
+    ].join('\n')
   }
 
   #temporary(): string {
@@ -179,7 +196,8 @@ export class ExpressionCodegen {
     this.#bound.add(`c${index}`)
     this.#prologue.push(`const c${index} = columns[${index}]`)
     if (column.validity !== null) this.#prologue.push(`const v${index} = c${index}.validity`)
-    if (column.layout === 'f64' || column.layout === 'i32' || column.layout === 'bool') this.#prologue.push(`const a${index} = c${index}.values`)
+    if (column.layout === 'f64' || column.layout === 'i32' || column.layout === 'bool')
+      this.#prologue.push(`const a${index} = c${index}.values`)
     if (column.layout === 'dictionary') this.#prologue.push(`const i${index} = c${index}.ids`)
   }
 
@@ -210,11 +228,14 @@ export class ExpressionCodegen {
     if (operator in symbols) {
       const symbol = symbols[operator as keyof typeof symbols]
       if (left.kind !== right.kind) throw new NotStatic()
-      if (left.kind === 'text' && symbol !== '===' && symbol !== '!==') return { kind: 'bool', value: `(support.compareText(${left.value}, ${right.value}) ${symbol} 0)`, isNull }
+      if (left.kind === 'text' && symbol !== '===' && symbol !== '!==')
+        return { kind: 'bool', value: `(support.compareText(${left.value}, ${right.value}) ${symbol} 0)`, isNull }
       return { kind: 'bool', value: `(${left.value} ${symbol} ${right.value})`, isNull }
     }
     if (left.kind !== 'number' || right.kind !== 'number') throw new NotStatic()
-    const sign = { add: '+', subtract: '-', multiply: '*', divide: '/', modulo: '%' }[operator as 'add' | 'subtract' | 'multiply' | 'divide' | 'modulo']
+    const sign = { add: '+', subtract: '-', multiply: '*', divide: '/', modulo: '%' }[
+      operator as 'add' | 'subtract' | 'multiply' | 'divide' | 'modulo'
+    ]
     if (operator !== 'divide' && operator !== 'modulo') return { kind: 'number', value: `(${left.value} ${sign} ${right.value})`, isNull }
     const zero = `${right.value} === 0`
     return { kind: 'number', value: `(${left.value} ${sign} ${right.value})`, isNull: isNull === null ? zero : `${isNull} || ${zero}` }
@@ -226,13 +247,18 @@ export class ExpressionCodegen {
     const right = this.#emit(expression.right)
     if (left.kind !== 'bool' || right.kind !== 'bool') throw new NotStatic()
     const and = expression.operator === 'and'
-    if (left.isNull === null && right.isNull === null) return { kind: 'bool', value: `(${left.value} ${and ? '&&' : '||'} ${right.value})`, isNull: null }
+    if (left.isNull === null && right.isNull === null)
+      return { kind: 'bool', value: `(${left.value} ${and ? '&&' : '||'} ${right.value})`, isNull: null }
     const [a, b] = [this.#temporary(), this.#temporary()]
     // 0 = false, 1 = true, 2 = null.
     this.#body.push(`const ${a} = ${left.isNull === null ? '' : `(${left.isNull}) ? 2 : `}(${left.value} ? 1 : 0)`)
     this.#body.push(`const ${b} = ${right.isNull === null ? '' : `(${right.isNull}) ? 2 : `}(${right.value} ? 1 : 0)`)
     const decisive = and ? 0 : 1
-    return { kind: 'bool', value: and ? `(${a} === 1 && ${b} === 1)` : `(${a} === 1 || ${b} === 1)`, isNull: `${a} !== ${decisive} && ${b} !== ${decisive} && (${a} === 2 || ${b} === 2)` }
+    return {
+      kind: 'bool',
+      value: and ? `(${a} === 1 && ${b} === 1)` : `(${a} === 1 || ${b} === 1)`,
+      isNull: `${a} !== ${decisive} && ${b} !== ${decisive} && (${a} === 2 || ${b} === 2)`,
+    }
   }
 
   /** `field = 'text'` compares bytes, and dictionary ids once per batch. */
@@ -286,7 +312,10 @@ export class ExpressionCodegen {
     const last = parts.at(-1) as Code
     const closed = parts.findIndex((part) => part.isNull === null)
     if (closed >= 0) {
-      const head = parts.slice(0, closed).map((part) => `!(${String(part.isNull)}) ? ${part.value} : `).join('')
+      const head = parts
+        .slice(0, closed)
+        .map((part) => `!(${String(part.isNull)}) ? ${part.value} : `)
+        .join('')
       return { kind: first.kind, value: `(${head}${(parts[closed] as Code).value})`, isNull: null }
     }
     return { kind: first.kind, value: `(${value}${last.value})`, isNull: parts.map((part) => `(${String(part.isNull)})`).join(' && ') }
@@ -296,7 +325,8 @@ export class ExpressionCodegen {
     const branches = expression.branches.map((branch) => ({ when: this.#emit(branch.when), then: this.#emit(branch.then) }))
     const otherwise = this.#emit(expression.otherwise)
     const results = [...branches.map((branch) => branch.then), otherwise]
-    if (results.some((result) => result.kind !== otherwise.kind) || branches.some((branch) => branch.when.kind !== 'bool')) throw new NotStatic()
+    if (results.some((result) => result.kind !== otherwise.kind) || branches.some((branch) => branch.when.kind !== 'bool'))
+      throw new NotStatic()
     const test = (when: Code): string => (when.isNull === null ? when.value : `(!(${when.isNull}) && ${when.value})`)
     const value = `(${branches.map((branch) => `${test(branch.when)} ? ${branch.then.value} : `).join('')}${otherwise.value})`
     if (results.every((result) => result.isNull === null)) return { kind: otherwise.kind, value, isNull: null }
@@ -333,7 +363,11 @@ export class ExpressionCodegen {
       case 'date':
         return this.#maybe('text', `support.dayOf(${needs('number', first)})`, isNull)
       case 'truncate-time':
-        return { kind: 'number', value: `(Math.floor(${needs('number', first)} / ${needs('number', second)}) * ${needs('number', second)})`, isNull }
+        return {
+          kind: 'number',
+          value: `(Math.floor(${needs('number', first)} / ${needs('number', second)}) * ${needs('number', second)})`,
+          isNull,
+        }
       case 'to-string':
         return { kind: 'text', value: `String(${first.value})`, isNull }
       case 'to-number':
@@ -352,8 +386,24 @@ export class ExpressionCodegen {
   }
 }
 
-export type PredicateFunction = (columns: readonly (Column | null)[], rows: Int32Array, count: number, out: Int32Array, validity: null, literals: readonly (readonly Uint8Array[])[], support: typeof SUPPORT) => number
-export type ColumnFunction = (columns: readonly (Column | null)[], rows: Int32Array, count: number, out: Float64Array | Uint8Array | null, validity: Uint8Array, literals: readonly (readonly Uint8Array[])[], support: typeof SUPPORT & { write: (row: number, text: string) => void }) => number
+export type PredicateFunction = (
+  columns: readonly (Column | null)[],
+  rows: Int32Array,
+  count: number,
+  out: Int32Array,
+  validity: null,
+  literals: readonly (readonly Uint8Array[])[],
+  support: typeof SUPPORT,
+) => number
+export type ColumnFunction = (
+  columns: readonly (Column | null)[],
+  rows: Int32Array,
+  count: number,
+  out: Float64Array | Uint8Array | null,
+  validity: Uint8Array,
+  literals: readonly (readonly Uint8Array[])[],
+  support: typeof SUPPORT & { write: (row: number, text: string) => void },
+) => number
 
 const PARAMETERS = ['columns', 'rows', 'count', 'out', 'validity', 'literals', 'support'] as const
 

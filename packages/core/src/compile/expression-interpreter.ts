@@ -124,7 +124,11 @@ function binary(expression: Extract<Expression, { kind: 'binary' }>, field: Fiel
   }
 }
 
-function arithmetic(operator: 'add' | 'subtract' | 'multiply' | 'divide' | 'modulo', left: number | bigint | null, right: number | bigint | null): number | bigint | null {
+function arithmetic(
+  operator: 'add' | 'subtract' | 'multiply' | 'divide' | 'modulo',
+  left: number | bigint | null,
+  right: number | bigint | null,
+): number | bigint | null {
   if (left === null || right === null) return null
   if (typeof left === 'bigint' && typeof right === 'bigint' && operator !== 'divide') {
     switch (operator) {

@@ -105,7 +105,10 @@ export class RowFields {
 
 export function compilePredicate(expression: Expression, fields: ExpressionFields, codegen: boolean): VectorPredicate {
   const row = new RowFields(fields)
-  const variants = codegen && fields !== 'open' ? new Variants<PredicateFunction>(expression, fields, (generator) => generator.predicate(expression)) : null
+  const variants =
+    codegen && fields !== 'open'
+      ? new Variants<PredicateFunction>(expression, fields, (generator) => generator.predicate(expression))
+      : null
   const helpers = support()
   return {
     select(batch, rows, count, out) {
@@ -127,7 +130,11 @@ export function compileExpression(expression: Expression, fields: ExpressionFiel
   const { type, nullable } = typeOfExpression(expression, shape, { operator: 'expression', place: null })
   if (expression.kind === 'field' && fields !== 'open') {
     const index = fields.findIndex((field) => field.name === expression.name)
-    return { type, nullable, evaluate: (batch) => batch.columns[index] ?? interpretColumn(expression, new RowFields(fields), type, batch, new Int32Array(0), 0) }
+    return {
+      type,
+      nullable,
+      evaluate: (batch) => batch.columns[index] ?? interpretColumn(expression, new RowFields(fields), type, batch, new Int32Array(0), 0),
+    }
   }
   return new CompiledExpression(expression, fields, type, nullable, codegen)
 }
@@ -150,7 +157,10 @@ class CompiledExpression implements VectorExpression {
     this.nullable = nullable
     this.#expression = expression
     this.#row = new RowFields(fields)
-    this.#variants = codegen && fields !== 'open' ? new Variants<ColumnFunction>(expression, fields, (generator) => generator.column(expression).source) : null
+    this.#variants =
+      codegen && fields !== 'open'
+        ? new Variants<ColumnFunction>(expression, fields, (generator) => generator.column(expression).source)
+        : null
     this.#support = { ...support(), write: (row, text) => this.#texts.write(row, text) }
   }
 

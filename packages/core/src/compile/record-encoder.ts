@@ -107,7 +107,13 @@ class JsonRecordEncoder implements RecordEncoder {
       }
       this.#valueEnds[i] = into.at
     }
-    return { bytes: into.bytes, keyStarts: this.#keyStarts, keyEnds: this.#keyEnds, valueStarts: this.#valueStarts, valueEnds: this.#valueEnds }
+    return {
+      bytes: into.bytes,
+      keyStarts: this.#keyStarts,
+      keyEnds: this.#keyEnds,
+      valueStarts: this.#valueStarts,
+      valueEnds: this.#valueEnds,
+    }
   }
 
   #key(batch: Batch, row: number, i: number): void {

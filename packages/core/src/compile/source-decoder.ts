@@ -41,16 +41,37 @@ export interface SourceDecoderOptions {
 }
 
 export function sourceDecoder(topic: AnyTopic, options: SourceDecoderOptions): SourceDecoder {
-  if (topic.foreignSchema !== null && topic.foreignSchema !== undefined) return new ForeignDecoder(topic, topic.foreignSchema as StandardSchemaV1, options)
+  if (topic.foreignSchema !== null && topic.foreignSchema !== undefined)
+    return new ForeignDecoder(topic, topic.foreignSchema as StandardSchemaV1, options)
   return new ColumnDecoder(topic, options)
 }
 
 function originOf(topic: AnyTopic, rows: RecordRows, partition: number): RowOrigin {
-  return { topic: topic.name, partition, bytes: rows.bytes, valueStarts: rows.valueStarts, valueEnds: rows.valueEnds, keyStarts: rows.keyStarts, keyEnds: rows.keyEnds, offsets: rows.offsets }
+  return {
+    topic: topic.name,
+    partition,
+    bytes: rows.bytes,
+    valueStarts: rows.valueStarts,
+    valueEnds: rows.valueEnds,
+    keyStarts: rows.keyStarts,
+    keyEnds: rows.keyEnds,
+    offsets: rows.offsets,
+  }
 }
 
-function refusal(topic: AnyTopic, rows: RecordRows, partition: number, row: number, code: MillraceError['code'], message: string, more: Readonly<Record<string, string | number>> = {}): RejectedRow {
-  return { row, error: new MillraceError(code, { message, details: { topic: topic.name, partition, offset: rows.offsets[row] as number, ...more } }) }
+function refusal(
+  topic: AnyTopic,
+  rows: RecordRows,
+  partition: number,
+  row: number,
+  code: MillraceError['code'],
+  message: string,
+  more: Readonly<Record<string, string | number>> = {},
+): RejectedRow {
+  return {
+    row,
+    error: new MillraceError(code, { message, details: { topic: topic.name, partition, offset: rows.offsets[row] as number, ...more } }),
+  }
 }
 
 class ColumnDecoder implements SourceDecoder {
@@ -72,8 +93,16 @@ class ColumnDecoder implements SourceDecoder {
     const wanted = new Set(options.needed)
     if (this.#eventTime >= 0) wanted.add(this.#eventTime)
     if (this.#table && this.#keyField >= 0) wanted.add(this.#keyField)
-    if (topic.format !== 'json') throw new MillraceError('MR_CODEC_UNSUPPORTED', { message: `a pipeline reads topics of format json, not ${topic.format}.`, details: { topic: topic.name } })
-    this.#decoder = jsonDecoder(fields, [...wanted].sort((a, b) => a - b), { dictionary: this.#table ? [] : options.dictionary, codegen: options.codegen })
+    if (topic.format !== 'json')
+      throw new MillraceError('MR_CODEC_UNSUPPORTED', {
+        message: `a pipeline reads topics of format json, not ${topic.format}.`,
+        details: { topic: topic.name },
+      })
+    this.#decoder = jsonDecoder(
+      fields,
+      [...wanted].sort((a, b) => a - b),
+      { dictionary: this.#table ? [] : options.dictionary, codegen: options.codegen },
+    )
     this.#into = this.#decoder.columns()
   }
 
@@ -81,7 +110,12 @@ class ColumnDecoder implements SourceDecoder {
     const { count } = rows
     const into = this.#into
     this.#decoder.decode(rows.bytes, rows.valueStarts, rows.valueEnds, count, into)
-    const rejected: RejectedRow[] = into.errors.map((error) => refusal(this.#topic, rows, partition, error.row, error.code, error.message, { byte: error.at, ...(error.field === '' ? {} : { field: error.field }) }))
+    const rejected: RejectedRow[] = into.errors.map((error) =>
+      refusal(this.#topic, rows, partition, error.row, error.code, error.message, {
+        byte: error.at,
+        ...(error.field === '' ? {} : { field: error.field }),
+      }),
+    )
     const deletions = into.nullCount > 0 ? this.#withoutValue(rows, partition, rejected) : null
     const before = rejected.length
     const times = this.#eventTimes(rows, partition, deletions !== null, rejected)
@@ -108,7 +142,8 @@ class ColumnDecoder implements SourceDecoder {
     for (let row = 0; row < rows.count; row++) {
       if (status[row] !== ROW_NULL) continue
       if (weights === null) rejected.push(refusal(this.#topic, rows, partition, row, 'MR_CODEC_JSON_INVALID', 'the record has no value.'))
-      else if ((rows.keyStarts[row] as number) < 0 || !this.#putKey(rows, row)) rejected.push(refusal(this.#topic, rows, partition, row, 'MR_CODEC_FIELD_MISSING', 'a deletion has no usable key.'))
+      else if ((rows.keyStarts[row] as number) < 0 || !this.#putKey(rows, row))
+        rejected.push(refusal(this.#topic, rows, partition, row, 'MR_CODEC_FIELD_MISSING', 'a deletion has no usable key.'))
       else weights[row] = -1
     }
     return weights
@@ -135,7 +170,8 @@ class ColumnDecoder implements SourceDecoder {
     if (this.#times.length < count) this.#times = new Float64Array(count * 2)
     const times = this.#times
     const column = this.#eventTime < 0 ? null : this.#into.columns[this.#eventTime]
-    if (column === null || column === undefined || (column.layout !== 'f64' && column.layout !== 'i64' && column.layout !== 'i32')) times.set(rows.times.subarray(0, count))
+    if (column === null || column === undefined || (column.layout !== 'f64' && column.layout !== 'i64' && column.layout !== 'i32'))
+      times.set(rows.times.subarray(0, count))
     else if (column.layout === 'i64') for (let row = 0; row < count; row++) times[row] = Number(column.values[row])
     else times.set(column.values.subarray(0, count))
     if (hasDeletions) for (let row = 0; row < count; row++) if (this.#into.status[row] === ROW_NULL) times[row] = rows.times[row] as number
@@ -185,13 +221,27 @@ class ForeignDecoder implements SourceDecoder {
         selected[live++] = row
       } catch (error) {
         times[row] = Number.NaN
-        const known = error instanceof MillraceError ? error : new MillraceError('MR_SCHEMA_REFUSED', { message: `the schema threw: ${String(error)}`, cause: error })
+        const known =
+          error instanceof MillraceError
+            ? error
+            : new MillraceError('MR_SCHEMA_REFUSED', { message: `the schema threw: ${String(error)}`, cause: error })
         rejected.push(refusal(this.#topic, rows, partition, row, known.code, known.message))
       }
     }
     const fields = this.#topic.fields
-    const columns = fields === null ? [] : fields.map((field, index) => (this.#needed.includes(index) ? columnOfValues(field, values) : null))
-    const batch: Batch = { rowCount: count, columns, times, weights: null, selected: live === count ? null : selected, selectedCount: live, origin: originOf(this.#topic, rows, partition), originRows: null, values }
+    const columns =
+      fields === null ? [] : fields.map((field, index) => (this.#needed.includes(index) ? columnOfValues(field, values) : null))
+    const batch: Batch = {
+      rowCount: count,
+      columns,
+      times,
+      weights: null,
+      selected: live === count ? null : selected,
+      selectedCount: live,
+      origin: originOf(this.#topic, rows, partition),
+      originRows: null,
+      values,
+    }
     return { batch, rejected }
   }
 
@@ -211,7 +261,8 @@ class ForeignDecoder implements SourceDecoder {
       throw new MillraceError('MR_CODEC_JSON_INVALID', { message: error instanceof Error ? error.message : 'not JSON.', cause: error })
     }
     const result = this.#schema['~standard'].validate(parsed)
-    if (result instanceof Promise) throw new MillraceError('MR_SCHEMA_REFUSED', { message: 'the schema validates asynchronously, which a pipeline cannot wait for.' })
+    if (result instanceof Promise)
+      throw new MillraceError('MR_SCHEMA_REFUSED', { message: 'the schema validates asynchronously, which a pipeline cannot wait for.' })
     if (result.issues === undefined) return result.value
     const issues = result.issues.slice(0, 3).map((issue) => {
       const path = (issue.path ?? []).map((part) => String(typeof part === 'object' ? part.key : part)).join('.')
@@ -224,8 +275,18 @@ class ForeignDecoder implements SourceDecoder {
     const name = this.#topic.eventTime
     if (name === null) return recordTimeMs
     const given = typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>)[name] : undefined
-    const time = given instanceof Date ? given.getTime() : typeof given === 'string' ? Date.parse(given) : typeof given === 'number' || typeof given === 'bigint' ? Number(given) : Number.NaN
-    if (!(time >= 0)) throw new MillraceError('MR_TIME_NEGATIVE', { message: `the event time \`${name}\` is ${typeof given === 'object' ? JSON.stringify(given) : String(given)}.` })
+    const time =
+      given instanceof Date
+        ? given.getTime()
+        : typeof given === 'string'
+          ? Date.parse(given)
+          : typeof given === 'number' || typeof given === 'bigint'
+            ? Number(given)
+            : Number.NaN
+    if (!(time >= 0))
+      throw new MillraceError('MR_TIME_NEGATIVE', {
+        message: `the event time \`${name}\` is ${typeof given === 'object' ? JSON.stringify(given) : String(given)}.`,
+      })
     return time
   }
 }

@@ -8,7 +8,17 @@
 import type { Field } from '../codec/column.ts'
 import type { AnyTopic } from '../connect/topic.ts'
 import type { InputSpec, InternalTopic, OutputSpec, StoreSpec, SubTopology, Topology, TopologyEdge } from './topology.ts'
-import type { AggregateNode, DedupeNode, Plan, PlanNode, ScanNode, StreamTableJoinNode, ThroughNode, ToTableNode, ToTopicNode } from '../plan/node.ts'
+import type {
+  AggregateNode,
+  DedupeNode,
+  Plan,
+  PlanNode,
+  ScanNode,
+  StreamTableJoinNode,
+  ThroughNode,
+  ToTableNode,
+  ToTopicNode,
+} from '../plan/node.ts'
 import { assert, must } from '../base/assert.ts'
 
 export const GROUPS_MAX = 16
@@ -81,7 +91,9 @@ class TopologyPlanner {
     for (const node of this.#plan.nodes) this.#place(node)
     const parts = this.#parts()
     const internal: InternalTopic[] = []
-    for (const part of parts) for (const output of part.outputs) if (output.kind === 'exchange') internal.push({ name: output.topic, partitions: output.partitions })
+    for (const part of parts)
+      for (const output of part.outputs)
+        if (output.kind === 'exchange') internal.push({ name: output.topic, partitions: output.partitions })
     const tables = parts.flatMap((part) =>
       part.stores
         .filter((store) => store.table !== null)
@@ -93,14 +105,22 @@ class TopologyPlanner {
           return { name: node.table, part: part.name, store: store.name, primaryKey: node.primaryKey, retentionMs: node.retentionMs }
         }),
     )
-    return { pipeline: this.#plan.pipeline, codeVersion: this.#options.codeVersion, settings: this.#plan.settings, parts, internalTopics: internal, tables }
+    return {
+      pipeline: this.#plan.pipeline,
+      codeVersion: this.#options.codeVersion,
+      settings: this.#plan.settings,
+      parts,
+      internalTopics: internal,
+      tables,
+    }
   }
 
   // Placement: one pass in topological order; each edge is either joined (same component) or cut.
 
   #place(node: PlanNode): void {
     this.#readsExchange[node.id] = false
-    this.#partitioning[node.id] = node.kind === 'source' || node.kind === 'table-source' ? null : (this.#partitioning[node.inputs[0] as number] ?? null)
+    this.#partitioning[node.id] =
+      node.kind === 'source' || node.kind === 'table-source' ? null : (this.#partitioning[node.inputs[0] as number] ?? null)
     if (node.kind === 'to-sink') {
       this.#cut(node, 0, null, `__${this.#plan.pipeline}.${node.name}.feed`)
       return
@@ -114,7 +134,8 @@ class TopologyPlanner {
     if (node.kind === 'merge') return this.#placeMerge(node)
     if (node.kind === 'key-by') this.#partitioning[node.id] = this.#partitioning[node.inputs[0] as number] ?? null
     for (const input of node.inputs) this.#join(node.id, input)
-    if (node.kind === 'project' || node.kind === 'map' || node.kind === 'flat-map') this.#partitioning[node.id] = this.#keptPartitioning(node)
+    if (node.kind === 'project' || node.kind === 'map' || node.kind === 'flat-map')
+      this.#partitioning[node.id] = this.#keptPartitioning(node)
   }
 
   #placeKeyed(node: KeyedNode): void {
@@ -167,7 +188,9 @@ class TopologyPlanner {
     const before = this.#partitioning[node.inputs[0] as number] ?? null
     if (before === null) return null
     if (node.kind === 'project') {
-      const kept = before.every((name) => node.columns.some((column) => column.name === name && column.value.kind === 'field' && column.value.name === name))
+      const kept = before.every((name) =>
+        node.columns.some((column) => column.name === name && column.value.kind === 'field' && column.value.name === name),
+      )
       return kept ? before : null
     }
     return null
@@ -227,7 +250,9 @@ class TopologyPlanner {
       exchangeOutput.set(cut, list.length)
       list.push(this.#exchangeSpec(cut))
     }
-    return [...members].map(([leader, nodes]) => this.#part(must(names.get(leader), 'part name'), leader, nodes, must(outputs.get(leader), 'outputs'), exchangeOutput, names))
+    return [...members].map(([leader, nodes]) =>
+      this.#part(must(names.get(leader), 'part name'), leader, nodes, must(outputs.get(leader), 'outputs'), exchangeOutput, names),
+    )
   }
 
   #partName(nodes: readonly PlanNode[]): string {
@@ -255,7 +280,14 @@ class TopologyPlanner {
     return { kind: 'exchange', topic: cut.topic, fields, open, mode: this.#node(cut.from).mode, partitionBy, partitions: this.#groups }
   }
 
-  #part(name: string, leader: number, nodes: readonly PlanNode[], outputs: OutputSpec[], exchangeOutput: ReadonlyMap<Cut, number>, names: ReadonlyMap<number, string>): SubTopology {
+  #part(
+    name: string,
+    leader: number,
+    nodes: readonly PlanNode[],
+    outputs: OutputSpec[],
+    exchangeOutput: ReadonlyMap<Cut, number>,
+    names: ReadonlyMap<number, string>,
+  ): SubTopology {
     const inputs: InputSpec[] = []
     const edges: TopologyEdge[] = []
     const inputOfNode = new Map<number, number>()
@@ -271,12 +303,24 @@ class TopologyPlanner {
         const { fields, open } = this.#fieldsOf(cut)
         const producer = must(names.get(this.#find(cut.from)), 'producer')
         if (cut.to !== sinkNode?.id) edges.push({ from: { input: inputs.length }, to: { node: cut.to, input: cut.index } })
-        inputs.push({ kind: 'exchange', name: cut.topic, topic: cut.topic, fields, open, mode: this.#node(cut.from).mode, partitions: this.#groups, producer, producerOutput: must(exchangeOutput.get(cut), 'exchange output') })
+        inputs.push({
+          kind: 'exchange',
+          name: cut.topic,
+          topic: cut.topic,
+          fields,
+          open,
+          mode: this.#node(cut.from).mode,
+          partitions: this.#groups,
+          producer,
+          producerOutput: must(exchangeOutput.get(cut), 'exchange output'),
+        })
       }
-      if (this.#find(cut.from) === leader) edges.push({ from: this.#origin(cut.from, inputOfNode), to: { output: must(exchangeOutput.get(cut), 'exchange output') } })
+      if (this.#find(cut.from) === leader)
+        edges.push({ from: this.#origin(cut.from, inputOfNode), to: { output: must(exchangeOutput.get(cut), 'exchange output') } })
     }
     for (const node of nodes) this.#wire(node, edges, outputs, inputOfNode)
-    for (const node of this.#plan.nodes) if (node.kind === 'through' && this.#find(node.inputs[0] as number) === leader) this.#topicOutput(node, edges, outputs, inputOfNode)
+    for (const node of this.#plan.nodes)
+      if (node.kind === 'through' && this.#find(node.inputs[0] as number) === leader) this.#topicOutput(node, edges, outputs, inputOfNode)
     const operators = nodes.filter((node) => !inputOfNode.has(node.id) && node.kind !== 'to-topic' && node.kind !== 'to-sink')
     return {
       name,
@@ -286,7 +330,14 @@ class TopologyPlanner {
       stores: operators.flatMap((node) => this.#options.stores(node)),
       nodes: operators.map((node) => node.id),
       edges,
-      sink: sinkNode === undefined ? null : { name: sinkNode.name, sink: sinkNode.sink, fields: must(inputs[0]?.kind === 'exchange' ? inputs[0].fields : null, 'sink input') },
+      sink:
+        sinkNode === undefined
+          ? null
+          : {
+              name: sinkNode.name,
+              sink: sinkNode.sink,
+              fields: must(inputs[0]?.kind === 'exchange' ? inputs[0].fields : null, 'sink input'),
+            },
     }
   }
 
@@ -305,27 +356,56 @@ class TopologyPlanner {
     }
   }
 
-  #topicOutput(node: ToTopicNode | ThroughNode, edges: TopologyEdge[], outputs: OutputSpec[], inputOfNode: ReadonlyMap<number, number>): void {
+  #topicOutput(
+    node: ToTopicNode | ThroughNode,
+    edges: TopologyEdge[],
+    outputs: OutputSpec[],
+    inputOfNode: ReadonlyMap<number, number>,
+  ): void {
     const from = this.#node(node.inputs[0] as number)
     edges.push({ from: this.#origin(from.id, inputOfNode), to: { output: outputs.length } })
-    outputs.push({ kind: 'topic', name: node.name, topic: node.topic, fields: 'open' in from.shape ? null : from.shape.fields, mode: from.mode, key: from.key, partitions: this.#options.partitions(node.topic), passThrough: this.#isUnchanged(from) })
+    outputs.push({
+      kind: 'topic',
+      name: node.name,
+      topic: node.topic,
+      fields: 'open' in from.shape ? null : from.shape.fields,
+      mode: from.mode,
+      key: from.key,
+      partitions: this.#options.partitions(node.topic),
+      passThrough: this.#isUnchanged(from),
+    })
   }
 
   /** True when rows reach `node` as a source gave them, inside one part: an exchange carries columns, not the source's bytes. */
   #isUnchanged(node: PlanNode): boolean {
     if (node.kind === 'source' || node.kind === 'through') return true
-    if (node.kind !== 'filter' && node.kind !== 'branch' && node.kind !== 'merge' && node.kind !== 'key-by' && node.kind !== 'dedupe') return false
+    if (node.kind !== 'filter' && node.kind !== 'branch' && node.kind !== 'merge' && node.kind !== 'key-by' && node.kind !== 'dedupe')
+      return false
     if (this.#cuts.some((cut) => cut.to === node.id)) return false
     return node.inputs.every((input) => this.#isUnchanged(this.#node(input)))
   }
 
   #sourceSpec(node: PlanNode): InputSpec | null {
     if (node.kind === 'source' || node.kind === 'through') {
-      return { kind: 'source', name: node.name, topic: node.topic, needed: this.#neededColumns(node, node.topic), table: false, partitions: this.#options.partitions(node.topic) }
+      return {
+        kind: 'source',
+        name: node.name,
+        topic: node.topic,
+        needed: this.#neededColumns(node, node.topic),
+        table: false,
+        partitions: this.#options.partitions(node.topic),
+      }
     }
     if (node.kind !== 'table-source') return null
     if ('path' in node.from) return { kind: 'file-table', name: node.name, table: node.from }
-    return { kind: 'source', name: node.name, topic: node.from, needed: this.#neededColumns(node, node.from), table: true, partitions: this.#options.partitions(node.from) }
+    return {
+      kind: 'source',
+      name: node.name,
+      topic: node.from,
+      needed: this.#neededColumns(node, node.from),
+      table: true,
+      partitions: this.#options.partitions(node.from),
+    }
   }
 
   #neededColumns(node: PlanNode, topic: AnyTopic): readonly number[] {

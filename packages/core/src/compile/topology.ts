@@ -13,15 +13,40 @@ import type { TableStore } from '../state/store.ts'
 
 export type InputSpec =
   /** A user's topic: this task binds its partitions to ticks. `needed`: indexes into `topic.fields` of the columns that somebody reads as columns. */
-  | { readonly kind: 'source'; readonly name: string; readonly topic: AnyTopic; readonly needed: readonly number[]; readonly table: boolean; readonly partitions: number }
+  | {
+      readonly kind: 'source'
+      readonly name: string
+      readonly topic: AnyTopic
+      readonly needed: readonly number[]
+      readonly table: boolean
+      readonly partitions: number
+    }
   /** Read to its end, in every task, before the first row of any other input. */
   | { readonly kind: 'file-table'; readonly name: string; readonly table: FileTable }
   /** Rows of other tasks, as blocks, aligned by tick. `open`: fields[0] is `$value` (variant: the row as a JavaScript value), the rest are key fields. */
-  | { readonly kind: 'exchange'; readonly name: string; readonly topic: string; readonly fields: readonly Field[]; readonly open: boolean; readonly mode: ChangeMode; readonly partitions: number; readonly producer: string; readonly producerOutput: number }
+  | {
+      readonly kind: 'exchange'
+      readonly name: string
+      readonly topic: string
+      readonly fields: readonly Field[]
+      readonly open: boolean
+      readonly mode: ChangeMode
+      readonly partitions: number
+      readonly producer: string
+      readonly producerOutput: number
+    }
 
 export type OutputSpec =
   /** Blocks to an internal topic. `partitionBy`: indexes of the key fields; null keeps the task's own partition (group number modulo partitions). */
-  | { readonly kind: 'exchange'; readonly topic: string; readonly fields: readonly Field[]; readonly open: boolean; readonly mode: ChangeMode; readonly partitionBy: readonly number[] | null; readonly partitions: number }
+  | {
+      readonly kind: 'exchange'
+      readonly topic: string
+      readonly fields: readonly Field[]
+      readonly open: boolean
+      readonly mode: ChangeMode
+      readonly partitionBy: readonly number[] | null
+      readonly partitions: number
+    }
   /** JSON records to a user's topic; key = the stream key's JSON text (a plain string for a single string field), null value deletes. */
   | {
       readonly kind: 'topic'
@@ -78,7 +103,13 @@ export interface Topology {
   readonly parts: readonly SubTopology[]
   readonly internalTopics: readonly InternalTopic[]
   /** For the picture: which edges run over which topic or table. */
-  readonly tables: readonly { readonly name: string; readonly part: string; readonly store: string; readonly primaryKey: readonly string[]; readonly retentionMs: number | null }[]
+  readonly tables: readonly {
+    readonly name: string
+    readonly part: string
+    readonly store: string
+    readonly primaryKey: readonly string[]
+    readonly retentionMs: number | null
+  }[]
 }
 
 /** Receives what leaves the sub-topology: output i of SubTopology.outputs. Rows are copied before push returns. */
