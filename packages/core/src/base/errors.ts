@@ -20,83 +20,291 @@ function entry(kind: ErrorKind, summary: string, fix: string): ErrorEntry {
 /** Every error code of the product. Sections follow the folders of `src/`. */
 export const ERRORS = {
   // base
-  MR_DISK_FAILED: entry('internal', 'The disk refused a read, write or sync.', 'Check the disk (dmesg, SMART), free space and permissions, then start again: the log recovers to the last commit.'),
-  MR_DISK_FULL: entry('transient', 'The disk has less free space than the reserve.', 'Free space or lower retention; everything resumes by itself.'),
-  MR_TIME_NEGATIVE: entry('data', "A record's event time is below zero or not a number.", 'Check the field named by `eventTime`: it must be a time at or after 1970-01-01.'),
+  MR_DISK_FAILED: entry(
+    'internal',
+    'The disk refused a read, write or sync.',
+    'Check the disk (dmesg, SMART), free space and permissions, then start again: the log recovers to the last commit.',
+  ),
+  MR_DISK_FULL: entry(
+    'transient',
+    'The disk has less free space than the reserve.',
+    'Free space or lower retention; everything resumes by itself.',
+  ),
+  MR_TIME_NEGATIVE: entry(
+    'data',
+    "A record's event time is below zero or not a number.",
+    'Check the field named by `eventTime`: it must be a time at or after 1970-01-01.',
+  ),
   // codec
-  MR_CODEC_BATCH_CORRUPT: entry('data', 'A record batch fails its checksum or its structure is broken.', 'Run `millrace fsck` on the data folder; it names the file and the offset.'),
-  MR_CODEC_JSON_INVALID: entry('data', 'The record is not valid JSON.', 'Correct the producer; look at the bytes with `millrace dlq show`.'),
-  MR_CODEC_UTF8_INVALID: entry('data', 'The record contains bytes that are not valid UTF-8.', 'Correct the producer; look at the bytes with `millrace dlq show`.'),
-  MR_CODEC_FIELD_MISSING: entry('data', 'A required field is missing or null.', 'Send the field, or declare it optional in the schema with `t.optional(...)`.'),
+  MR_CODEC_BATCH_CORRUPT: entry(
+    'data',
+    'A record batch fails its checksum or its structure is broken.',
+    'Run `millrace fsck` on the data folder; it names the file and the offset.',
+  ),
+  MR_CODEC_JSON_INVALID: entry(
+    'data',
+    'The record is not valid JSON.',
+    'Correct the producer; look at the bytes with `millrace dlq show`.',
+  ),
+  MR_CODEC_UTF8_INVALID: entry(
+    'data',
+    'The record contains bytes that are not valid UTF-8.',
+    'Correct the producer; look at the bytes with `millrace dlq show`.',
+  ),
+  MR_CODEC_FIELD_MISSING: entry(
+    'data',
+    'A required field is missing or null.',
+    'Send the field, or declare it optional in the schema with `t.optional(...)`.',
+  ),
   MR_CODEC_FIELD_TYPE: entry('data', 'A field has a value of another type than the schema says.', 'Correct the producer or the schema.'),
-  MR_CODEC_FIELD_RANGE: entry('data', 'A number does not fit its field.', 'Use a wider kind in the schema (`t.i64`, `t.f64`) or correct the producer.'),
+  MR_CODEC_FIELD_RANGE: entry(
+    'data',
+    'A number does not fit its field.',
+    'Use a wider kind in the schema (`t.i64`, `t.f64`) or correct the producer.',
+  ),
   MR_CODEC_CSV_INVALID: entry('data', 'The line is not valid CSV for the declared columns.', 'Check quoting and the number of columns.'),
   MR_CODEC_TOO_LARGE: entry('data', 'The record is larger than the limit.', 'Raise `recordBytesMax` or send smaller records.'),
   MR_CODEC_UNSUPPORTED: entry('invalid', 'The encoding or compression is not supported.', 'Use one of those that the message lists.'),
   MR_SCHEMA_INVALID: entry('invalid', 'The schema cannot describe a record.', 'Correct the schema; the message names the field.'),
-  MR_ROW_KEPT: entry('invalid', 'A row was used after the call that it was given to.', 'Rows are reused: copy what you keep, for example `{ ...row }`.'),
-  MR_SCHEMA_REFUSED: entry('data', "The record does not satisfy the topic's schema.", 'Correct the producer or the schema; the message lists the issues with their paths.'),
+  MR_ROW_KEPT: entry(
+    'invalid',
+    'A row was used after the call that it was given to.',
+    'Rows are reused: copy what you keep, for example `{ ...row }`.',
+  ),
+  MR_SCHEMA_REFUSED: entry(
+    'data',
+    "The record does not satisfy the topic's schema.",
+    'Correct the producer or the schema; the message lists the issues with their paths.',
+  ),
   // log
   MR_TOPIC_UNKNOWN: entry('invalid', 'The topic does not exist.', 'Create it with `millrace topics create NAME`, or correct the name.'),
-  MR_TOPIC_EXISTS: entry('invalid', 'A topic with this name exists with other settings.', 'Use `millrace topics set` to change settings that may change, or another name.'),
-  MR_TOPIC_INVALID: entry('invalid', 'The topic name or its settings are not valid.', 'Names are 1-200 of a-z A-Z 0-9 . _ -; the message names the wrong setting.'),
+  MR_TOPIC_EXISTS: entry(
+    'invalid',
+    'A topic with this name exists with other settings.',
+    'Use `millrace topics set` to change settings that may change, or another name.',
+  ),
+  MR_TOPIC_INVALID: entry(
+    'invalid',
+    'The topic name or its settings are not valid.',
+    'Names are 1-200 of a-z A-Z 0-9 . _ -; the message names the wrong setting.',
+  ),
   MR_PARTITION_UNKNOWN: entry('invalid', 'The topic has no such partition.', 'Partitions count from 0; see `millrace topics`.'),
-  MR_LOG_OFFSET_RANGE: entry('invalid', 'The offset lies outside the records that the partition keeps.', 'Read from the earliest offset, which the message names.'),
+  MR_LOG_OFFSET_RANGE: entry(
+    'invalid',
+    'The offset lies outside the records that the partition keeps.',
+    'Read from the earliest offset, which the message names.',
+  ),
   MR_LOG_FENCED: entry('fenced', 'A newer writer with the same name has opened the log.', 'Stop this writer: the newer one owns the name.'),
-  MR_LOG_SEQUENCE_GAP: entry('invalid', 'A producer skipped sequence numbers.', 'Resend the missing batches first, or ask for a new producer id.'),
-  MR_LOG_LOCKED: entry('invalid', 'Another process owns the data folder.', 'Stop that process (its id is in the message) or use another folder with `--data`.'),
-  MR_LOG_FORMAT_NEWER: entry('invalid', 'The data folder was written by a newer version of millrace.', 'Upgrade millrace, or use another folder with `--data`.'),
-  MR_LOG_CORRUPT: entry('data', 'Stored bytes are damaged.', 'Run `millrace fsck`: it names file and offset; other batches are not affected.'),
-  MR_LOG_QUARANTINED: entry('data', 'The batch was put aside because the journal entry before it is damaged.', 'Run `millrace fsck` to inspect it and decide whether to skip it.'),
-  MR_LOG_FULL: entry('transient', 'The log has no room: the disk reserve or the memory budget is used up.', 'Wait and try again; free disk space if the message names the disk.'),
+  MR_LOG_SEQUENCE_GAP: entry(
+    'invalid',
+    'A producer skipped sequence numbers.',
+    'Resend the missing batches first, or ask for a new producer id.',
+  ),
+  MR_LOG_LOCKED: entry(
+    'invalid',
+    'Another process owns the data folder.',
+    'Stop that process (its id is in the message) or use another folder with `--data`.',
+  ),
+  MR_LOG_FORMAT_NEWER: entry(
+    'invalid',
+    'The data folder was written by a newer version of millrace.',
+    'Upgrade millrace, or use another folder with `--data`.',
+  ),
+  MR_LOG_CORRUPT: entry(
+    'data',
+    'Stored bytes are damaged.',
+    'Run `millrace fsck`: it names file and offset; other batches are not affected.',
+  ),
+  MR_LOG_QUARANTINED: entry(
+    'data',
+    'The batch was put aside because the journal entry before it is damaged.',
+    'Run `millrace fsck` to inspect it and decide whether to skip it.',
+  ),
+  MR_LOG_FULL: entry(
+    'transient',
+    'The log has no room: the disk reserve or the memory budget is used up.',
+    'Wait and try again; free disk space if the message names the disk.',
+  ),
   MR_LOG_CLOSED: entry('closed', 'The log was closed.', 'Open it again.'),
-  MR_LOG_BATCH_INVALID: entry('invalid', 'The batch handed in is not a valid record batch.', 'Build batches with RecordBatchBuilder; see docs/formats/log.md.'),
-  MR_LOG_BATCH_TOO_LARGE: entry('invalid', 'The batch is larger than its topic accepts.', 'Send smaller batches, or raise `batchBytesMax` of the topic.'),
+  MR_LOG_BATCH_INVALID: entry(
+    'invalid',
+    'The batch handed in is not a valid record batch.',
+    'Build batches with RecordBatchBuilder; see docs/formats/log.md.',
+  ),
+  MR_LOG_BATCH_TOO_LARGE: entry(
+    'invalid',
+    'The batch is larger than its topic accepts.',
+    'Send smaller batches, or raise `batchBytesMax` of the topic.',
+  ),
   // time
-  MR_TIME_AHEAD: entry('data', "A record's event time is more than `clockAheadMs` ahead of its partition, and the records behind it do not confirm it.", "Correct the producer's clock; `millrace dlq retry` takes the record once time has come that far, or raise `clockAheadMs`."),
-  MR_TIME_LATE: entry('data', 'A record arrived after its window had closed.', 'Raise `graceMs` of the window or `disorderMs` of the topic, or read late records with `late(...)`.'),
+  MR_TIME_AHEAD: entry(
+    'data',
+    "A record's event time is more than `clockAheadMs` ahead of its partition, and the records behind it do not confirm it.",
+    "Correct the producer's clock; `millrace dlq retry` takes the record once time has come that far, or raise `clockAheadMs`.",
+  ),
+  MR_TIME_LATE: entry(
+    'data',
+    'A record arrived after its window had closed.',
+    'Raise `graceMs` of the window or `disorderMs` of the topic, or read late records with `late(...)`.',
+  ),
   // runtime
-  MR_RUNTIME_PROGRESS_BROKEN: entry('internal', "A record on the pipeline's progress topic cannot be read.", 'The data folder was written by another version or is damaged: run `millrace fsck`.'),
-  MR_RUNTIME_USER_THROW: entry('data', "The pipeline's own code threw on this record.", 'Correct the code at the place named, then `millrace dlq retry`.'),
-  MR_RUNTIME_BAD_SHARE: entry('invalid', 'Too large a share of the newest records failed, which looks like a bug and not like bad records: the task is paused.', 'Look at `millrace dlq list`, correct the code or the schema and start again, or raise `badShareMax`.'),
-  MR_RUNTIME_TASK_FAILED: entry('internal', 'A task failed and was started again from its last commit too often.', 'Look at the cause; nothing is lost: the pipeline goes on from the last commit when it is started again.'),
-  MR_RUNTIME_STATE_LAYOUT: entry('invalid', 'The stored state has another layout than the pipeline.', 'Run `millrace plan FILE`; start with `--rebuild` to build the state again from the log.'),
-  MR_RUNTIME_GROUPS_FIXED: entry('invalid', 'The number of task groups is fixed when a pipeline is first started.', 'Keep the number of partitions and groups, or give the pipeline a new name.'),
+  MR_RUNTIME_PROGRESS_BROKEN: entry(
+    'internal',
+    "A record on the pipeline's progress topic cannot be read.",
+    'The data folder was written by another version or is damaged: run `millrace fsck`.',
+  ),
+  MR_RUNTIME_USER_THROW: entry(
+    'data',
+    "The pipeline's own code threw on this record.",
+    'Correct the code at the place named, then `millrace dlq retry`.',
+  ),
+  MR_RUNTIME_BAD_SHARE: entry(
+    'invalid',
+    'Too large a share of the newest records failed, which looks like a bug and not like bad records: the task is paused.',
+    'Look at `millrace dlq list`, correct the code or the schema and start again, or raise `badShareMax`.',
+  ),
+  MR_RUNTIME_TASK_FAILED: entry(
+    'internal',
+    'A task failed and was started again from its last commit too often.',
+    'Look at the cause; nothing is lost: the pipeline goes on from the last commit when it is started again.',
+  ),
+  MR_RUNTIME_STATE_LAYOUT: entry(
+    'invalid',
+    'The stored state has another layout than the pipeline.',
+    'Run `millrace plan FILE`; start with `--rebuild` to build the state again from the log.',
+  ),
+  MR_RUNTIME_GROUPS_FIXED: entry(
+    'invalid',
+    'The number of task groups is fixed when a pipeline is first started.',
+    'Keep the number of partitions and groups, or give the pipeline a new name.',
+  ),
   MR_RUNTIME_TABLE_UNKNOWN: entry('invalid', 'No running pipeline has a table with this name.', 'See `millrace table` for the names.'),
-  MR_TABLE_KEY_INVALID: entry('invalid', "The key of the query does not fit the table's primary key.", 'Give one value per key field, in order and of its kind; `millrace table` lists them.'),
+  MR_TABLE_KEY_INVALID: entry(
+    'invalid',
+    "The key of the query does not fit the table's primary key.",
+    'Give one value per key field, in order and of its kind; `millrace table` lists them.',
+  ),
   MR_TABLE_NOT_READY: entry('transient', 'The table is being restored.', 'Try again in a moment.'),
-  MR_RUNTIME_RETRY_VERSION: entry('invalid', 'The dead letter was written by another version of the pipeline, so it cannot enter at its operator.', 'Replay the range of the source that holds it: `millrace replay`.'),
+  MR_RUNTIME_RETRY_VERSION: entry(
+    'invalid',
+    'The dead letter was written by another version of the pipeline, so it cannot enter at its operator.',
+    'Replay the range of the source that holds it: `millrace replay`.',
+  ),
   MR_RUNTIME_SINK_REFUSED: entry('data', 'The sink refused this row.', 'Correct the row or the sink settings, then `millrace dlq retry`.'),
   // plan
-  MR_PLAN_NAME_INVALID: entry('invalid', 'A name in the pipeline is not valid.', 'Names are 1-100 of a-z A-Z 0-9 . _ -'),
-  MR_PLAN_NAME_TAKEN: entry('invalid', 'Two parts of the pipeline have the same name.', 'Give one of them another `name`: it is the identity of its state, metrics and dead letters.'),
+  MR_PLAN_NAME_INVALID: entry('invalid', 'A name in the pipeline is not valid.', 'Names are 1-100 of a-z A-Z 0-9 . _ and -; no other character.'),
+  MR_PLAN_NAME_TAKEN: entry(
+    'invalid',
+    'Two parts of the pipeline have the same name.',
+    'Give one of them another `name`: it is the identity of its state, metrics and dead letters.',
+  ),
   MR_PLAN_EMPTY: entry('invalid', 'The pipeline has no output.', 'End a stream with `.to(topic or sink)` or `.toTable(name)`.'),
-  MR_PLAN_FINISHED: entry('invalid', 'A stream was used after its pipeline was built, or in another pipeline.', 'Call its methods inside the function given to `pipeline`, and do not make that function async.'),
+  MR_PLAN_FINISHED: entry(
+    'invalid',
+    'A stream was used after its pipeline was built, or in another pipeline.',
+    'Call its methods inside the function given to `pipeline`, and do not make that function async.',
+  ),
   MR_PLAN_FIELD_UNKNOWN: entry('invalid', 'The stream has no field of this name.', 'Correct the name; the message lists the fields.'),
-  MR_PLAN_FIELD_TYPE: entry('invalid', 'A field has a type that does not fit where it is used.', 'Use another field, or convert it with `expr((row) => row.field.toNumber())` or a `map`.'),
+  MR_PLAN_FIELD_TYPE: entry(
+    'invalid',
+    'A field has a type that does not fit where it is used.',
+    'Use another field, or convert it with `expr((row) => row.field.toNumber())` or a `map`.',
+  ),
   MR_PLAN_FIELD_TAKEN: entry('invalid', 'Two columns of one row would have the same name.', 'Give one of them another name.'),
-  MR_PLAN_SHAPE_OPEN: entry('invalid', 'The types of the fields are not known here, and the target needs them.', 'Give the `map`, `flatMap`, `scan` or `join` before it a `value` schema, or `select` typed fields.'),
-  MR_PLAN_SHAPE_MISMATCH: entry('invalid', 'The rows do not have the fields that are needed here.', 'Bring them into the same shape with `select`, or with `map` and a `value` schema.'),
-  MR_PLAN_UPDATE_REFUSED: entry('invalid', 'A stream of updates goes where only facts can go.', "Emit final results (`emit: 'close'`), keep it as a table (`toTable`), or send it to a compacted topic."),
-  MR_PLAN_KEY_MISSING: entry('invalid', 'The operator needs a key and the stream has none.', 'Put `keyBy` before it or name the key in its options.'),
+  MR_PLAN_SHAPE_OPEN: entry(
+    'invalid',
+    'The types of the fields are not known here, and the target needs them.',
+    'Give the `map`, `flatMap`, `scan` or `join` before it a `value` schema, or `select` typed fields.',
+  ),
+  MR_PLAN_SHAPE_MISMATCH: entry(
+    'invalid',
+    'The rows do not have the fields that are needed here.',
+    'Bring them into the same shape with `select`, or with `map` and a `value` schema.',
+  ),
+  MR_PLAN_UPDATE_REFUSED: entry(
+    'invalid',
+    'A stream of updates goes where only facts can go.',
+    "Emit final results (`emit: 'close'`), keep it as a table (`toTable`), or send it to a compacted topic.",
+  ),
+  MR_PLAN_KEY_MISSING: entry(
+    'invalid',
+    'The operator needs a key and the stream has none.',
+    'Put `keyBy` before it or name the key in its options.',
+  ),
   MR_PLAN_KEY_LOST: entry('invalid', 'A stream of updates would lose the fields of its key.', 'Keep the key fields in the result.'),
-  MR_PLAN_JOIN_KEY: entry('invalid', "A join must name exactly the table's primary key.", 'Write `on: { streamField: "tableField" }` for every field of the primary key.'),
-  MR_PLAN_TOPIC_CONFLICT: entry('invalid', 'The same topic is declared in two ways in one pipeline.', 'Declare the topic once and use that declaration in both places.'),
-  MR_PLAN_TOPIC_LOOP: entry('invalid', 'Rows that come from a topic are written to the same topic.', 'Write to another topic: the pipeline would feed itself for ever.'),
-  MR_PLAN_SETTING_INVALID: entry('invalid', 'A setting of the pipeline or of an operator is out of range.', 'Correct the value; the message names the setting and its range.'),
-  MR_PLAN_NOT_YET: entry('invalid', 'The plan uses a feature that millrace does not have yet.', 'Leave the feature out; the message names it.'),
+  MR_PLAN_JOIN_KEY: entry(
+    'invalid',
+    "A join must name exactly the table's primary key.",
+    'Write `on: { streamField: "tableField" }` for every field of the primary key.',
+  ),
+  MR_PLAN_TOPIC_CONFLICT: entry(
+    'invalid',
+    'The same topic is declared in two ways in one pipeline.',
+    'Declare the topic once and use that declaration in both places.',
+  ),
+  MR_PLAN_TOPIC_LOOP: entry(
+    'invalid',
+    'Rows that come from a topic are written to the same topic.',
+    'Write to another topic: the pipeline would feed itself for ever.',
+  ),
+  MR_PLAN_SETTING_INVALID: entry(
+    'invalid',
+    'A setting of the pipeline or of an operator is out of range.',
+    'Correct the value; the message names the setting and its range.',
+  ),
+  MR_PLAN_NOT_YET: entry(
+    'invalid',
+    'The plan uses a feature that millrace does not have yet.',
+    'Leave the feature out; the message names it.',
+  ),
   // parquet
-  MR_PARQUET_FIELD: entry('invalid', 'The field cannot be written to Parquet.', 'Rename, drop or convert the field with `select` before the sink; the message names it.'),
+  MR_PARQUET_FIELD: entry(
+    'invalid',
+    'The field cannot be written to Parquet.',
+    'Rename, drop or convert the field with `select` before the sink; the message names it.',
+  ),
   MR_PARQUET_SETTING: entry('invalid', 'A setting of the Parquet sink is out of range.', 'Correct the setting that the message names.'),
-  MR_PARQUET_PARTITION: entry('invalid', 'The partitions do not fit the fields of the stream.', 'Partition by a string, i32, i64 or bool field, by `date` or `hour`, or by `date(field)` or `hour(field)` of a time field.'),
-  MR_PARQUET_FOLDER_LONG: entry('data', 'The value of a partition field is too long for the name of a folder.', 'Partition by another field, or shorten the value before the sink.'),
-  MR_PARQUET_INTENT: entry('internal', 'The intent of a Parquet sink cannot be read.', 'Use the version of millrace that wrote it, or a newer one.'),
-  MR_PARQUET_FILE_LOST: entry('internal', 'A file that was prepared for the archive is in neither place.', 'Restore the file that the message names from a copy of the disk; its rows are no longer in memory.'),
+  MR_PARQUET_PARTITION: entry(
+    'invalid',
+    'The partitions do not fit the fields of the stream.',
+    'Partition by a string, i32, i64 or bool field, by `date` or `hour`, or by `date(field)` or `hour(field)` of a time field.',
+  ),
+  MR_PARQUET_FOLDER_LONG: entry(
+    'data',
+    'The value of a partition field is too long for the name of a folder.',
+    'Partition by another field, or shorten the value before the sink.',
+  ),
+  MR_PARQUET_INTENT: entry(
+    'internal',
+    'The intent of a Parquet sink cannot be read.',
+    'Use the version of millrace that wrote it, or a newer one.',
+  ),
+  MR_PARQUET_FILE_LOST: entry(
+    'internal',
+    'A file that was prepared for the archive is in neither place.',
+    'Restore the file that the message names from a copy of the disk; its rows are no longer in memory.',
+  ),
   // state
-  MR_STATE_FULL: entry('internal', 'A store has no room for more bytes.', 'Give the pipeline more task groups (more partitions), shorter windows or a retention; one store holds 32 GiB of long values.'),
-  MR_STATE_SNAPSHOT_CORRUPT: entry('data', 'A snapshot of state is damaged or cut off.', 'Nothing to do: the state is rebuilt from its changelog. When it repeats, check the disk.'),
-  MR_STATE_CHANGELOG_CORRUPT: entry('data', 'A changelog record does not fit the layout that it names.', 'Run `millrace fsck`; if the log is sound, rebuild the state with `millrace plan`.'),
-  MR_STATE_LAYOUT_CHANGED: entry('invalid', 'The stored state has another layout than the pipeline asks for.', 'Run `millrace plan FILE`: it says what is kept and what is rebuilt.'),
+  MR_STATE_FULL: entry(
+    'internal',
+    'A store has no room for more bytes.',
+    'Give the pipeline more task groups (more partitions), shorter windows or a retention; one store holds 32 GiB of long values.',
+  ),
+  MR_STATE_SNAPSHOT_CORRUPT: entry(
+    'data',
+    'A snapshot of state is damaged or cut off.',
+    'Nothing to do: the state is rebuilt from its changelog. When it repeats, check the disk.',
+  ),
+  MR_STATE_CHANGELOG_CORRUPT: entry(
+    'data',
+    'A changelog record does not fit the layout that it names.',
+    'Run `millrace fsck`; if the log is sound, rebuild the state with `millrace plan`.',
+  ),
+  MR_STATE_LAYOUT_CHANGED: entry(
+    'invalid',
+    'The stored state has another layout than the pipeline asks for.',
+    'Run `millrace plan FILE`: it says what is kept and what is rebuilt.',
+  ),
 } as const satisfies Record<string, ErrorEntry>
 
 export type ErrorCode = keyof typeof ERRORS
@@ -118,7 +326,10 @@ export class MillraceError extends Error {
   readonly fix: string
   readonly details: ErrorDetails
 
-  constructor(code: ErrorCode, options: { readonly message?: string; readonly details?: ErrorDetails; readonly fix?: string; readonly cause?: unknown } = {}) {
+  constructor(
+    code: ErrorCode,
+    options: { readonly message?: string; readonly details?: ErrorDetails; readonly fix?: string; readonly cause?: unknown } = {},
+  ) {
     const known: ErrorEntry = ERRORS[code]
     const details = options.details ?? {}
     const places = Object.entries(details).map(([key, value]) => `${key}=\`${String(value)}\``)

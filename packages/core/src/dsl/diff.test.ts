@@ -100,7 +100,7 @@ test('a rename is recognised', () => {
     'state-new `by-url` is new and starts with empty state.',
     'state-new `table.links` is new and starts with empty state.',
     "state-lost no operator is named `per-url` any more: its state is lost. Was it renamed to `by-url`? Then keep the old name: `{ name: 'per-url' }`.",
-    "state-lost no operator is named `table.urls` any more: its state is lost. Was it renamed to `table.links`? Then keep the old name: `toTable('urls')`.",
+    'state-lost no operator is named `table.urls` any more: its state is lost. Was it renamed to `table.links`? Then keep the old name: `toTable("urls")`.',
   ])
 })
 

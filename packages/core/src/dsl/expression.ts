@@ -6,12 +6,16 @@ import type { BinaryOperator, Expression, Literal, ScalarFunction } from '../pla
 import type { Present } from './types.ts'
 
 /** What may stand beside a value of type `T`: a constant or another value. */
-export type Operand<T> = Scalar<T | null> | T | null
+export type Operand<T> = Built<T | null> | T | null
 
-/** A value of the row inside `expr`. Nothing is computed: methods build an expression. Null in, null out, unless a method says otherwise. */
-export interface Scalar<T> {
+/** What every value inside `expr` is, whatever its type. */
+export interface Built<out T> {
   readonly '~type': T
   readonly '~expression': Expression
+}
+
+/** A value of the row inside `expr`. Nothing is computed: methods build an expression. Null in, null out, unless a method says otherwise. */
+export interface Scalar<T> extends Built<T> {
   /** Equal. Null when either side is null. */
   eq(other: Operand<NonNullable<T>>): BooleanScalar
   /** Not equal. Null when either side is null. */
@@ -21,7 +25,7 @@ export interface Scalar<T> {
   /** True when the value equals one of `values`. */
   in(values: readonly (NonNullable<T> & Literal)[]): BooleanScalar
   /** The value, or `other` where it is null. */
-  orElse<const O extends NonNullable<T> & Literal>(other: O | Scalar<NonNullable<T>>): ScalarOf<NonNullable<T>>
+  orElse<const O extends NonNullable<T> & Literal>(other: O | Built<NonNullable<T>>): ScalarOf<NonNullable<T>>
   /** The value as text. */
   toText(): TextScalar
 }
@@ -102,7 +106,7 @@ export interface Expr<in V, out T> {
   readonly '~types': { readonly row: (row: V) => void; readonly value: T }
 }
 
-function isScalar(value: unknown): value is Scalar<unknown> {
+function isScalar(value: unknown): value is Built<unknown> {
   return value instanceof Value
 }
 
@@ -249,7 +253,7 @@ const ROW: object = new Proxy(Object.freeze({}), {
  * orders.select({ id: 'id', fee: expr((row) => row.amount.times(0.02)) })
  * @throws {MillraceError} `MR_PLAN_FIELD_TYPE` when the function returns something else than a value built from the row.
  */
-export function expr<V, T>(build: (row: ExpressionRow<V>) => Scalar<T>): Expr<V, T> {
+export function expr<V, T>(build: (row: ExpressionRow<V>) => Built<T>): Expr<V, T> {
   const built: unknown = build(ROW as ExpressionRow<V>)
   if (!isScalar(built)) refuse('`expr` must return a value built from its row.')
   return Object.freeze({ kind: 'expr', expression: built['~expression'] }) as Expr<V, T>
@@ -263,7 +267,7 @@ export function constant<const T extends Literal>(value: T): ScalarOf<Widened<T>
 /** The chain of a `when`: add cases, then say what holds otherwise. */
 export interface CaseBuilder<T> {
   /** The next case, tried when none before it was true. */
-  when(condition: Scalar<boolean | null>, value: Operand<T>): CaseBuilder<T>
+  when(condition: Built<boolean | null>, value: Operand<T>): CaseBuilder<T>
   /** What holds when no case was true. */
   otherwise(value: Operand<T>): ScalarOf<T>
 }
@@ -275,16 +279,26 @@ type Widened<T> = T extends string ? string : T extends number ? number : T exte
  * @example
  * expr((row) => when(row.delay.gte(15), 'late').when(row.delay.lt(0), 'early').otherwise('on time'))
  */
-export function when<T extends Literal | Scalar<unknown>>(
-  condition: Scalar<boolean | null>,
+export function when<T extends Literal | Built<unknown>>(
+  condition: Built<boolean | null>,
   value: T,
-): CaseBuilder<T extends Scalar<infer U> ? U : Widened<T>> {
-  return caseBuilder([{ when: toExpression(condition), then: toExpression(value) }])
+): CaseBuilder<T extends Built<infer U> ? U : Widened<T>> {
+  return caseBuilder([branchOf(condition, value)])
 }
 
-function caseBuilder<T>(branches: readonly { readonly when: Expression; readonly then: Expression }[]): CaseBuilder<T> {
+interface CaseBranch {
+  readonly when: Expression
+  readonly then: Expression
+}
+
+function branchOf(condition: unknown, value: unknown): CaseBranch {
+  // oxlint-disable-next-line unicorn/no-thenable -- data of an expression, never awaited
+  return { when: toExpression(condition), then: toExpression(value) }
+}
+
+function caseBuilder<T>(branches: readonly CaseBranch[]): CaseBuilder<T> {
   return {
-    when: (condition, value) => caseBuilder([...branches, { when: toExpression(condition), then: toExpression(value) }]),
+    when: (condition, value) => caseBuilder([...branches, branchOf(condition, value)]),
     otherwise: (value) => new Value({ kind: 'case', branches, otherwise: toExpression(value) }) as unknown as ScalarOf<T>,
   }
 }

@@ -98,7 +98,7 @@ function renameOf(gone: StoredNode, fresh: readonly StoredNode[]): StoredNode | 
 
 /** How the user writes the name of a node. */
 function naming(node: StoredNode): string {
-  return node.kind === 'to-table' ? `toTable('${String(node.says['table'])}')` : `{ name: '${node.name}' }`
+  return node.kind === 'to-table' ? `toTable(${JSON.stringify(node.says['table'])})` : `{ name: '${node.name}' }`
 }
 
 function stateChange(
