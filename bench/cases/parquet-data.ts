@@ -27,8 +27,13 @@ export function bytesColumn(values: readonly string[]): BytesColumn {
   return { layout: 'bytes', offsets, data, validity: null }
 }
 
-const HEX = [...'0123456789abcdef'].map((digit) => digit.charCodeAt(0))
-const AGENTS = ['Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36', 'Mozilla/5.0 (iPhone; CPU iPhone OS 19_0)', 'curl/8.15.0', 'Mozilla/5.0 (Windows NT 10.0; Win64; x64)']
+const HEX = new TextEncoder().encode('0123456789abcdef')
+const AGENTS = [
+  'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36',
+  'Mozilla/5.0 (iPhone; CPU iPhone OS 19_0)',
+  'curl/8.15.0',
+  'Mozilla/5.0 (Windows NT 10.0; Win64; x64)',
+]
 const STATUSES = [200, 200, 200, 200, 200, 200, 304, 404, 301, 500]
 
 export interface Hits {

@@ -190,9 +190,10 @@ export class BytesLeaf implements Leaf {
     this.#copyEach(data, offsets, offsets, 1, entries, 0, entries.length)
   }
 
-  /** Ends the sampling when enough values are there. */
+  /** Ends the sampling when enough values are there, and keeps no bytes of the batch alive. */
   #afterAppend(): void {
     if (this.#mode === 'sampling' && this.#count >= SAMPLE_COUNT) this.#decide()
+    this.#dictionary?.forgetSource()
   }
 
   /** Looks at the first values of the row group only, so that the decision does not depend on how rows came in batches. */

@@ -2,7 +2,7 @@
 // Ids of a batch's dictionary are mapped to ids of this one once per batch and id, and the mapping of the batch before is only a
 // guess that is checked by comparing bytes: dictionaries are reused memory, identity proves nothing.
 import type { BytesColumn } from '@millrace/core/connect'
-import { compareBytes, copyBytes, equalBytes } from './byte-order.ts'
+import { compareBytes, copyBytes, equalBytes, viewOf } from './byte-order.ts'
 import type { Bounds } from './leaf.ts'
 
 /** A chain of probes this long means a bad hash or an attack: the chunk goes on without a dictionary. */
@@ -22,6 +22,10 @@ export class ChunkDictionary {
   count = 0
   offsets = new Int32Array(65)
   data = new Uint8Array(1024)
+  #view: DataView = viewOf(this.data)
+  /** The bytes that were looked at last, and a view of them: a view per value would cost more than the comparison. */
+  #source: Uint8Array = this.data
+  #sourceView: DataView = this.#view
   #hashes = new Int32Array(64)
   /** id + 1 per slot, 0 = empty; the size is a power of two and at least twice the count. */
   #table = new Int32Array(128)
@@ -45,18 +49,33 @@ export class ChunkDictionary {
     const hash = hashBytes(data, start, end)
     const mask = this.#table.length - 1
     const size = end - start
+    const view = this.#viewOf(data)
     let slot = hash & mask
     for (let probes = 0; ; probes++) {
       const id = (this.#table[slot] as number) - 1
       if (id < 0) break
       if (this.#hashes[id] === hash) {
         const at = this.offsets[id] as number
-        if ((this.offsets[id + 1] as number) - at === size && equalBytes(this.data, at, data, start, size)) return id
+        if ((this.offsets[id + 1] as number) - at === size && equalBytes(this.#view, at, view, start, size)) return id
       }
       if (probes === PROBES_MAX) return -1
       slot = (slot + 1) & mask
     }
     return this.#add(data, start, size, hash, slot)
+  }
+
+  #viewOf(data: Uint8Array): DataView {
+    if (data !== this.#source) {
+      this.#source = data
+      this.#sourceView = viewOf(data)
+    }
+    return this.#sourceView
+  }
+
+  /** Lets go of the bytes that were looked at last: they belong to a batch, and a dictionary may live long. */
+  forgetSource(): void {
+    this.#source = this.data
+    this.#sourceView = this.#view
   }
 
   #add(data: Uint8Array, start: number, size: number, hash: number, slot: number): number {
@@ -68,6 +87,7 @@ export class ChunkDictionary {
       const grown = new Uint8Array(Math.max(at + size, this.data.length * 2))
       grown.set(this.data)
       this.data = grown
+      this.#view = viewOf(grown)
     }
     copyBytes(data, start, size, this.data, at)
     this.offsets[id + 1] = at + size
@@ -142,7 +162,7 @@ export class ChunkDictionary {
     if (guess < this.count) {
       const at = this.offsets[guess] as number
       const size = (this.offsets[guess + 1] as number) - at
-      if (size === end - start && equalBytes(this.data, at, dictionary.data, start, size)) {
+      if (size === end - start && equalBytes(this.#view, at, this.#viewOf(dictionary.data), start, size)) {
         this.#mappedIn[id] = batchNumber
         return true
       }
@@ -237,6 +257,7 @@ export class ChunkDictionary {
   clear(): void {
     this.count = 0
     this.#keyCount = 0
+    this.forgetSource()
     this.#table.fill(0)
     // A mapping must not outlive the ids it points to, not even inside one batch that fills two row groups.
     this.#mappedIn.fill(-1)
