@@ -13,7 +13,7 @@ import { GrowingBytes } from './growing-bytes.ts'
 import { layoutId } from './layout-id.ts'
 import { TaggedReader, writeTagged } from './tagged.ts'
 
-type Lane = 'f64' | 'int' | 'i32' | 'bool' | 'bytes' | 'tagged'
+export type Lane = 'f64' | 'int' | 'i32' | 'bool' | 'bytes' | 'tagged'
 
 function laneOf(type: FieldType): Lane {
   switch (type.kind) {
@@ -37,7 +37,7 @@ function laneOf(type: FieldType): Lane {
 
 const LANE_BYTES: Readonly<Record<Lane, number>> = { f64: 8, int: 8, i32: 4, bool: 1, bytes: 0, tagged: 0 }
 
-interface Place {
+export interface Place {
   readonly field: Field
   readonly lane: Lane
   /** Offset from the row's start: of the value, or of the u32 end for a variable field. */
@@ -49,7 +49,7 @@ interface Place {
 }
 
 /** Where each field lies, and the width of the part before the variable bytes. */
-function places(fields: readonly Field[]): { readonly places: readonly Place[]; readonly fixedBytes: number } {
+export function places(fields: readonly Field[]): { readonly places: readonly Place[]; readonly fixedBytes: number } {
   let nullBits = 0
   const bits = fields.map((field) => (field.nullable ? nullBits++ : -1))
   let at = (nullBits + 7) >> 3

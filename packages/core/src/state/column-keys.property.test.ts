@@ -75,7 +75,13 @@ test('one string: as bytes, and by a dictionary with entries that do not occur',
         batches.map(([entries, picks, asDictionary]) => {
           const distinct = [...new Set(entries)]
           const ids = Int32Array.from(picks, (pick) => pick % distinct.length)
-          const dictionary: DictionaryColumn = { layout: 'dictionary', ids, dictionary: bytesColumn(distinct), dictionaryCount: distinct.length, validity: null }
+          const dictionary: DictionaryColumn = {
+            layout: 'dictionary',
+            ids,
+            dictionary: bytesColumn(distinct),
+            dictionaryCount: distinct.length,
+            validity: null,
+          }
           return { columns: [asDictionary ? dictionary : bytesColumn(Array.from(ids, (id) => distinct[id] as string))], count: ids.length }
         }),
       )
@@ -89,7 +95,10 @@ test('several columns', () => {
     fc.property(fc.array(fc.array(row, { maxLength: 30 }), { maxLength: 4 }), (batches) => {
       check(
         [field('a', { kind: 'string' }), field('b', { kind: 'time' })],
-        batches.map((rows) => ({ columns: [bytesColumn(rows.map(([a]) => a)), { layout: 'f64', values: Float64Array.from(rows, ([, b]) => b), validity: null }], count: rows.length })),
+        batches.map((rows) => ({
+          columns: [bytesColumn(rows.map(([a]) => a)), { layout: 'f64', values: Float64Array.from(rows, ([, b]) => b), validity: null }],
+          count: rows.length,
+        })),
       )
     }),
   )

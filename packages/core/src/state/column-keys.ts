@@ -36,7 +36,8 @@ export class ColumnKeys {
     }
     if (column !== undefined && (kind === 'string' || kind === 'bytes')) {
       if (column.layout === 'slice') return this.#bytes(column.data, column.starts, column.ends, rows, count, slotsOut, inserts)
-      if (column.layout === 'bytes') return this.#bytes(column.data, column.offsets, column.offsets.subarray(1), rows, count, slotsOut, inserts)
+      if (column.layout === 'bytes')
+        return this.#bytes(column.data, column.offsets, column.offsets.subarray(1), rows, count, slotsOut, inserts)
       if (column.layout === 'dictionary') return this.#dictionary(column, rows, count, slotsOut, inserts)
     }
     this.#writer.encode(columns, rows, count)
@@ -44,7 +45,15 @@ export class ColumnKeys {
     this.#bytes(bytes, offsets, offsets.subarray(1), null, count, slotsOut, inserts)
   }
 
-  #bytes(data: Uint8Array, starts: Int32Array, ends: Int32Array, rows: Int32Array | null, count: number, slotsOut: Int32Array, inserts: boolean): void {
+  #bytes(
+    data: Uint8Array,
+    starts: Int32Array,
+    ends: Int32Array,
+    rows: Int32Array | null,
+    count: number,
+    slotsOut: Int32Array,
+    inserts: boolean,
+  ): void {
     if (inserts) this.#index.findOrInsertAll(data, starts, ends, rows, count, slotsOut)
     else this.#index.findAll(data, starts, ends, rows, count, slotsOut)
   }
@@ -71,7 +80,8 @@ export class ColumnKeys {
     const { data, offsets } = column.dictionary
     this.#bytes(data, offsets, offsets.subarray(1), entries, used, this.#entrySlots, inserts)
     const slots = this.#entrySlots
-    for (let i = 0; i < count; i++) slotsOut[i] = slots[(places[ids[rows === null ? i : (rows[i] as number)] as number] as number) - 1] as number
+    for (let i = 0; i < count; i++)
+      slotsOut[i] = slots[(places[ids[rows === null ? i : (rows[i] as number)] as number] as number) - 1] as number
   }
 
   #pairsFor(count: number): Int32Array {
@@ -83,9 +93,10 @@ export class ColumnKeys {
     const pairs = this.#pairsFor(count)
     for (let i = 0; i < count; i++) {
       const value = values[rows === null ? i : (rows[i] as number)] as number
-      const high = Math.floor(value / TWO_32)
+      const small = value | 0
+      const high = small === value ? small >> 31 : Math.floor(value / TWO_32)
       pairs[i * 2] = swap(high ^ 0x80000000)
-      pairs[i * 2 + 1] = swap((value - high * TWO_32) | 0)
+      pairs[i * 2 + 1] = swap(small)
     }
   }
 

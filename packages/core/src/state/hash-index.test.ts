@@ -10,7 +10,10 @@ const encoder = new TextEncoder()
 const SEED = 1
 
 function store(hashSeed = SEED): TableStore {
-  return createTableStore(layoutOf('keys', [{ name: 'k', type: { kind: 'string' }, nullable: false }], [{ name: 'v', type: { kind: 'f64' }, nullable: false }]), { hashSeed })
+  return createTableStore(
+    layoutOf('keys', [{ name: 'k', type: { kind: 'string' }, nullable: false }], [{ name: 'v', type: { kind: 'f64' }, nullable: false }]),
+    { hashSeed },
+  )
 }
 
 function find(table: TableStore, key: Uint8Array): number {

@@ -137,7 +137,14 @@ export class HashIndex {
   }
 
   /** `findOrInsert` for `count` keys, addressed as in `findAll`. */
-  findOrInsertAll(data: Uint8Array, starts: Int32Array, ends: Int32Array, rows: Int32Array | null, count: number, slotsOut: Int32Array): void {
+  findOrInsertAll(
+    data: Uint8Array,
+    starts: Int32Array,
+    ends: Int32Array,
+    rows: Int32Array | null,
+    count: number,
+    slotsOut: Int32Array,
+  ): void {
     const view = this.viewOf(data)
     for (let from = 0; from < count; from += GROUP) {
       const until = Math.min(count, from + GROUP)
@@ -181,19 +188,30 @@ export class HashIndex {
     }
   }
 
-  /** Adds a row that has its key already (restore). Returns -1, or the slot that has the key: then nothing was added. */
-  adopt(slot: number): number {
-    const hash = this.hashOf(slot)
+  /** Adds `count` rows from slot `first` on, which have their keys already. Slots whose key another row has are not added but listed in `twins`. */
+  adoptRun(first: number, count: number, twins: number[]): void {
+    for (let from = 0; from < count; from += GROUP) {
+      const until = Math.min(count, from + GROUP)
+      for (let i = from; i < until; i++) this.#hashes[i - from] = this.hashOf(first + i)
+      this.#fetchGroup(until - from)
+      for (let i = from; i < until; i++) {
+        const hash = this.#hashes[i - from] as number
+        if (this.#hasTwin(first + i, hash)) twins.push(first + i)
+        else this.#add(first + i, hash)
+      }
+    }
+  }
+
+  #hasTwin(slot: number, hash: number): boolean {
     const table = this.#directory[(hash >>> 16) & this.#directoryMask] as Int32Array
     const mask = ((table.length - TRAILER_WORDS) >> 1) - 1
     for (let entry = hash & mask; table[entry * 2] !== 0; entry = (entry + 1) & mask) {
       if (table[entry * 2 + 1] !== hash) continue
       const other = (table[entry * 2] as number) - 1
       const start = this.keyOffset(slot)
-      if (this.#hasKey(other, this.viewOf(this.keyBytes(slot)), start, start + this.keyLength(slot))) return other
+      if (this.#hasKey(other, this.viewOf(this.keyBytes(slot)), start, start + this.keyLength(slot))) return true
     }
-    this.#add(slot, hash)
-    return -1
+    return false
   }
 
   /** Takes the slot out of the index; its row must still have its key. */
@@ -278,7 +296,7 @@ export class HashIndex {
 
   /** Bytes of all tables. */
   bytes(): number {
-    return this.#bytes + this.#sum * 0
+    return this.#bytes
   }
 
   /** A view over the same bytes; the one of the last call is kept, so a batch makes one. */
@@ -302,7 +320,8 @@ export class HashIndex {
   #hashPairs(pairs: Int32Array, from: number, until: number): void {
     const hashes = this.#hashes
     const seed = this.#seed
-    for (let i = from; i < until; i++) hashes[i - from] = finish(mixWord(mixWord(seed, pairs[i * 2] as number), pairs[i * 2 + 1] as number), 8)
+    for (let i = from; i < until; i++)
+      hashes[i - from] = finish(mixWord(mixWord(seed, pairs[i * 2] as number), pairs[i * 2 + 1] as number), 8)
   }
 
   /**
@@ -321,10 +340,14 @@ export class HashIndex {
       slots[i] = table[(hash & (((table.length - TRAILER_WORDS) >> 1) - 1)) * 2] as number
     }
     const pages = this.#words
+    const { stride, pageBits, pageMask } = this.#geometry
     let sum = 0
     for (let i = 0; i < count; i++) {
       const slot = Math.max(0, (slots[i] as number) - 1)
-      sum ^= (pages[slot >>> this.#pageBits] as Int32Array)[(slot & this.#pageMask) * this.#stride + META_WORD] as number
+      const words = pages[slot >>> pageBits] as Int32Array
+      const at = (slot & pageMask) * stride
+      // A row may lie across two lines.
+      sum ^= (words[at] as number) ^ (words[at + stride - 1] as number)
     }
     // Kept, so that the reads cannot be optimised away.
     this.#sum = sum

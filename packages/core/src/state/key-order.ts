@@ -67,7 +67,14 @@ function sortTies(keys: KeyRanges, order: Uint32Array, from: number, until: numb
 }
 
 function compareNumbered(keys: KeyRanges, a: number, b: number): number {
-  return compareKeyBytes(keys.bytes, keys.starts[a] as number, keys.ends[a] as number, keys.bytes, keys.starts[b] as number, keys.ends[b] as number)
+  return compareKeyBytes(
+    keys.bytes,
+    keys.starts[a] as number,
+    keys.ends[a] as number,
+    keys.bytes,
+    keys.starts[b] as number,
+    keys.ends[b] as number,
+  )
 }
 
 /** How many bytes behind `depth` all keys of the run share. */
@@ -89,6 +96,7 @@ function commonBytes(keys: KeyRanges, run: Uint32Array, depth: number): number {
 function wordAt(keys: KeyRanges, key: number, depth: number): number {
   const end = keys.ends[key] as number
   let word = 0
-  for (let i = 0, at = (keys.starts[key] as number) + depth; i < PASS_BYTES; i++, at++) word = word * 256 + (at < end ? (keys.bytes[at] as number) : 0)
+  for (let i = 0, at = (keys.starts[key] as number) + depth; i < PASS_BYTES; i++, at++)
+    word = word * 256 + (at < end ? (keys.bytes[at] as number) : 0)
   return word
 }

@@ -39,7 +39,8 @@ export function compareLayouts(writer: Layout, reader: Layout): Compatibility {
     else reasons.push(`column \`${field.name}\` was ${before} and is ${after}`)
     return from
   })
-  for (const field of writer.value) if (!reader.value.some((other) => other.name === field.name)) changes.push(`column \`${field.name}\` is dropped`)
+  for (const field of writer.value)
+    if (!reader.value.some((other) => other.name === field.name)) changes.push(`column \`${field.name}\` is dropped`)
   if (reasons.length > 0) return { verdict: 'rebuild', reasons }
   return { verdict: 'mapped', mapping: { writer, columns }, changes }
 }

@@ -6,7 +6,11 @@ import { layoutOf } from './layout.ts'
 import { OrderedIndex, prefixEnd } from './ordered-index.ts'
 import { createTableStore } from './table-store.ts'
 
-const LAYOUT = layoutOf('s', [{ name: 'k', type: { kind: 'bytes' }, nullable: false }], [{ name: 'v', type: { kind: 'f64' }, nullable: false }])
+const LAYOUT = layoutOf(
+  's',
+  [{ name: 'k', type: { kind: 'bytes' }, nullable: false }],
+  [{ name: 'v', type: { kind: 'f64' }, nullable: false }],
+)
 
 function compare(a: Uint8Array, b: Uint8Array): number {
   return Buffer.compare(a, b)

@@ -86,7 +86,14 @@ export function rowFormat(layout: Layout): RowFormat {
   const lanes = layout.value.map((field, index): Lane => {
     const at = field.nullable ? bit++ : 0
     const word = laneWord + index * 2
-    return { field, kind: laneKind(field.type), word, unit: word / 2, nullWord: NULL_WORD + (at >>> 5), nullMask: field.nullable ? 1 << (at & 31) : 0 }
+    return {
+      field,
+      kind: laneKind(field.type),
+      word,
+      unit: word / 2,
+      nullWord: NULL_WORD + (at >>> 5),
+      nullMask: field.nullable ? 1 << (at & 31) : 0,
+    }
   })
   return {
     lanes,

@@ -57,7 +57,8 @@ export class ImageWriter {
     const lanes = this.#rows.lanes
     // Both number the nullable columns in order, so the null bits are the same, 32 to a word here and 8 to a byte there.
     const nullWord = at + this.#rows.nullWord
-    for (let byte = 0; byte < nullBytes; byte++) view.setUint8(start + byte, (words[nullWord + (byte >> 2)] as number) >>> ((byte & 3) << 3))
+    for (let byte = 0; byte < nullBytes; byte++)
+      view.setUint8(start + byte, (words[nullWord + (byte >> 2)] as number) >>> ((byte & 3) << 3))
     let end = start + fixedBytes
     for (let column = 0; column < places.length; column++) {
       const place = places[column] as Place
@@ -135,7 +136,16 @@ export interface ImageTarget {
  * Decodes the image bytes[start .. end) by its writer's format into the row `slot`: its column i comes from the writer's column columns[i]
  * (i when null); -1 is null. @throws {MillraceError} `MR_STATE_CHANGELOG_CORRUPT` when the image does not fit the format.
  */
-export function readImage(view: DataView, bytes: Uint8Array, start: number, end: number, writer: ImageFormat, columns: readonly number[] | null, target: ImageTarget, slot: number): void {
+export function readImage(
+  view: DataView,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  writer: ImageFormat,
+  columns: readonly number[] | null,
+  target: ImageTarget,
+  slot: number,
+): void {
   const { places, fixedBytes } = writer
   const variable = start + fixedBytes
   if (variable > end) throw corruptImage(start, end)

@@ -25,6 +25,8 @@ export class RowPages {
   readonly #used: number[] = []
   readonly #live: number[] = []
   readonly #free: number[] = []
+  /** Length of the last run. */
+  runCount = 0
   #current = 0
   #bytes = 0
 
@@ -71,6 +73,19 @@ export class RowPages {
       }
       this.#makeRoom()
     }
+  }
+
+  /** Up to `countMax` slots in a row, all zero; the first is returned and `runCount` says how many there are. */
+  allocateRun(countMax: number): number {
+    const first = this.allocate()
+    const page = first >>> this.pageBits
+    const used = this.#used[page] as number
+    // Only a slot at the end of what is used can be followed by more.
+    const more = (first & this.pageMask) === used - 1 ? Math.min(countMax - 1, this.#capacity(page) - used) : 0
+    this.#used[page] = used + more
+    this.#live[page] = (this.#live[page] as number) + more
+    this.runCount = 1 + more
+    return first
   }
 
   release(slot: number): void {

@@ -4,7 +4,7 @@
 //
 // Slice, little endian: u32 magic | u32 kind | u32 sequence | u32 rows | u32 payload bytes | u32 crc32c of the 20 bytes before and the payload
 //   kind 1 head: JSON { version, layout, stride, rows } (rows: about how many follow)
-//   kind 2 rows: u32 mask of promoted columns[ceil(columns / 32)] | rows x stride words | the blocks of these rows, in row order: a long
+//   kind 2 rows: u32 mask of promoted columns[ceil(columns / 32)] | rows x stride words (tick and image mean nothing) | the blocks of these rows, in row order: a long
 //          key, then each bytes column; each padded to 4 bytes
 //   kind 3 end: nothing; a dump without it is cut off
 import { assert } from '../base/assert.ts'
@@ -38,7 +38,7 @@ export interface DumpSource {
   committedTick(): number
   /** The images that the row at words[at] names; the tick is not committed. */
   imagesOf(tick: number): TickImages
-  adopt(slot: number): boolean
+  adoptRun(first: number, count: number, twins: number[]): void
   promoteTo(column: number): void
 }
 
@@ -49,7 +49,7 @@ export function* dumpRows(source: DumpSource, sliceBytes: number): Generator<Uin
   yield slice.finishText(HEAD, JSON.stringify(head))
   for (let page = 0; page < source.rows.pageCount; page++) {
     // A page may be dropped, and filled anew, between two slices: its length is asked for at every step.
-    for (let index = 0; index < source.rows.usedIn(page); ) {
+    for (let index = 0; index < source.rows.usedIn(page);) {
       index = slice.addRows(page, index)
       if (slice.isFull) yield slice.finishRows()
       if (page >= source.rows.pageCount) break
@@ -63,6 +63,7 @@ class SliceWriter {
   readonly #source: DumpSource
   readonly #maskWords: number
   readonly #limit: number
+  readonly #hasBlocks: boolean
   #bytes: Uint8Array
   #words: Int32Array
   #blocks: { reference: number; size: number }[] = []
@@ -74,6 +75,7 @@ class SliceWriter {
     this.#source = source
     this.#maskWords = Math.ceil(source.promoted.length / 32)
     this.#limit = sliceBytes
+    this.#hasBlocks = source.format.bytesLanes.length > 0
     this.#bytes = new Uint8Array((sliceBytes + HEAD_BYTES + (source.format.stride + this.#maskWords) * 4 + 7) & ~7)
     this.#words = new Int32Array(this.#bytes.buffer)
   }
@@ -91,30 +93,44 @@ class SliceWriter {
     const { rows, format } = this.#source
     const stride = format.stride
     const committed = this.#source.committedTick()
-    const out = this.#words
-    const hasBlocks = format.bytesLanes.length > 0
+    const words = rows.words[page] as Int32Array
     const end = rows.usedIn(page)
-    let to = HEAD_BYTES / 4 + this.#maskWords + this.#rows * stride
-    for (; index < end && !this.isFull; index++) {
-      let words = rows.words[page] as Int32Array
-      let at = index * stride
-      while ((words[at + TICK_WORD] as number) > committed) {
-        const images = this.#source.imagesOf(words[at + TICK_WORD] as number)
-        const image = words[at + IMAGE_WORD] as number
-        words = images.words[images.page(image)] as Int32Array
-        at = images.at(image)
-      }
-      const meta = words[at + META_WORD] as number
-      if ((meta & 1) === 0) continue
-      out[to] = 0
-      out[to + 1] = 0
-      for (let word = META_WORD; word < stride; word++) out[to + word] = words[at + word] as number
-      to += stride
-      this.#rows++
-      if (meta >>> 1 > format.keyBytesInline) this.#addBlock(words[at + format.keyWord] as number, meta >>> 1)
-      if (hasBlocks) for (const lane of format.bytesLanes) this.#addBlock(words[at + lane.word] as number, words[at + lane.word + 1] as number)
+    while (index < end && !this.isFull) {
+      // Rows that are as they were committed are copied run by run.
+      const room = Math.ceil((this.#limit - this.#rows * stride * 4 - this.#blockBytes) / (stride * 4))
+      const runEnd = this.#hasBlocks
+        ? index
+        : cleanRun(words, index, Math.min(end, index + room), stride, committed, this.#source.format.keyBytesInline)
+      if (runEnd > index) {
+        this.#words.set(words.subarray(index * stride, runEnd * stride), this.#rowsAt())
+        this.#rows += runEnd - index
+        index = runEnd
+      } else this.#addRow(words, index++ * stride, committed)
     }
     return index
+  }
+
+  #rowsAt(): number {
+    return HEAD_BYTES / 4 + this.#maskWords + this.#rows * this.#source.format.stride
+  }
+
+  #addRow(current: Int32Array, currentAt: number, committed: number): void {
+    const { format } = this.#source
+    let words = current
+    let at = currentAt
+    while ((words[at + TICK_WORD] as number) > committed) {
+      const images = this.#source.imagesOf(words[at + TICK_WORD] as number)
+      const image = words[at + IMAGE_WORD] as number
+      words = images.words[images.page(image)] as Int32Array
+      at = images.at(image)
+    }
+    const meta = words[at + META_WORD] as number
+    if ((meta & 1) === 0) return
+    const to = this.#rowsAt()
+    for (let word = META_WORD; word < format.stride; word++) this.#words[to + word] = words[at + word] as number
+    this.#rows++
+    if (meta >>> 1 > format.keyBytesInline) this.#addBlock(words[at + format.keyWord] as number, meta >>> 1)
+    for (const lane of format.bytesLanes) this.#addBlock(words[at + lane.word] as number, words[at + lane.word + 1] as number)
   }
 
   #addBlock(reference: number, size: number): void {
@@ -176,6 +192,15 @@ class SliceWriter {
   }
 }
 
+/** The end of the run of rows from `index` on that are alive, unchanged since the last commit and have no block. */
+function cleanRun(words: Int32Array, index: number, end: number, stride: number, committed: number, keyBytesInline: number): number {
+  for (; index < end; index++) {
+    const meta = words[index * stride + META_WORD] as number
+    if ((words[index * stride + TICK_WORD] as number) > committed || (meta & 1) === 0 || meta >>> 1 > keyBytesInline) break
+  }
+  return index
+}
+
 /** Fills an empty store from the slices of a dump. @throws {MillraceError} `MR_STATE_SNAPSHOT_CORRUPT`, `MR_STATE_LAYOUT_CHANGED`. */
 export function loadRows(target: DumpSource, slices: Iterable<Uint8Array>): void {
   let sequence = 0
@@ -199,17 +224,26 @@ function checkSlice(slice: Uint8Array, sequence: number, ended: boolean): number
   const view = new DataView(slice.buffer, slice.byteOffset, slice.byteLength)
   if (view.getUint32(0, true) !== MAGIC) throw corrupt('this is not a slice of a dump.', sequence)
   if (view.getUint32(16, true) !== slice.length - HEAD_BYTES) throw corrupt('a slice has another length than it says.', sequence)
-  if (view.getUint32(CRC_AT, true) !== crc32c(slice, HEAD_BYTES, slice.length, crc32c(slice, 0, CRC_AT))) throw corrupt('a slice fails its checksum.', sequence)
+  if (view.getUint32(CRC_AT, true) !== crc32c(slice, HEAD_BYTES, slice.length, crc32c(slice, 0, CRC_AT)))
+    throw corrupt('a slice fails its checksum.', sequence)
   const kind = view.getUint32(4, true)
-  if (view.getUint32(8, true) !== sequence || ended || (kind === HEAD) !== (sequence === 0) || kind > END) throw corrupt('slices are missing or out of order.', sequence)
+  if (view.getUint32(8, true) !== sequence || ended || (kind === HEAD) !== (sequence === 0) || kind > END)
+    throw corrupt('slices are missing or out of order.', sequence)
   return kind
 }
 
 function readHead(target: DumpSource, slice: Uint8Array): void {
-  const head = JSON.parse(new TextDecoder().decode(slice.subarray(HEAD_BYTES))) as { readonly version: number; readonly layout: Layout; readonly stride: number; readonly rows: number }
+  const head = JSON.parse(new TextDecoder().decode(slice.subarray(HEAD_BYTES))) as {
+    readonly version: number
+    readonly layout: Layout
+    readonly stride: number
+    readonly rows: number
+  }
   if (head.version !== VERSION) throw corrupt(`the dump has version ${head.version}; this millrace reads version ${VERSION}.`, 0)
   if (head.layout.id !== target.layout.id || head.stride !== target.format.stride) {
-    throw new MillraceError('MR_STATE_LAYOUT_CHANGED', { details: { store: target.layout.store, layout: target.layout.id, found: head.layout.id } })
+    throw new MillraceError('MR_STATE_LAYOUT_CHANGED', {
+      details: { store: target.layout.store, layout: target.layout.id, found: head.layout.id },
+    })
   }
   target.index.reserve(head.rows)
 }
@@ -224,21 +258,28 @@ function readRows(target: DumpSource, slice: Uint8Array): void {
   const from = HEAD_BYTES / 4 + maskWords
   const narrow = matchPromotion(target, words, maskWords)
   const blocks = new BlockReader(target, aligned, (from + count * stride) * 4)
-  const hasBlocks = format.bytesLanes.length > 0
-  for (let row = 0, at = from; row < count; row++, at += stride) {
-    const slot = rows.allocate()
-    const page = slot >>> rows.pageBits
-    const to = (slot & rows.pageMask) * stride
+  const twins: number[] = []
+  for (let row = 0; row < count; row += rows.runCount) {
+    const first = rows.allocateRun(count - row)
+    const page = first >>> rows.pageBits
+    const to = (first & rows.pageMask) * stride
+    const end = to + rows.runCount * stride
     const out = rows.words[page] as Int32Array
-    for (let word = META_WORD; word < stride; word++) out[to + word] = words[at + word] as number
-    if (hasBlocks || (words[at + META_WORD] as number) >>> 1 > format.keyBytesInline) blocks.read(out, to)
-    for (const unit of narrow) {
-      const lane = (to >> 1) + unit
-      ;(rows.bigs[page] as BigInt64Array)[lane] = BigInt((rows.floats[page] as Float64Array)[lane] as number)
+    out.set(words.subarray(from + row * stride, from + (row + rows.runCount) * stride), to)
+    for (let at = to; at < end; at += stride) {
+      out[at + TICK_WORD] = 0
+      out[at + IMAGE_WORD] = 0
+      blocks.read(out, at)
+      for (const unit of narrow) {
+        const lane = (at >> 1) + unit
+        ;(rows.bigs[page] as BigInt64Array)[lane] = BigInt((rows.floats[page] as Float64Array)[lane] as number)
+      }
     }
-    if (target.adopt(slot)) continue
-    blocks.drop(out, to)
-    rows.release(slot)
+    target.adoptRun(first, rows.runCount, twins)
+  }
+  for (const twin of twins) {
+    blocks.drop(rows.words[twin >>> rows.pageBits] as Int32Array, (twin & rows.pageMask) * stride)
+    rows.release(twin)
   }
 }
 

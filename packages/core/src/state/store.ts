@@ -40,7 +40,15 @@ export interface RowAccess {
 
 /** Takes changed rows: RecordBatchBuilder is one. Ranges are copied before the call returns. A null value is a deletion. */
 export interface ChangeWriter {
-  appendRange(key: Uint8Array, keyStart: number, keyEnd: number, value: Uint8Array | null, valueStart: number, valueEnd: number, timeMs: number): void
+  appendRange(
+    key: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    value: Uint8Array | null,
+    valueStart: number,
+    valueEnd: number,
+    timeMs: number,
+  ): void
 }
 
 /** One row, as it is or as it was at the last commit. A cursor is reused: read it before the next row is asked for. Columns count from 0. */
@@ -102,7 +110,14 @@ export interface TableStore {
   /** `find` over a batch: key i is data[starts[r] .. ends[r]) with r = rows[i], or i when `rows` is null. slotsOut[i] is its slot or -1. */
   findAll(data: Uint8Array, starts: Int32Array, ends: Int32Array, rows: Int32Array | null, count: number, slotsOut: Int32Array): void
   /** `findOrInsert` over a batch. The slots made are newSlots[0 .. newCount) afterwards, in order. */
-  findOrInsertAll(data: Uint8Array, starts: Int32Array, ends: Int32Array, rows: Int32Array | null, count: number, slotsOut: Int32Array): void
+  findOrInsertAll(
+    data: Uint8Array,
+    starts: Int32Array,
+    ends: Int32Array,
+    rows: Int32Array | null,
+    count: number,
+    slotsOut: Int32Array,
+  ): void
   /** The same from the key's columns, columns[i] for layout.key[i]: the fastest way, above all for one number or a dictionary column. */
   findColumns(columns: readonly Column[], rows: Int32Array | null, count: number, slotsOut: Int32Array): void
   findOrInsertColumns(columns: readonly Column[], rows: Int32Array | null, count: number, slotsOut: Int32Array): void
@@ -159,6 +174,16 @@ export interface TableStore {
   drainChanges(writer: ChangeWriter, prefix: Uint8Array, timeMs: number, rowsMax: number): boolean
   /** Applies one changelog record during restore; key[start .. end) is the row's key. No tick may have changes. */
   apply(key: Uint8Array, start: number, end: number, row: Uint8Array | null, rowStart: number, rowEnd: number, mapping?: RowMapping): void
+  /** `apply` for a batch of records: key i is bytes[keyStarts[i] .. keyEnds[i]), rowStarts[i] below 0 is a deletion. Twice as fast. */
+  applyAll(
+    bytes: Uint8Array,
+    keyStarts: Int32Array,
+    keyEnds: Int32Array,
+    rowStarts: Int32Array,
+    rowEnds: Int32Array,
+    count: number,
+    mapping?: RowMapping,
+  ): void
   /** Yields slices of the dump, each with a buffer of its own; the store may change between slices (fuzzy: the changelog tail repairs it). */
   snapshot(sliceBytes: number): Iterable<Uint8Array>
   /** Replaces all rows by those of a dump. Throws `MR_STATE_SNAPSHOT_CORRUPT`, `MR_STATE_LAYOUT_CHANGED`. */

@@ -4,7 +4,20 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { seededRandom, type Random } from '../base/random.ts'
 import { createTableStore } from './table-store.ts'
-import { applyAll, ChangeList, type Change, committedContents, contents, keyBytes, LAYOUT, type Model, type ModelRow, putRow, rowOf, sorted } from './table-store-model.ts'
+import {
+  applyAll,
+  ChangeList,
+  type Change,
+  committedContents,
+  contents,
+  keyBytes,
+  LAYOUT,
+  type Model,
+  type ModelRow,
+  putRow,
+  rowOf,
+  sorted,
+} from './table-store.fixture.ts'
 
 const PREFIX = new Uint8Array([0, 7])
 

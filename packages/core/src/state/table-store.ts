@@ -25,6 +25,8 @@ import { TickImages } from './tick-images.ts'
 
 const TWO_53 = 9007199254740992n
 const TICK_MAX = 0x7fff_fff0
+/** Rows whose cache lines are fetched together. */
+const FETCH_ROWS = 256
 const DEFAULT_SEED = 0x6d696c6c
 
 export interface TableStoreOptions {
@@ -61,6 +63,10 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
   /** Dead rows that still have their key. */
   #deadCount = 0
   #drained = 0
+  #applySlots = new Int32Array(0)
+  #applied: Uint8Array = new Uint8Array(0)
+  #appliedView: DataView = new DataView(this.#applied.buffer)
+  #sum = 0
   #loading = false
   readonly #listeners: RowListener[] = []
   readonly #now: RowCursor
@@ -119,7 +125,14 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
     if (this.#deadCount > 0) this.#hideDead(slotsOut, count)
   }
 
-  findOrInsertAll(data: Uint8Array, starts: Int32Array, ends: Int32Array, rows: Int32Array | null, count: number, slotsOut: Int32Array): void {
+  findOrInsertAll(
+    data: Uint8Array,
+    starts: Int32Array,
+    ends: Int32Array,
+    rows: Int32Array | null,
+    count: number,
+    slotsOut: Int32Array,
+  ): void {
     this.newCount = 0
     this.index.findOrInsertAll(data, starts, ends, rows, count, slotsOut)
     if (this.#deadCount > 0) this.#reviveDead(slotsOut, count)
@@ -482,7 +495,8 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
 
   /** Starts the count of ticks anew, long before it overflows: at 200 commits a second, once in four months. */
   #renumber(): void {
-    for (let image = 0; image < this.#open.count; image++) (this.#open.words[this.#open.page(image)] as Int32Array)[this.#open.at(image) + TICK_WORD] = 0
+    for (let image = 0; image < this.#open.count; image++)
+      (this.#open.words[this.#open.page(image)] as Int32Array)[this.#open.at(image) + TICK_WORD] = 0
     this.#scan(0, Infinity, (slot) => {
       const words = this.#words[slot >>> this.#pageBits] as Int32Array
       const at = (slot & this.#pageMask) * this.#stride
@@ -497,29 +511,48 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
   drainChanges(writer: ChangeWriter, prefix: Uint8Array, timeMs: number, rowsMax: number): boolean {
     assert(this.#sealedTick !== 0, 'changes are drained between seal and committed')
     const images = this.#sealed
-    const out = this.#writer
     const end = Math.min(images.count, this.#drained + rowsMax)
-    for (let image = this.#drained; image < end; image++) {
-      const slot = images.slot(image)
-      const page = slot >>> this.#pageBits
-      let words = this.#words[page] as Int32Array
-      let floats = this.rows.floats[page] as Float64Array
-      let at = (slot & this.#pageMask) * this.#stride
-      if (words[at + TICK_WORD] === this.#openTick) {
-        const newer = words[at + IMAGE_WORD] as number
-        words = this.#open.words[this.#open.page(newer)] as Int32Array
-        floats = this.#open.floats[this.#open.page(newer)] as Float64Array
-        at = this.#open.at(newer)
-      }
-      if (this.#isSame(images.words[images.page(image)] as Int32Array, images.at(image), words, at)) continue
-      out.writeKey(prefix, this.index.keyBytes(slot), this.index.keyOffset(slot), this.index.keyLength(slot))
-      if (alive(words, at)) {
-        out.writeImage(words, floats, at, this.promoted)
-        writer.appendRange(out.bytes, 0, out.keyEnd, out.bytes, out.keyEnd, out.imageEnd, timeMs)
-      } else writer.appendRange(out.bytes, 0, out.keyEnd, null, 0, 0, timeMs)
+    for (let from = this.#drained; from < end; from += FETCH_ROWS) {
+      const until = Math.min(end, from + FETCH_ROWS)
+      this.#fetchRows(images, from, until)
+      for (let image = from; image < until; image++) this.#drainOne(images, image, writer, prefix, timeMs)
     }
     this.#drained = end
     return end === images.count
+  }
+
+  /** Reads the rows of some images without a branch, so that the processor waits for their cache lines at once and not one by one. */
+  #fetchRows(images: TickImages, from: number, until: number): void {
+    let sum = 0
+    for (let image = from; image < until; image++) {
+      const slot = images.slot(image)
+      const words = this.#words[slot >>> this.#pageBits] as Int32Array
+      const at = (slot & this.#pageMask) * this.#stride
+      sum ^= (words[at] as number) ^ (words[at + this.#stride - 1] as number)
+    }
+    // Kept, so that the reads cannot be optimised away.
+    this.#sum = sum
+  }
+
+  #drainOne(images: TickImages, image: number, writer: ChangeWriter, prefix: Uint8Array, timeMs: number): void {
+    const out = this.#writer
+    const slot = images.slot(image)
+    const page = slot >>> this.#pageBits
+    let words = this.#words[page] as Int32Array
+    let floats = this.rows.floats[page] as Float64Array
+    let at = (slot & this.#pageMask) * this.#stride
+    if (words[at + TICK_WORD] === this.#openTick) {
+      const newer = words[at + IMAGE_WORD] as number
+      words = this.#open.words[this.#open.page(newer)] as Int32Array
+      floats = this.#open.floats[this.#open.page(newer)] as Float64Array
+      at = this.#open.at(newer)
+    }
+    if (this.#isSame(images.words[images.page(image)] as Int32Array, images.at(image), words, at)) return
+    out.writeKey(prefix, this.index.keyBytes(slot), this.index.keyOffset(slot), this.index.keyLength(slot))
+    if (alive(words, at)) {
+      out.writeImage(words, floats, at, this.promoted)
+      writer.appendRange(out.bytes, 0, out.keyEnd, out.bytes, out.keyEnd, out.imageEnd, timeMs)
+    } else writer.appendRange(out.bytes, 0, out.keyEnd, null, 0, 0, timeMs)
   }
 
   #isSame(a: Int32Array, aAt: number, b: Int32Array, bAt: number): boolean {
@@ -545,21 +578,60 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
   }
 
   apply(key: Uint8Array, start: number, end: number, row: Uint8Array | null, rowStart: number, rowEnd: number, mapping?: RowMapping): void {
+    this.#load(() => {
+      if (row !== null) return this.#applyRow(this.findOrInsert(key, start, end), row, rowStart, rowEnd, mapping)
+      const slot = this.find(key, start, end)
+      if (slot >= 0) this.delete(slot)
+    })
+  }
+
+  applyAll(
+    bytes: Uint8Array,
+    keyStarts: Int32Array,
+    keyEnds: Int32Array,
+    rowStarts: Int32Array,
+    rowEnds: Int32Array,
+    count: number,
+    mapping?: RowMapping,
+  ): void {
+    if (this.#applySlots.length < count) this.#applySlots = new Int32Array(count * 2)
+    const slots = this.#applySlots
+    this.#load(() => {
+      for (let from = 0; from < count;) {
+        // Deletions are rare: they split the batch, so that records of one key keep their order.
+        let until = from
+        while (until < count && (rowStarts[until] as number) >= 0) until++
+        const run = until - from
+        this.findOrInsertAll(bytes, keyStarts.subarray(from, until), keyEnds.subarray(from, until), null, run, slots)
+        for (let i = 0; i < run; i++)
+          this.#applyRow(slots[i] as number, bytes, rowStarts[from + i] as number, rowEnds[from + i] as number, mapping)
+        if (until < count) {
+          const slot = this.find(bytes, keyStarts[until] as number, keyEnds[until] as number)
+          if (slot >= 0) this.delete(slot)
+        }
+        from = until + 1
+      }
+    })
+  }
+
+  #load(work: () => void): void {
     assert(this.#open.count === 0 && this.#sealedTick === 0, 'records are applied while no tick has changes')
     this.#loading = true
     try {
-      if (row === null) {
-        const slot = this.find(key, start, end)
-        if (slot >= 0) this.delete(slot)
-        return
-      }
-      const slot = this.findOrInsert(key, start, end)
-      const image = mapping === undefined ? this.#image : this.#imageOf(mapping.writer)
-      readImage(this.index.viewOf(row), row, rowStart, rowEnd, image, mapping?.columns ?? null, this, slot)
-      for (const listener of this.#listeners) listener.loaded(slot)
+      work()
     } finally {
       this.#loading = false
     }
+  }
+
+  #applyRow(slot: number, row: Uint8Array, start: number, end: number, mapping: RowMapping | undefined): void {
+    if (this.#applied !== row) {
+      this.#applied = row
+      this.#appliedView = new DataView(row.buffer, row.byteOffset, row.byteLength)
+    }
+    const image = mapping === undefined ? this.#image : this.#imageOf(mapping.writer)
+    readImage(this.#appliedView, row, start, end, image, mapping?.columns ?? null, this, slot)
+    for (const listener of this.#listeners) listener.loaded(slot)
   }
 
   #imageOf(writer: Layout): ImageFormat {
@@ -595,15 +667,20 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
     this.promoted.fill(false)
   }
 
-  /** A row was loaded whole, key included: false when its key is there already (a fuzzy dump may hold a key twice), then it was dropped. */
-  adopt(slot: number): boolean {
-    if (this.index.adopt(slot) >= 0) return false
-    this.rowCount++
-    for (const listener of this.#listeners) {
-      listener.added(slot)
-      listener.loaded(slot)
+  /** Rows were loaded whole, keys included. Those whose key is there already (a fuzzy dump may hold a key twice) are listed in `twins`. */
+  adoptRun(first: number, count: number, twins: number[]): void {
+    const before = twins.length
+    this.index.adoptRun(first, count, twins)
+    this.rowCount += count - (twins.length - before)
+    if (this.#listeners.length === 0) return
+    const left = new Set(twins.slice(before))
+    for (let slot = first; slot < first + count; slot++) {
+      if (left.has(slot)) continue
+      for (const listener of this.#listeners) {
+        listener.added(slot)
+        listener.loaded(slot)
+      }
     }
-    return true
   }
 
   promoteTo(column: number): void {
@@ -615,7 +692,11 @@ function alive(words: Int32Array, at: number): boolean {
   return ((words[at + META_WORD] as number) & 1) === 1
 }
 
-function widen(pages: { readonly floats: readonly Float64Array[]; readonly bigs: readonly BigInt64Array[] }, page: number, unit: number): void {
+function widen(
+  pages: { readonly floats: readonly Float64Array[]; readonly bigs: readonly BigInt64Array[] },
+  page: number,
+  unit: number,
+): void {
   const value = (pages.floats[page] as Float64Array)[unit] as number
   ;(pages.bigs[page] as BigInt64Array)[unit] = Number.isSafeInteger(value) || Math.abs(value) === 2 ** 53 ? BigInt(value) : 0n
 }

@@ -68,7 +68,7 @@ export class TickImages {
   }
 
   bytes(): number {
-    return this.words.length * (((this.#mask + 1) * this.#stride * 4))
+    return this.words.length * ((this.#mask + 1) * this.#stride * 4)
   }
 
   #addPage(): void {

@@ -8,7 +8,7 @@ import { layoutOf } from './layout.ts'
 import { SeenKeys, seenKeysLayout } from './seen-keys.ts'
 import { createTableStore } from './table-store.ts'
 import { TimeIndex, timeColumn } from './time-index.ts'
-import { applyAll, ChangeList, keyBytes } from './table-store-model.ts'
+import { applyAll, ChangeList, keyBytes } from './table-store.fixture.ts'
 
 const KEY = [{ name: 'k', type: { kind: 'string' }, nullable: false }] as const
 const LAYOUT = layoutOf('windows', KEY, [{ name: 'end', type: { kind: 'time' }, nullable: true }])
@@ -81,7 +81,9 @@ test('keys in order: common prefixes, ended keys, runs of ties', () => {
         ends[index] = at += key.length
       })
       const keys: KeyRanges = { bytes, starts, ends }
-      const expected = rows.map((_, index) => index).sort((a, b) => Buffer.compare(encoded[a] as Uint8Array, encoded[b] as Uint8Array) || a - b)
+      const expected = rows
+        .map((_, index) => index)
+        .sort((a, b) => Buffer.compare(encoded[a] as Uint8Array, encoded[b] as Uint8Array) || a - b)
       assert.deepEqual([...keyOrder(keys, rows.length)], expected)
       for (let i = 1; i < expected.length; i++) {
         const [a, b] = [expected[i - 1] as number, expected[i] as number]
@@ -119,7 +121,10 @@ test('seen keys: exact inside the horizon, forgotten behind it, also after a res
           const at = times[row] as number
           if (before.slice(-1).some((other) => Math.abs(at - other) < withinMs)) continue
           expected.push(row)
-          accepted.set(keys[row] as number, [...before, at].sort((a, b) => a - b))
+          accepted.set(
+            keys[row] as number,
+            [...before, at].sort((a, b) => a - b),
+          )
         }
         assert.deepEqual([...rows.subarray(0, acceptedCount)], expected)
         store.seal()

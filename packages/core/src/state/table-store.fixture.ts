@@ -86,10 +86,32 @@ export class ChangeList implements ChangeWriter {
   }
 
   appendRange(key: Uint8Array, keyStart: number, keyEnd: number, value: Uint8Array | null, valueStart: number, valueEnd: number): void {
-    this.changes.push({ key: key.slice(keyStart + this.#prefixBytes, keyEnd), row: value === null ? null : value.slice(valueStart, valueEnd) })
+    this.changes.push({
+      key: key.slice(keyStart + this.#prefixBytes, keyEnd),
+      row: value === null ? null : value.slice(valueStart, valueEnd),
+    })
   }
 }
 
+/** Replays changes: most of them in batches, as a reader of the changelog does. */
 export function applyAll(store: TableStore, changes: readonly Change[]): void {
-  for (const { key, row } of changes) store.apply(key, 0, key.length, row, 0, row === null ? 0 : row.length)
+  for (let from = 0; from < changes.length; from += 50) {
+    const batch = changes.slice(from, from + 50)
+    if (from % 100 === 0) {
+      for (const { key, row } of batch) store.apply(key, 0, key.length, row, 0, row === null ? 0 : row.length)
+      continue
+    }
+    const parts = batch.flatMap(({ key, row }) => [key, row ?? new Uint8Array(0)])
+    const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
+    const ranges = [0, 1, 2, 3].map(() => new Int32Array(batch.length)) as [Int32Array, Int32Array, Int32Array, Int32Array]
+    let at = 0
+    parts.forEach((part, index) => {
+      bytes.set(part, at)
+      const isRow = index & 1
+      ranges[isRow * 2]?.set([isRow === 1 && batch[index >> 1]?.row === null ? -1 : at], index >> 1)
+      ranges[isRow * 2 + 1]?.set([at + part.length], index >> 1)
+      at += part.length
+    })
+    store.applyAll(bytes, ...ranges, batch.length)
+  }
 }
