@@ -39,11 +39,12 @@ export function storeRow(into: DecodedColumns, row: number, value: Readonly<Reco
   for (const slot of into.slots) {
     // Raw JSON keeps the digits of its numbers, which coercion does not.
     const own = slot.kind === 'json' && Object.hasOwn(value, slot.field.name) ? value[slot.field.name] : coerced[slot.field.name]
-    storeValue(slot, row, own ?? null)
+    storeCoerced(slot, row, own ?? null)
   }
 }
 
-function storeValue(slot: FieldSlot, row: number, value: unknown): void {
+/** Stores a coerced value (null: none; json: the parsed value with exact numbers). */
+export function storeCoerced(slot: FieldSlot, row: number, value: unknown): void {
   if (value === null) {
     slot.setNull(row)
     return
