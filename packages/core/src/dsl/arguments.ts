@@ -29,9 +29,13 @@ export type CheckedSelect<V, A> = {
   readonly [I in keyof A]: A[I] extends string
     ? CheckedField<V, A[I], 'select'>
     : I extends '0'
-      ? { readonly [N in keyof A[I]]: A[I][N] extends string ? CheckedField<V, A[I][N], 'select'> : A[I][N] }
+      ? CheckedColumns<V, A[I], UnknownName<V, A[I]>>
       : A[I]
 }
+
+/** Names in the object that are no fields. A union and not a mapped type: through the constraint of `A[I]` the compiler would map the methods of a text. */
+type UnknownName<V, O> = Exclude<Extract<O[keyof O], string>, FieldName<V>>
+type CheckedColumns<V, O, Bad> = [Bad] extends [never] ? O : CheckedField<V, Bad, 'select'>
 
 /** The row that `select` gives. */
 export type Selected<V, A extends readonly unknown[]> = A[0] extends string ? Flat<Pick<V, A[number] & keyof V>> : Flat<Columns<V, A[0]>>

@@ -35,3 +35,45 @@ test('the cost grows with the number of operators, not faster', () => {
   const [small, large] = [typeCheck('small', app(10)), typeCheck('large', app(20))]
   assert.ok(large.instantiations < small.instantiations * 2.2, `${small.instantiations} -> ${large.instantiations}`)
 })
+
+/** Most instantiations of one more call of each method, in a pipeline that has used it before. */
+const METHODS: Readonly<Record<string, readonly [budget: number, call: string]>> = {
+  'from, keyBy and toTable': [60, "mill.from(hits).keyBy('url').toTable('x#')"],
+  'filter by lambda': [30, 's.filter((row) => row.status < #)'],
+  'filter by expression': [80, 's.filter(expr((row) => row.status.lt(#)))'],
+  'map, open': [30, 's.map((row) => ({ url: row.url, n: # }))'],
+  'map, typed': [200, 's.map((row) => ({ url: row.url, n: # }), { value: t.object({ url: t.string(), n: t.i32() }) })'],
+  'select by name': [120, "s.select('url', 'ip', { name: 'n#' })"],
+  'select of columns': [120, "s.select({ link: 'url', x: expr((row) => row.status.plus(#)) })"],
+  keyBy: [80, "s.keyBy('url', 'ip')"],
+  branch: [100, 's.branch({ a: (row) => row.status < #, b: expr((row) => row.status.gt(#)) })'],
+  merge: [60, 's.merge(s)'],
+  dedupe: [60, "s.dedupe({ by: 'url', withinMs: 1 })"],
+  scan: [120, "s.keyBy('url').scan(() => 0, (state, row) => ({ state: state + row.status, rows: [{ n: state }] }))"],
+  join: [150, "s.join(table, { on: { url: 'path' }, type: 'left' })"],
+  aggregate: [
+    350,
+    "s.groupBy('url').window(w).aggregate({ n: count(), bad: count({ where: expr((row) => row.status.gt(#)) }), t: sum('status'), m: mean('took') })",
+  ],
+}
+
+test('each method stays inside its budget', () => {
+  const uses = 10
+  const once = Object.values(METHODS).map(([, call]) => call)
+  const cost = (calls: readonly string[]): number => {
+    const lines = calls.map((call, n) => `  ;(() => ${call.replaceAll('#', String(n))})()`)
+    const body = `  const s = mill.from(hits)\n  const table = mill.table(pages)\n${lines.join('\n')}`
+    const { printed, instantiations } = typeCheck(
+      'method',
+      `${HEAD}const w = tumbling({ sizeMs: 1 })\nexport default pipeline('p', (mill) => {\n${body}\n})\n`,
+    )
+    assert.doesNotMatch(printed, /error TS/)
+    return instantiations
+  }
+  const base = cost(once)
+  const over = Object.entries(METHODS).flatMap(([method, [budget, call]]) => {
+    const each = (cost([...once, ...Array.from({ length: uses }, () => call)]) - base) / uses
+    return each <= budget ? [] : [`${method}: ${each} of ${budget}`]
+  })
+  assert.deepEqual(over, [])
+})

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { count, countDistinct, custom, expr, fileTable, max, mean, min, pipeline, sum, t, topic, tumbling, when } from '../index.ts'
-import type { KeyOf, RowOf, Sink } from '../index.ts'
+import type { KeyOf, RowOf, Sink, StandardSchemaV1 } from '../index.ts'
 
 type Equal<A, B> = (<X>() => X extends A ? 1 : 2) extends <X>() => X extends B ? 1 : 2 ? true : false
 const yes = <_T extends true>(): void => {}
@@ -160,5 +160,46 @@ test('rows and keys infer', () => {
     const listed = source.select('ip').join(mill.table(airports), { on: { ip: 'iata' }, select: ['city'] })
     yes<Equal<RowOf<typeof listed>, { ip: string; city: string }>>()
     source.to(late)
+  })
+})
+
+test('a foreign schema gives its output type, and is checked like our own', () => {
+  interface Event {
+    readonly kind: 'click' | 'buy'
+    readonly at: Date
+    readonly user?: string | undefined
+  }
+  const schema: StandardSchemaV1<unknown, Event> = {
+    '~standard': { version: 1, vendor: 'test', validate: (value) => ({ value: value as Event }) },
+  }
+  const events = topic('events', { value: schema, eventTime: 'at', key: 'user' })
+  // @ts-expect-error -- `kind` is a text, not a time
+  const bad = (): unknown => topic('bad', { value: schema, eventTime: 'kind' })
+  assert.equal(typeof bad, 'function')
+  pipeline('foreign', (mill) => {
+    const source = mill.from(events)
+    yes<Equal<RowOf<typeof source>, Event>>()
+    source
+      .keyBy('kind')
+      .groupBy('kind')
+      .aggregate({ n: count(), users: countDistinct('user') })
+      .toTable('kinds')
+  })
+  assert.equal(events.fields, null)
+  assert.equal(events.foreignSchema, schema)
+})
+
+test('a predicate narrows a union for what follows', () => {
+  type Event = { readonly type: 'click'; readonly url: string } | { readonly type: 'buy'; readonly price: number }
+  const schema: StandardSchemaV1<unknown, Event> = {
+    '~standard': { version: 1, vendor: 'test', validate: (value) => ({ value: value as Event }) },
+  }
+  pipeline('union', (mill) => {
+    const bought = mill.from(topic('events', { value: schema })).filter((event) => event.type === 'buy')
+    yes<Equal<RowOf<typeof bought>, { readonly type: 'buy'; readonly price: number }>>()
+    bought
+      .groupBy('type')
+      .aggregate({ revenue: sum('price') })
+      .toTable('revenue')
   })
 })
