@@ -185,7 +185,8 @@ export class Checkpointer {
       const length = tail.lengths[at] as number
       const position = tail.positions[at] as number
       const appendMs = tail.appendTimes[at] as number
-      if (rows.wants(position, appendMs, position === segment.filled)) rows.add(tail.firstOffsets[at] as number, position, partition.filledEventMaxMs, appendMs)
+      if (rows.wants(position, appendMs, position === segment.filled))
+        rows.add(tail.firstOffsets[at] as number, position, partition.filledEventMaxMs, appendMs)
       partition.filledEventMaxMs = Math.max(partition.filledEventMaxMs, tail.eventTimes[at] as number)
       partition.filledAppendMs = appendMs
       segment.filled = Math.max(segment.filled, position + length)

@@ -42,7 +42,12 @@ const rows = new RecordRows()
  * One pass over a partition. Calls `swap` for each finished segment, in order; it returns false when the partition has changed meanwhile
  * (trimmed, deleted), which ends the pass.
  */
-export async function compactPartition(parts: CompactionParts, partition: PartitionState, nowMs: number, swap: (step: CompactionStep) => boolean): Promise<number> {
+export async function compactPartition(
+  parts: CompactionParts,
+  partition: PartitionState,
+  nowMs: number,
+  swap: (step: CompactionStep) => boolean,
+): Promise<number> {
   const closed = closedSegments(parts, partition)
   const dirty = closed.filter((segment) => generationOf(segment) === 0)
   const bytes = (segments: readonly Segment[]): number => segments.reduce((sum, segment) => sum + segment.measure(parts.files), 0)
@@ -52,7 +57,7 @@ export async function compactPartition(parts: CompactionParts, partition: Partit
   if (until === null) return 0
   const sources = closed.slice(0, closed.indexOf(until) + 1)
   let done = 0
-  for (let at = 0; at < sources.length; ) {
+  for (let at = 0; at < sources.length;) {
     const group = groupFrom(parts, sources, at)
     const by = await rewrite(parts, partition, group, newest, nowMs)
     if (by === null || !swap({ gone: group, by })) return done
@@ -78,7 +83,12 @@ function generationOf(segment: Segment): number {
 }
 
 /** Newest offset of each key in the dirty segments; the last segment that fitted the memory, or null when one is damaged. */
-async function collectKeys(parts: CompactionParts, partition: PartitionState, dirty: readonly Segment[], newest: Map<string, number>): Promise<Segment | null> {
+async function collectKeys(
+  parts: CompactionParts,
+  partition: PartitionState,
+  dirty: readonly Segment[],
+  newest: Map<string, number>,
+): Promise<Segment | null> {
   let keyBytes = 0
   let until: Segment | null = null
   for (const segment of dirty) {
@@ -109,7 +119,13 @@ function groupFrom(parts: CompactionParts, sources: readonly Segment[], at: numb
   return group
 }
 
-async function rewrite(parts: CompactionParts, partition: PartitionState, group: readonly Segment[], newest: ReadonlyMap<string, number>, nowMs: number): Promise<Segment | null> {
+async function rewrite(
+  parts: CompactionParts,
+  partition: PartitionState,
+  group: readonly Segment[],
+  newest: ReadonlyMap<string, number>,
+  nowMs: number,
+): Promise<Segment | null> {
   const { disk } = parts
   const [first] = group
   const end = group.at(-1)?.end
@@ -143,7 +159,16 @@ function writeIndex(disk: Disk, path: string, index: IndexRows): void {
 }
 
 /** Copies what is kept; returns the bytes written, or -1 when a batch is damaged or the partition is gone. */
-async function copyKept(parts: CompactionParts, partition: PartitionState, group: readonly Segment[], newest: ReadonlyMap<string, number>, nowMs: number, file: DiskFile, index: IndexRows, end: number): Promise<number> {
+async function copyKept(
+  parts: CompactionParts,
+  partition: PartitionState,
+  group: readonly Segment[],
+  newest: ReadonlyMap<string, number>,
+  nowMs: number,
+  file: DiskFile,
+  index: IndexRows,
+  end: number,
+): Promise<number> {
   let position = 0
   let eventMaxMs = -1
   let appendMs = 0
@@ -177,7 +202,11 @@ async function copyKept(parts: CompactionParts, partition: PartitionState, group
 }
 
 /** The batches of a segment, with a turn of the event loop now and then. A hole or damaged header ends up as bytes that do not verify. */
-async function* batchesOf(parts: CompactionParts, partition: PartitionState, segment: Segment): AsyncGenerator<Uint8Array, void, undefined> {
+async function* batchesOf(
+  parts: CompactionParts,
+  partition: PartitionState,
+  segment: Segment,
+): AsyncGenerator<Uint8Array, void, undefined> {
   const size = segment.measure(parts.files)
   let expected = 0
   let sinceTurn = 0

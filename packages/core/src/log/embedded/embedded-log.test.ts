@@ -15,7 +15,14 @@ import { openEmbeddedLog } from './open.ts'
 import { walkBatches } from './segment.ts'
 
 /** Small numbers, so that halves are switched and segments are rolled within a few records. */
-const SMALL = { journalHalfBytes: 65_536, journalHalfBytesMax: 131_072, segmentBytes: 4_096, referenceBytes: 2_048, diskReserveBytes: 0, maintainEveryMs: 0 }
+const SMALL = {
+  journalHalfBytes: 65_536,
+  journalHalfBytesMax: 131_072,
+  segmentBytes: 4_096,
+  referenceBytes: 2_048,
+  diskReserveBytes: 0,
+  maintainEveryMs: 0,
+}
 
 interface Place {
   readonly folder: string
@@ -61,7 +68,8 @@ async function under(place: Place, medium: Medium, time: VirtualTime): Promise<L
         if (parseSegmentName(name) === null) continue
         const file = place.disk.open(`${folder}/${name}`, 'read')
         for (const batch of walkBatches(file, 0, file.size(), partitionNumber(log, topic) + partition)) {
-          if (offset >= batch.baseOffset && offset <= batch.lastOffset) medium.flip(place, `${folder}/${name}`, batch.position + batch.byteLength - 1)
+          if (offset >= batch.baseOffset && offset <= batch.lastOffset)
+            medium.flip(place, `${folder}/${name}`, batch.position + batch.byteLength - 1)
         }
         file.close()
       }

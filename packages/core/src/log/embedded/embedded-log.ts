@@ -4,7 +4,20 @@ import type { Clock } from '../../base/clock.ts'
 import type { Disk } from '../../base/disk.ts'
 import { isMillraceError, MillraceError } from '../../base/errors.ts'
 import type { Scheduler } from '../../base/scheduler.ts'
-import type { AppendOptions, AppendResult, CommitResult, Log, LogPart, LogReader, LogWriter, Membership, MembershipOptions, PartitionEnds, Topic, TopicSettings } from '../log.ts'
+import type {
+  AppendOptions,
+  AppendResult,
+  CommitResult,
+  Log,
+  LogPart,
+  LogReader,
+  LogWriter,
+  Membership,
+  MembershipOptions,
+  PartitionEnds,
+  Topic,
+  TopicSettings,
+} from '../log.ts'
 import { MembershipBoard } from '../membership.ts'
 import { alteredSettings, newTopicSettings, requireAgreement } from '../topic.ts'
 import type { Checkpointer } from './checkpoint.ts'
@@ -64,7 +77,15 @@ export class EmbeddedLog implements Log {
   constructor(parts: EmbeddedLogParts) {
     this.#parts = parts
     const { journal, segments, scheduler, clock } = parts
-    this.#readerParts = { state: () => parts.state, journal, segments, scheduler, clock, check: () => this.#check(), closed: this.#closedHooks }
+    this.#readerParts = {
+      state: () => parts.state,
+      journal,
+      segments,
+      scheduler,
+      clock,
+      check: () => this.#check(),
+      closed: this.#closedHooks,
+    }
     this.#maintenance = new Maintenance(parts, () => this.#closing === null && parts.intake.failure === null)
     this.#maintenance.schedule()
   }
@@ -76,7 +97,11 @@ export class EmbeddedLog implements Log {
 
   get stats(): EmbeddedLogStats {
     const { intake, checkpointer, journal } = this.#parts
-    return { ...intake.stats, checkpoints: checkpointer.count, journalHalfBytes: Math.max(journal.halves[0].bytes, journal.halves[1].bytes) }
+    return {
+      ...intake.stats,
+      checkpoints: checkpointer.count,
+      journalHalfBytes: Math.max(journal.halves[0].bytes, journal.halves[1].bytes),
+    }
   }
 
   /** Shared memory for worker threads. */
@@ -133,12 +158,19 @@ export class EmbeddedLog implements Log {
 
   ends(topic: string): readonly PartitionEnds[] {
     this.#check()
-    return this.#parts.state.topicOf(topic).partitions.map(({ index, start, end, bytes }) => ({ topic, partition: index, start, end, bytes }))
+    return this.#parts.state
+      .topicOf(topic)
+      .partitions.map(({ index, start, end, bytes }) => ({ topic, partition: index, start, end, bytes }))
   }
 
   async append(parts: readonly LogPart[], options: AppendOptions = {}): Promise<AppendResult> {
     this.#check()
-    return this.#parts.intake.submit({ parts, writer: null, requestKey: options.requestKey ?? null, early: options.durability === 'received' })
+    return this.#parts.intake.submit({
+      parts,
+      writer: null,
+      requestKey: options.requestKey ?? null,
+      early: options.durability === 'received',
+    })
   }
 
   async allocateProducerId(): Promise<number> {
@@ -254,7 +286,10 @@ export class EmbeddedLog implements Log {
     try {
       if (intake.failure === null) {
         const { run, sequence, previousCrc } = journal.place
-        checkpointer.now(journal.halves, state.image({ run, half: journal.active.index, position: 0, sequence, previousCrc }, clock.nowMs()))
+        checkpointer.now(
+          journal.halves,
+          state.image({ run, half: journal.active.index, position: 0, sequence, previousCrc }, clock.nowMs()),
+        )
       }
     } catch (error) {
       // Everything accepted is durable in the journal: without room for a checkpoint the next start has a little more to do.

@@ -75,7 +75,16 @@ export class RowTable {
   #view = new DataView(this.#bytes.buffer)
   count = 0
 
-  add(partition: number, length: number, crc: number, flags: number, firstOffset: number, segmentBase: number, position: number, count: number): void {
+  add(
+    partition: number,
+    length: number,
+    crc: number,
+    flags: number,
+    firstOffset: number,
+    segmentBase: number,
+    position: number,
+    count: number,
+  ): void {
     const at = this.count * ENTRY_ROW_BYTES
     if (at === this.#bytes.length) this.#grow()
     const view = this.#view
@@ -111,7 +120,12 @@ export class RowTable {
  * Returns its CRC and the position behind it.
  */
 export function sealEntry(
-  memory: Uint8Array, view: DataView, start: number, batchBytes: number, rows: RowTable, meta: Uint8Array,
+  memory: Uint8Array,
+  view: DataView,
+  start: number,
+  batchBytes: number,
+  rows: RowTable,
+  meta: Uint8Array,
   place: { readonly run: Run; readonly sequence: number; readonly previousCrc: number; readonly timeMs: number },
 ): { readonly crc: number; readonly end: number } {
   const batchesEnd = start + ENTRY_HEADER_BYTES + batchBytes

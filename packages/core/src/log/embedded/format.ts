@@ -75,7 +75,10 @@ export function parseSegmentName(name: string): SegmentName | null {
 }
 
 /** Segments of a folder in order of base offset, without those that a compacted one stands for (given as `obsolete`). */
-export function resolveSegmentNames(names: readonly string[]): { readonly live: readonly SegmentName[]; readonly obsolete: readonly SegmentName[] } {
+export function resolveSegmentNames(names: readonly string[]): {
+  readonly live: readonly SegmentName[]
+  readonly obsolete: readonly SegmentName[]
+} {
   const parsed: SegmentName[] = []
   for (const name of names) {
     const segment = parseSegmentName(name)
@@ -86,7 +89,14 @@ export function resolveSegmentNames(names: readonly string[]): { readonly live: 
   const live: SegmentName[] = []
   const obsolete: SegmentName[] = []
   for (const segment of parsed) {
-    const covered = covers.some((cover) => cover !== segment && cover.end !== null && cover.generation > segment.generation && cover.base <= segment.base && segment.base < cover.end)
+    const covered = covers.some(
+      (cover) =>
+        cover !== segment &&
+        cover.end !== null &&
+        cover.generation > segment.generation &&
+        cover.base <= segment.base &&
+        segment.base < cover.end,
+    )
     ;(covered ? obsolete : live).push(segment)
   }
   return { live, obsolete }
@@ -104,7 +114,8 @@ export function readFormat(disk: Disk, folder: string): number | null {
     const match = /^millrace log (\d+)\n/.exec(new TextDecoder().decode(bytes.subarray(0, count)))
     if (!match) throw new MillraceError('MR_LOG_CORRUPT', { message: 'the format file is damaged.', details: { file: path, position: 0 } })
     const version = Number(match[1])
-    if (version > FORMAT_VERSION) throw new MillraceError('MR_LOG_FORMAT_NEWER', { details: { folder, version, supported: FORMAT_VERSION } })
+    if (version > FORMAT_VERSION)
+      throw new MillraceError('MR_LOG_FORMAT_NEWER', { details: { folder, version, supported: FORMAT_VERSION } })
     return version
   } finally {
     file.close()

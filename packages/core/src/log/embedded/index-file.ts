@@ -54,7 +54,10 @@ export class IndexRows {
     if (this.count === 0) return true
     if (position <= (this.positions[this.count - 1] as number)) return false
     if (!contiguous) return true
-    return position - (this.positions[this.count - 1] as number) >= INDEX_EVERY_BYTES || appendMs - (this.appendTimes[this.count - 1] as number) >= INDEX_EVERY_MS
+    return (
+      position - (this.positions[this.count - 1] as number) >= INDEX_EVERY_BYTES ||
+      appendMs - (this.appendTimes[this.count - 1] as number) >= INDEX_EVERY_MS
+    )
   }
 
   /** Last row whose offset is at or below `offset`, or -1. */
@@ -89,7 +92,15 @@ export class IndexRows {
     if (bytes.length === 0) return
     for (let row = 0; row < fresh; row++) {
       const at = this.written + row
-      encodeRow(bytes, row, this.offsets[at] as number, this.positions[at] as number, KIND_ROW, this.eventTimes[at] as number, this.appendTimes[at] as number)
+      encodeRow(
+        bytes,
+        row,
+        this.offsets[at] as number,
+        this.positions[at] as number,
+        KIND_ROW,
+        this.eventTimes[at] as number,
+        this.appendTimes[at] as number,
+      )
     }
     if (this.end) encodeRow(bytes, fresh, this.end.offset, this.end.position, KIND_END, this.end.eventMaxMs, this.end.appendMs)
     file.write(bytes, this.written * INDEX_ROW_BYTES)
@@ -121,7 +132,15 @@ function lastAtOrBelow(values: Float64Array, count: number, limit: number): numb
   return low - 1
 }
 
-function encodeRow(bytes: Uint8Array, row: number, offset: number, position: number, kind: number, eventMaxMs: number, appendMs: number): void {
+function encodeRow(
+  bytes: Uint8Array,
+  row: number,
+  offset: number,
+  position: number,
+  kind: number,
+  eventMaxMs: number,
+  appendMs: number,
+): void {
   const at = row * INDEX_ROW_BYTES
   const view = new DataView(bytes.buffer, bytes.byteOffset + at, INDEX_ROW_BYTES)
   view.setUint32(0, offset >>> 0, true)

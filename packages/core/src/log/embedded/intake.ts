@@ -207,7 +207,10 @@ export class Intake {
     if (request.writer) {
       const newest = state.writers.get(request.writer.name) ?? 0
       if (newest !== request.writer.epoch) {
-        throw new MillraceError('MR_LOG_FENCED', { message: 'commit rejected.', details: { writer: request.writer.name, epoch: request.writer.epoch, newest } })
+        throw new MillraceError('MR_LOG_FENCED', {
+          message: 'commit rejected.',
+          details: { writer: request.writer.name, epoch: request.writer.epoch, newest },
+        })
       }
     } else reserve.check(request.parts)
     if (request.requestKey !== null) {
@@ -262,7 +265,12 @@ export class Intake {
     }
     journal.switchHalf()
     const image = state.image(journal.place, clock.nowMs())
-    checkpointer.start(full, image, () => this.#halfFree(), (error) => this.fail(error))
+    checkpointer.start(
+      full,
+      image,
+      () => this.#halfFree(),
+      (error) => this.fail(error),
+    )
   }
 
   #halfFree(): void {
@@ -289,7 +297,12 @@ export class Intake {
     let bytes = 0
     for (const part of request.parts) bytes += part.batch.length
     if (this.#waiting.length > 0 && this.#waitingBytes + bytes > WAITING_BYTES_MAX) {
-      reject(new MillraceError('MR_LOG_FULL', { message: 'the journal is waiting for the disk.', details: { waitingBytes: this.#waitingBytes } }))
+      reject(
+        new MillraceError('MR_LOG_FULL', {
+          message: 'the journal is waiting for the disk.',
+          details: { waitingBytes: this.#waitingBytes },
+        }),
+      )
       return
     }
     this.#waiting.push({ request, bytes, resolve, reject })
@@ -319,8 +332,27 @@ export class Intake {
       stampBatch(journal.active.memory, place, partition.id, batch.firstOffset)
     }
     const count = header.lastOffset - header.baseOffset + 1
-    journal.rows.add(partition.id, header.byteLength, header.crc, batch.byReference ? ROW_BY_REFERENCE : 0, batch.firstOffset, segment.base, batch.position, count)
-    partition.accept(journal.active.index, segment, batch.firstOffset, count, place, header.byteLength, batch.position, this.#entryMs, header.maxTimeMs)
+    journal.rows.add(
+      partition.id,
+      header.byteLength,
+      header.crc,
+      batch.byReference ? ROW_BY_REFERENCE : 0,
+      batch.firstOffset,
+      segment.base,
+      batch.position,
+      count,
+    )
+    partition.accept(
+      journal.active.index,
+      segment,
+      batch.firstOffset,
+      count,
+      place,
+      header.byteLength,
+      batch.position,
+      this.#entryMs,
+      header.maxTimeMs,
+    )
     partition.producers.add(header, batch.firstOffset)
     journal.active.touched.add(partition)
     this.#touched.add(partition)

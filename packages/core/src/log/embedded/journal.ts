@@ -45,7 +45,13 @@ export class Journal {
   }
 
   get place(): ChainPlace {
-    return { run: this.run, half: this.active.index, position: this.active.position, sequence: this.sequence, previousCrc: this.previousCrc }
+    return {
+      run: this.run,
+      half: this.active.index,
+      position: this.active.position,
+      sequence: this.sequence,
+      previousCrc: this.previousCrc,
+    }
   }
 
   /** True when the open entry still fits the active half with this much more in it. */

@@ -64,9 +64,16 @@ class World {
     const { random, time, mutant } = this
     return time.run(
       openEmbeddedLog({
-        folder: FOLDER, disk: mutant.unsynced ? new ForgetfulDisk(this.disk, mutant.unsynced) : this.disk, clock: time, scheduler: time,
-        journalHalfBytes: 16_384 << random.below(2), journalHalfBytesMax: 65_536, segmentBytes: 8_192, referenceBytes: 2_048,
-        diskReserveBytes: 0, maintainEveryMs: random.chance(0.5) ? 5 : 0,
+        folder: FOLDER,
+        disk: mutant.unsynced ? new ForgetfulDisk(this.disk, mutant.unsynced) : this.disk,
+        clock: time,
+        scheduler: time,
+        journalHalfBytes: 16_384 << random.below(2),
+        journalHalfBytesMax: 65_536,
+        segmentBytes: 8_192,
+        referenceBytes: 2_048,
+        diskReserveBytes: 0,
+        maintainEveryMs: random.chance(0.5) ? 5 : 0,
         ...(mutant.slotOrder ? { slotOrder: mutant.slotOrder } : {}),
       }),
     )
@@ -117,7 +124,20 @@ async function live(world: World): Promise<void> {
 
 async function work(world: World, log: EmbeddedLog): Promise<void> {
   const { random, time, trace } = world
-  const what = random.pick(['append', 'append', 'append', 'commit', 'commit', 'several', 'several', 'trim', 'maintain', 'checkpoint', 'read', 'time'] as const)
+  const what = random.pick([
+    'append',
+    'append',
+    'append',
+    'commit',
+    'commit',
+    'several',
+    'several',
+    'trim',
+    'maintain',
+    'checkpoint',
+    'read',
+    'time',
+  ] as const)
   trace.push(what)
   switch (what) {
     case 'append':
@@ -125,7 +145,9 @@ async function work(world: World, log: EmbeddedLog): Promise<void> {
     case 'commit':
       return void (await time.run(submit(world, log, false, true)))
     case 'several':
-      await time.run(Promise.all(Array.from({ length: 2 + random.below(5) }, () => submit(world, log, random.chance(0.2), random.chance(0.5)))))
+      await time.run(
+        Promise.all(Array.from({ length: 2 + random.below(5) }, () => submit(world, log, random.chance(0.2), random.chance(0.5)))),
+      )
       return
     case 'trim':
       return trim(world, log)
@@ -196,7 +218,11 @@ async function check(world: World, log: EmbeddedLog): Promise<void> {
       lost ??= request
       continue
     }
-    if (shown === 'yes') assert.equal(lost, null, `request ${request.id} is there although ${lost?.id} before it is not`)
+    if (shown === 'yes') {
+      assert.equal(lost, null, `request ${request.id} is there although ${lost?.id} before it is not`)
+      // Seen once, it must stay: from now on it counts as acknowledged.
+      request.offsets ??= request.parts.map(({ place, texts }) => seen.get(place)?.get(texts[0] ?? '') ?? -1)
+    }
     kept.push(request)
     for (const part of request.parts) for (const text of part.texts) if (seen.get(part.place)?.has(text)) known++
   }
@@ -206,7 +232,11 @@ async function check(world: World, log: EmbeddedLog): Promise<void> {
   world.submitted = kept
 }
 
-function isShown(request: Submitted, seen: ReadonlyMap<string, ReadonlyMap<string, number>>, starts: ReadonlyMap<string, number>): 'yes' | 'no' | 'part' | 'trimmed' {
+function isShown(
+  request: Submitted,
+  seen: ReadonlyMap<string, ReadonlyMap<string, number>>,
+  starts: ReadonlyMap<string, number>,
+): 'yes' | 'no' | 'part' | 'trimmed' {
   let there = 0
   let missing = 0
   for (const [index, part] of request.parts.entries()) {
@@ -232,7 +262,7 @@ function readPartition(world: World, log: EmbeddedLog, topic: string, partition:
   const texts = new Map<string, number>()
   const { start, end } = log.ends(topic)[partition] ?? { start: 0, end: 0 }
   let last = -1
-  for (let offset = start; offset < end; ) {
+  for (let offset = start; offset < end;) {
     const [one] = reader.fetchNow?.([{ topic, partition, offset }], { bytesMax: 1 + random.below(20_000) }) ?? []
     assert.ok(one)
     if (one.error !== null) throw one.error

@@ -104,7 +104,9 @@ export class Maintenance {
     await intake.change(() => {
       intake.flush()
       if (offset < 0 || offset > partition.end) {
-        throw new MillraceError('MR_LOG_OFFSET_RANGE', { details: { topic: partition.topic, partition: partition.index, offset, earliest: partition.start, end: partition.end } })
+        throw new MillraceError('MR_LOG_OFFSET_RANGE', {
+          details: { topic: partition.topic, partition: partition.index, offset, earliest: partition.start, end: partition.end },
+        })
       }
       if (offset <= partition.start || partition.deleted) return null
       gone = this.#segmentsBelow(partition, offset)
@@ -146,7 +148,10 @@ export class Maintenance {
     let expiredSegments = 0
     for (const partition of [...state.partitions.values()]) {
       if (!this.#alive()) break
-      const settings = partition === state.requests ? { retentionMs: REQUEST_KEY_MS, retentionBytes: null } : state.topics.get(partition.topic)?.topic.settings
+      const settings =
+        partition === state.requests
+          ? { retentionMs: REQUEST_KEY_MS, retentionBytes: null }
+          : state.topics.get(partition.topic)?.topic.settings
       if (!settings || partition.deleted) continue
       const offset = this.#expiredEnd(partition, settings, clock.nowMs())
       if (offset <= partition.start) continue
@@ -179,14 +184,19 @@ export class Maintenance {
           this.#removeLater(gone.flatMap((segment) => [segment.path, segment.indexPath]))
           return true
         })
-        if (saved > 0 && this.#alive()) await this.#parts.intake.change(() => ({ t: 'compact', partition: partition.id, bytes: partition.bytes - saved }))
+        if (saved > 0 && this.#alive())
+          await this.#parts.intake.change(() => ({ t: 'compact', partition: partition.id, bytes: partition.bytes - saved }))
       }
     }
     return segments
   }
 
   /** The offset below which whole segments are no longer kept. */
-  #expiredEnd(partition: PartitionState, settings: { readonly retentionMs: number | null; readonly retentionBytes: number | null }, nowMs: number): number {
+  #expiredEnd(
+    partition: PartitionState,
+    settings: { readonly retentionMs: number | null; readonly retentionBytes: number | null },
+    nowMs: number,
+  ): number {
     const { disk, files } = this.#parts
     const { retentionMs, retentionBytes } = settings
     let end = partition.start

@@ -5,11 +5,20 @@ import { Checkpointer } from './checkpoint.ts'
 import { EmbeddedLog } from './embedded-log.ts'
 import type { Run } from './entry.ts'
 import { FileCache } from './file-cache.ts'
-import { journalPath, readFormat, writeFormat } from './format.ts'
+import { indexPathOf, journalPath, parseSegmentName, readFormat, writeFormat } from './format.ts'
 import { type Half, openHalf } from './half.ts'
 import { Intake } from './intake.ts'
 import { chainSeed, type ChainPlace, Journal } from './journal.ts'
-import { DISK_RESERVE_BYTES, type EmbeddedLogOptions, JOURNAL_HALF_BYTES, JOURNAL_HALF_BYTES_MAX, MAINTAIN_EVERY_MS, REFERENCE_BYTES, SEGMENT_BYTES } from './options.ts'
+import {
+  DISK_RESERVE_BYTES,
+  type EmbeddedLogOptions,
+  JOURNAL_HALF_BYTES,
+  JOURNAL_HALF_BYTES_MAX,
+  MAINTAIN_EVERY_MS,
+  REFERENCE_BYTES,
+  SEGMENT_BYTES,
+} from './options.ts'
+import type { PartitionState } from './partition.ts'
 import { noCheckpoint, Recovery, type RecoveryReport } from './recovery.ts'
 import { RequestLog } from './request-log.ts'
 import { Reserve } from './reserve.ts'
@@ -49,6 +58,7 @@ function assemble(options: EmbeddedLogOptions, lock: { release(): void }): Embed
   const checkpointer = new Checkpointer(disk, folder, files, slots, scheduler)
   const state = slot === null ? new LogState(folder, ends) : LogState.restore(folder, ends, slot.image)
   const { sequence, report } = slot === null ? NOTHING_TO_RECOVER : recoverFrom(slot, disk, folder, files, halves, state)
+  if (slot !== null && !slot.image.closed) for (const partition of state.partitions.values()) removeStrays(disk, partition)
   const chain = nextRun(slot, sequence, clock.nowUs())
   checkpointer.now(halves, state.image(chain, clock.nowMs()))
   for (const half of halves) half.shrink(halfBytes)
@@ -60,15 +70,39 @@ function assemble(options: EmbeddedLogOptions, lock: { release(): void }): Embed
   const journal = new Journal(halves, chain)
   const segments = new SegmentReader(disk, files)
   const reserve = new Reserve(disk, folder, clock, options.diskReserveBytes ?? DISK_RESERVE_BYTES)
-  const requests: RequestLog = new RequestLog(() => clock.nowMs(), () => loadRequests(log, requests))
+  const requests: RequestLog = new RequestLog(
+    () => clock.nowMs(),
+    () => loadRequests(log, requests),
+  )
   const intake = new Intake({
-    state, journal, checkpointer, files, ends, requests, reserve, clock, scheduler,
+    state,
+    journal,
+    checkpointer,
+    files,
+    ends,
+    requests,
+    reserve,
+    clock,
+    scheduler,
     segmentBytes: options.segmentBytes ?? SEGMENT_BYTES,
     referenceBytes: options.referenceBytes ?? REFERENCE_BYTES,
     halfBytesMax: Math.max(halfBytes, options.journalHalfBytesMax ?? JOURNAL_HALF_BYTES_MAX),
   })
   const log: EmbeddedLog = new EmbeddedLog({
-    disk, folder, clock, scheduler, lock, files, slots, state, journal, checkpointer, intake, segments, ends, report,
+    disk,
+    folder,
+    clock,
+    scheduler,
+    lock,
+    files,
+    slots,
+    state,
+    journal,
+    checkpointer,
+    intake,
+    segments,
+    ends,
+    report,
     segmentBytes: options.segmentBytes ?? SEGMENT_BYTES,
     maintainEveryMs: options.maintainEveryMs ?? MAINTAIN_EVERY_MS,
   })
@@ -86,9 +120,19 @@ function makeFolderDurably(disk: Disk, folder: string): void {
   }
 }
 
-const NOTHING_TO_RECOVER: { sequence: number; report: RecoveryReport } = { sequence: 1, report: { entries: 0, bytes: 0, torn: null, damages: [] } }
+const NOTHING_TO_RECOVER: { sequence: number; report: RecoveryReport } = {
+  sequence: 1,
+  report: { entries: 0, bytes: 0, torn: null, damages: [] },
+}
 
-function recoverFrom(slot: Slot, disk: Disk, folder: string, files: FileCache, halves: readonly [Half, Half], state: LogState): { sequence: number; report: RecoveryReport } {
+function recoverFrom(
+  slot: Slot,
+  disk: Disk,
+  folder: string,
+  files: FileCache,
+  halves: readonly [Half, Half],
+  state: LogState,
+): { sequence: number; report: RecoveryReport } {
   const recovery = new Recovery(disk, folder, files, halves, state)
   const sequence = recovery.run(slot.image.chain)
   return { sequence, report: recovery.report }
@@ -97,7 +141,10 @@ function recoverFrom(slot: Slot, disk: Disk, folder: string, files: FileCache, h
 /** Every start is a run of its own, at the start of the first half: nothing that is left in the journal can be taken for one of its entries. */
 function nextRun(slot: Slot | null, sequence: number, nowUs: number): ChainPlace {
   const before = slot?.image.chain.run
-  const run: Run = { number: (before?.number ?? 0) + 1, salt: (Math.imul(nowUs % 4294967296, 0x9e3779b1) ^ Math.imul((before?.salt ?? 0) + 1, 0x85ebca6b)) >>> 0 }
+  const run: Run = {
+    number: (before?.number ?? 0) + 1,
+    salt: (Math.imul(nowUs % 4294967296, 0x9e3779b1) ^ Math.imul((before?.salt ?? 0) + 1, 0x85ebca6b)) >>> 0,
+  }
   return { run, half: 0, position: 0, sequence, previousCrc: chainSeed(run) }
 }
 
@@ -106,7 +153,29 @@ function newestOf(disk: Disk, folder: string, order: SlotOrder): Slot {
   if (one.kind === 'valid' && two.kind === 'valid') return order(one.value, two.value)
   if (one.kind === 'valid') return one.value
   if (two.kind === 'valid') return two.value
-  throw noCheckpoint(folder, [one, two].flatMap((slot) => (slot.kind === 'damaged' ? [slot.path] : [])))
+  throw noCheckpoint(
+    folder,
+    [one, two].flatMap((slot) => (slot.kind === 'damaged' ? [slot.path] : [])),
+  )
+}
+
+/**
+ * Removes files that a crash left behind: segments begun for batches by reference whose entry never became durable, and half-made
+ * compactions. It must be durable before anything is appended: a stray whose base lies below a later end would be taken for a segment.
+ */
+function removeStrays(disk: Disk, partition: PartitionState): void {
+  let removed = false
+  for (const name of disk.list(partition.folder)) {
+    const segment = parseSegmentName(name)
+    const isStray =
+      name.endsWith('.new') || (segment !== null && segment.base >= partition.acceptedEnd && segment.base !== partition.active?.base)
+    if (!isStray) continue
+    const path = `${partition.folder}/${name}`
+    disk.remove(path)
+    if (segment !== null) disk.remove(indexPathOf(path))
+    removed = true
+  }
+  if (removed) disk.syncFolder(partition.folder)
 }
 
 /** A log whose making was interrupted never acknowledged anything: start over. */

@@ -95,7 +95,12 @@ export class PartitionState {
     partition.damages = image.damages
     partition.producers = Producers.restore(image.producers)
     if (image.segmentBase >= 0) {
-      const segment = new Segment(image.segmentBase, `${folder}/${segmentName(image.segmentBase)}`, image.segmentSize, image.segmentAppendMs)
+      const segment = new Segment(
+        image.segmentBase,
+        `${folder}/${segmentName(image.segmentBase)}`,
+        image.segmentSize,
+        image.segmentAppendMs,
+      )
       partition.active = partition.filling = segment
       partition.#segments = [segment]
     }
@@ -105,8 +110,16 @@ export class PartitionState {
   image(): PartitionImage {
     const { active } = this
     return {
-      id: this.id, start: this.start, end: this.acceptedEnd, bytes: this.bytes, eventMaxMs: this.eventMaxMs, lastAppendMs: this.lastAppendMs,
-      segmentBase: active?.base ?? -1, segmentSize: active?.size ?? 0, segmentAppendMs: active?.firstAppendMs ?? 0, damages: this.damages,
+      id: this.id,
+      start: this.start,
+      end: this.acceptedEnd,
+      bytes: this.bytes,
+      eventMaxMs: this.eventMaxMs,
+      lastAppendMs: this.lastAppendMs,
+      segmentBase: active?.base ?? -1,
+      segmentSize: active?.size ?? 0,
+      segmentAppendMs: active?.firstAppendMs ?? 0,
+      damages: this.damages,
       producers: this.producers.image(),
     }
   }
@@ -119,7 +132,17 @@ export class PartitionState {
   }
 
   /** Takes a batch into the partition's books: in the live log when it is placed in the open entry, in recovery when its entry is read. */
-  accept(half: number, segment: Segment, firstOffset: number, count: number, place: number, length: number, position: number, appendMs: number, eventMs: number): void {
+  accept(
+    half: number,
+    segment: Segment,
+    firstOffset: number,
+    count: number,
+    place: number,
+    length: number,
+    position: number,
+    appendMs: number,
+    eventMs: number,
+  ): void {
     assert(firstOffset >= this.acceptedEnd, () => `offsets never move back: ${firstOffset} < ${this.acceptedEnd} in ${this.folder}`)
     if (segment !== this.active) {
       if (this.active) this.active.end = firstOffset

@@ -83,7 +83,15 @@ export class Placement {
     this.#planned.length = 0
   }
 
-  #next(partition: PartitionState, bytes: Uint8Array, at: number, header: BatchHeader, nowMs: number, segmentBytes: number, rollMs: number): PlannedBatch {
+  #next(
+    partition: PartitionState,
+    bytes: Uint8Array,
+    at: number,
+    header: BatchHeader,
+    nowMs: number,
+    segmentBytes: number,
+    rollMs: number,
+  ): PlannedBatch {
     if (!partition.planned) {
       partition.planned = true
       partition.planEnd = partition.acceptedEnd
@@ -96,7 +104,16 @@ export class Placement {
       segment = partition.planSegment = partition.newSegment(partition.planEnd, nowMs)
       partition.planSize = 0
     }
-    const planned: PlannedBatch = { partition, bytes, at, header, firstOffset: partition.planEnd, segment, position: partition.planSize, byReference: header.byteLength >= this.#referenceBytes }
+    const planned: PlannedBatch = {
+      partition,
+      bytes,
+      at,
+      header,
+      firstOffset: partition.planEnd,
+      segment,
+      position: partition.planSize,
+      byReference: header.byteLength >= this.#referenceBytes,
+    }
     partition.planEnd += header.lastOffset - header.baseOffset + 1
     partition.planSize += header.byteLength
     return planned
@@ -106,7 +123,12 @@ export class Placement {
     // A batch that continues one of the same request is new: its predecessor is not in the producer's memory yet.
     for (let index = batches.length - 1; index >= 0; index--) {
       const before = batches[index] as PlannedBatch
-      if (before.partition !== partition || before.header.producerId !== header.producerId || before.header.producerEpoch !== header.producerEpoch) continue
+      if (
+        before.partition !== partition ||
+        before.header.producerId !== header.producerId ||
+        before.header.producerEpoch !== header.producerEpoch
+      )
+        continue
       if (header.baseSequence === (before.header.baseSequence + before.header.recordCount) % 2 ** 31) return null
       break
     }

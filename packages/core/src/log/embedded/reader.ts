@@ -108,7 +108,15 @@ export class EmbeddedReader implements LogReader {
   }
 
   #fetchPartition(topic: string, index: number, from: number, budget: number, force: boolean, bytesMax: number): FetchedPartition {
-    const none = (end: number, error: Error | null, next = from): FetchedPartition => ({ topic, partition: index, bytes: NO_BYTES, from, next, end, error })
+    const none = (end: number, error: Error | null, next = from): FetchedPartition => ({
+      topic,
+      partition: index,
+      bytes: NO_BYTES,
+      from,
+      next,
+      end,
+      error,
+    })
     let partition: PartitionState
     try {
       partition = this.#parts.state().partitionOf(topic, index)
@@ -117,7 +125,10 @@ export class EmbeddedReader implements LogReader {
     }
     const { start, end } = partition
     if (from < start || from > end) {
-      return none(end, new MillraceError('MR_LOG_OFFSET_RANGE', { details: { topic, partition: index, offset: from, earliest: start, end } }))
+      return none(
+        end,
+        new MillraceError('MR_LOG_OFFSET_RANGE', { details: { topic, partition: index, offset: from, earliest: start, end } }),
+      )
     }
     if (from === end || (budget <= 0 && !force)) return none(end, null)
     this.#reserve(Math.max(bytesMax, BUFFER_BYTES_MIN))
@@ -130,13 +141,28 @@ export class EmbeddedReader implements LogReader {
       at = damage.to
     }
     if (at >= end) return none(end, null, at)
-    const result = at >= partition.tailStart() ? this.#fromMemory(partition, at, budget, force) : this.#fromSegments(partition, at, budget, force)
-    return { topic, partition: index, bytes: result.bytes, from, next: result.bytes.length > 0 || result.error === null ? result.next : at, end, error: result.error }
+    const result =
+      at >= partition.tailStart() ? this.#fromMemory(partition, at, budget, force) : this.#fromSegments(partition, at, budget, force)
+    return {
+      topic,
+      partition: index,
+      bytes: result.bytes,
+      from,
+      next: result.bytes.length > 0 || result.error === null ? result.next : at,
+      end,
+      error: result.error,
+    }
   }
 
-  #fromMemory(partition: PartitionState, from: number, budget: number, force: boolean): { bytes: Uint8Array; next: number; error: Error | null } {
+  #fromMemory(
+    partition: PartitionState,
+    from: number,
+    budget: number,
+    force: boolean,
+  ): { bytes: Uint8Array; next: number; error: Error | null } {
     const [one, two] = partition.tails
-    const ordered = one.count > 0 && (two.count === 0 || (one.firstOffsets[0] as number) < (two.firstOffsets[0] as number)) ? [one, two] : [two, one]
+    const ordered =
+      one.count > 0 && (two.count === 0 || (one.firstOffsets[0] as number) < (two.firstOffsets[0] as number)) ? [one, two] : [two, one]
     const start = this.#used
     let next = from
     for (const tail of ordered) {
@@ -164,11 +190,21 @@ export class EmbeddedReader implements LogReader {
   #readReferenced(partition: PartitionState, tail: Tail, index: number, target: Uint8Array): Error | null {
     const segment = tail.segmentOf(index)
     const position = tail.positions[index] as number
-    if (this.#parts.segments.read(segment, target, position) === target.length && stampHolds(target, 0, partition.id) && verifyBatch(target, 0)) return null
+    if (
+      this.#parts.segments.read(segment, target, position) === target.length &&
+      stampHolds(target, 0, partition.id) &&
+      verifyBatch(target, 0)
+    )
+      return null
     return corruptAt(partition, segment, position, tail.firstOffsets[index] as number)
   }
 
-  #fromSegments(partition: PartitionState, from: number, budget: number, force: boolean): { bytes: Uint8Array; next: number; error: Error | null } {
+  #fromSegments(
+    partition: PartitionState,
+    from: number,
+    budget: number,
+    force: boolean,
+  ): { bytes: Uint8Array; next: number; error: Error | null } {
     const { segments } = this.#parts
     let place = this.#placeOf(partition, from)
     for (;;) {
@@ -179,7 +215,11 @@ export class EmbeddedReader implements LogReader {
         continue
       }
       const start = this.#used
-      let want = Math.min(Math.max(budget, force ? BATCH_HEADER_BYTES : 0), this.#buffer.length - PADDING_BYTES - start, limit - place.position)
+      let want = Math.min(
+        Math.max(budget, force ? BATCH_HEADER_BYTES : 0),
+        this.#buffer.length - PADDING_BYTES - start,
+        limit - place.position,
+      )
       if (want < BATCH_HEADER_BYTES) return { bytes: NO_BYTES, next: from, error: null }
       let target = this.#buffer.subarray(start, start + want)
       let got = segments.read(place.segment, target, place.position)
@@ -254,5 +294,8 @@ function walkVerified(bytes: Uint8Array, got: number, partition: number, from: n
 
 /** The error of a batch that cannot be read, with its place. */
 export function corruptAt(partition: PartitionState, segment: Segment, position: number, offset: number): MillraceError {
-  return new MillraceError('MR_LOG_CORRUPT', { message: 'a stored batch is damaged.', details: { topic: partition.topic, partition: partition.index, offset, file: segment.path, position } })
+  return new MillraceError('MR_LOG_CORRUPT', {
+    message: 'a stored batch is damaged.',
+    details: { topic: partition.topic, partition: partition.index, offset, file: segment.path, position },
+  })
 }

@@ -9,7 +9,17 @@
 import type { Disk } from '../../base/disk.ts'
 import { MillraceError } from '../../base/errors.ts'
 import { BATCH_HEADER_BYTES, readBatchHeader, verifyBatch } from '../../codec/record-batch.ts'
-import { ENTRY_HEADER_BYTES, type EntryHeader, type EntryRow, entryMeta, entryTableHolds, readEntryHeader, readEntryRow, ROW_BY_REFERENCE, type Run } from './entry.ts'
+import {
+  ENTRY_HEADER_BYTES,
+  type EntryHeader,
+  type EntryRow,
+  entryMeta,
+  entryTableHolds,
+  readEntryHeader,
+  readEntryRow,
+  ROW_BY_REFERENCE,
+  type Run,
+} from './entry.ts'
 import type { FileCache } from './file-cache.ts'
 import { quarantineFolder, segmentName } from './format.ts'
 import type { Half } from './half.ts'
@@ -53,17 +63,20 @@ export class Recovery {
   readonly #files: FileCache
   readonly #halves: readonly [Half, Half]
   readonly #state: LogState
+  /** False for a check that must not change the folder: damaged bytes are then reported and not put aside. */
+  readonly #writes: boolean
   #damages: JournalDamage[] = []
   #entries = 0
   #bytes = 0
   #torn: { file: string; position: number } | null = null
 
-  constructor(disk: Disk, folder: string, files: FileCache, halves: readonly [Half, Half], state: LogState) {
+  constructor(disk: Disk, folder: string, files: FileCache, halves: readonly [Half, Half], state: LogState, writes = true) {
     this.#disk = disk
     this.#folder = folder
     this.#files = files
     this.#halves = halves
     this.#state = state
+    this.#writes = writes
   }
 
   /** Applies the chain from `place` on. Returns the sequence that the next entry gets. The halves' memory then holds their files. */
@@ -111,7 +124,12 @@ export class Recovery {
   /** The entry that continues the chain: behind the last one, or at the start of the other half. */
   #next(half: Half, position: number, switched: boolean, run: Run, sequence: number, previousCrc: number): FoundEntry | null {
     const other = half === this.#halves[0] ? this.#halves[1] : this.#halves[0]
-    const places = switched ? [{ half, position }] : [{ half, position }, { half: other, position: 0 }]
+    const places = switched
+      ? [{ half, position }]
+      : [
+          { half, position },
+          { half: other, position: 0 },
+        ]
     for (const place of places) {
       const header = readEntryHeader(place.half.memory, place.half.view, place.position)
       if (header === null || !sameRun(header.run, run) || header.sequence !== sequence || header.previousCrc !== previousCrc) continue
@@ -206,14 +224,22 @@ export class Recovery {
     const end = later.half === half ? later.position : half.bytes
     const folder = quarantineFolder(this.#folder)
     const path = `${folder}/${later.header.run.number}-${sequence}.journal`
-    this.#disk.makeFolder(folder)
-    const file = this.#disk.open(path, 'create')
-    file.write(half.memory.subarray(position, end), 0)
-    file.sync()
-    file.close()
-    this.#disk.syncFolder(folder)
-    this.#disk.syncFolder(this.#folder)
-    this.#damages.push({ file: half.path, position, bytes: end - position, entries: later.header.sequence - sequence, keptIn: path })
+    if (this.#writes) {
+      this.#disk.makeFolder(folder)
+      const file = this.#disk.open(path, 'create')
+      file.write(half.memory.subarray(position, end), 0)
+      file.sync()
+      file.close()
+      this.#disk.syncFolder(folder)
+      this.#disk.syncFolder(this.#folder)
+    }
+    this.#damages.push({
+      file: half.path,
+      position,
+      bytes: end - position,
+      entries: later.header.sequence - sequence,
+      keptIn: this.#writes ? path : '',
+    })
     this.#keepOffsets(half, position, path)
   }
 
@@ -229,8 +255,18 @@ export class Recovery {
       const row = readEntryRow(half.view, position, header, index)
       const partition = this.#state.partitions.get(row.partition)
       const byReference = (row.flags & ROW_BY_REFERENCE) !== 0
-      const bytes = byReference ? (partition ? this.#readReferenced(partition, row) : null) : half.memory.subarray(inline, inline + row.length)
-      const trusted = partition !== undefined && row.firstOffset === partition.acceptedEnd && row.count > 0 && bytes !== null && bytes.length >= BATCH_HEADER_BYTES && stampHolds(bytes, 0, partition.id)
+      const bytes = byReference
+        ? partition
+          ? this.#readReferenced(partition, row)
+          : null
+        : half.memory.subarray(inline, inline + row.length)
+      const trusted =
+        partition !== undefined &&
+        row.firstOffset === partition.acceptedEnd &&
+        row.count > 0 &&
+        bytes !== null &&
+        bytes.length >= BATCH_HEADER_BYTES &&
+        stampHolds(bytes, 0, partition.id)
       if (trusted) {
         hide(partition, row.firstOffset, row.firstOffset + row.count, path, inline - position, -1, -1)
         partition.skipOver(row.segmentBase, row.firstOffset + row.count, row.position + row.length, header.timeMs)
@@ -245,7 +281,15 @@ function hideGap(partition: PartitionState, row: EntryRow, damage: JournalDamage
   hide(partition, partition.acceptedEnd, row.firstOffset, damage?.keptIn ?? '', 0, row.segmentBase, row.position)
 }
 
-function hide(partition: PartitionState, from: number, to: number, file: string, position: number, resumeBase: number, resumePosition: number): void {
+function hide(
+  partition: PartitionState,
+  from: number,
+  to: number,
+  file: string,
+  position: number,
+  resumeBase: number,
+  resumePosition: number,
+): void {
   partition.damages = [...partition.damages, { from, to, skipped: false, file, position, resumeBase, resumePosition }]
 }
 
@@ -284,5 +328,8 @@ function readHalf(half: Half): void {
 
 /** A damaged folder that recovery cannot start from. */
 export function noCheckpoint(folder: string, paths: readonly string[]): MillraceError {
-  return new MillraceError('MR_LOG_CORRUPT', { message: 'both checkpoint slots are damaged.', details: { folder, file: paths.join(', '), position: 0 } })
+  return new MillraceError('MR_LOG_CORRUPT', {
+    message: 'both checkpoint slots are damaged.',
+    details: { folder, file: paths.join(', '), position: 0 },
+  })
 }

@@ -29,7 +29,10 @@ export class RequestLog {
   /** Most bytes that one more key takes, the frame of a first one included. Throws MR_LOG_BATCH_INVALID for a key that is empty or too long. */
   bytesOf(key: string, parts: number): number {
     if (key.length === 0 || key.length > REQUEST_KEY_CHARACTERS_MAX) {
-      throw new MillraceError('MR_LOG_BATCH_INVALID', { message: 'a request key has 1 to 512 characters', details: { characters: key.length } })
+      throw new MillraceError('MR_LOG_BATCH_INVALID', {
+        message: 'a request key has 1 to 512 characters',
+        details: { characters: key.length },
+      })
     }
     return KEY_FRAME_BYTES + key.length * 3 + parts * 8
   }

@@ -35,6 +35,9 @@ export class Reserve {
       this.#askedMs = now
     }
     if (this.#free >= this.#reserveBytes) return
-    throw new MillraceError('MR_LOG_FULL', { message: 'the disk has less free space than the reserve.', details: { reserve: this.#reserveBytes, free: this.#free, folder: this.#folder } })
+    throw new MillraceError('MR_LOG_FULL', {
+      message: 'the disk has less free space than the reserve.',
+      details: { reserve: this.#reserveBytes, free: this.#free, folder: this.#folder },
+    })
   }
 }

@@ -108,7 +108,7 @@ export interface WalkedBatch {
 export function* walkBatches(file: DiskFile, from: number, to: number, partition: number): Generator<WalkedBatch, void, undefined> {
   let window = new Uint8Array(0)
   let windowAt = from
-  for (let position = from; position + BATCH_HEADER_BYTES <= to; ) {
+  for (let position = from; position + BATCH_HEADER_BYTES <= to;) {
     if (position < windowAt || position + BATCH_HEADER_BYTES > windowAt + window.length) {
       window = readUpTo(file, position, Math.min(WALK_BYTES, to - position))
       windowAt = position
@@ -121,7 +121,13 @@ export function* walkBatches(file: DiskFile, from: number, to: number, partition
       position = next
       continue
     }
-    yield { position, baseOffset: header.baseOffset, lastOffset: header.lastOffset, byteLength: header.byteLength, maxTimeMs: header.maxTimeMs }
+    yield {
+      position,
+      baseOffset: header.baseOffset,
+      lastOffset: header.lastOffset,
+      byteLength: header.byteLength,
+      maxTimeMs: header.maxTimeMs,
+    }
     position += header.byteLength
   }
 }

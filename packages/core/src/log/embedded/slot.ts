@@ -21,7 +21,8 @@ export interface Slot {
 }
 
 /** What is in a slot: a valid image, nothing yet, or damaged bytes. */
-export type SlotContent = { readonly kind: 'valid'; readonly value: Slot } | { readonly kind: 'empty' } | { readonly kind: 'damaged'; readonly path: string }
+export type SlotContent =
+  { readonly kind: 'valid'; readonly value: Slot } | { readonly kind: 'empty' } | { readonly kind: 'damaged'; readonly path: string }
 
 function crcOf(bytes: Uint8Array): number {
   return crc32c(bytes, SLOT_HEADER_BYTES, bytes.length, crc32c(bytes, 8, 20))

@@ -25,11 +25,18 @@ export class TopicState {
 /** All that a checkpoint slot holds. */
 export interface StateImage {
   readonly chain: ChainPlace
+  /** True when the log was closed in order right after this image. */
+  readonly closed: boolean
   readonly timeMs: number
   readonly nextPartition: number
   readonly nextTopic: number
   readonly nextProducerId: number
-  readonly topics: readonly { readonly name: string; readonly id: string; readonly settings: TopicSettings; readonly firstPartition: number }[]
+  readonly topics: readonly {
+    readonly name: string
+    readonly id: string
+    readonly settings: TopicSettings
+    readonly firstPartition: number
+  }[]
   readonly partitions: readonly PartitionImage[]
   readonly writers: readonly (readonly [string, number])[]
 }
@@ -69,9 +76,14 @@ export class LogState {
     return state
   }
 
-  image(chain: ChainPlace, timeMs: number): StateImage {
+  image(chain: ChainPlace, timeMs: number, closed = false): StateImage {
     return {
-      chain, timeMs, nextPartition: this.nextPartition, nextTopic: this.nextTopic, nextProducerId: this.nextProducerId,
+      chain,
+      closed,
+      timeMs,
+      nextPartition: this.nextPartition,
+      nextTopic: this.nextTopic,
+      nextProducerId: this.nextProducerId,
       topics: [...this.topics.values()].map(({ topic, firstPartition }) => ({ ...topic, firstPartition })),
       partitions: [...this.partitions.values()].map((partition) => partition.image()),
       writers: [...this.writers],

@@ -24,7 +24,16 @@ export class Tail {
   readonly segments: Segment[] = []
   readonly segmentFrom: number[] = []
 
-  add(segment: Segment, firstOffset: number, count: number, place: number, length: number, position: number, appendMs: number, eventMs: number): void {
+  add(
+    segment: Segment,
+    firstOffset: number,
+    count: number,
+    place: number,
+    length: number,
+    position: number,
+    appendMs: number,
+    eventMs: number,
+  ): void {
     if (this.count === this.firstOffsets.length) this.#grow()
     if (this.segments.at(-1) !== segment) {
       this.segments.push(segment)

@@ -30,7 +30,7 @@ export function offsetForAppendTime(parts: LookupParts, partition: PartitionStat
     // The batches between this row and the next were appended within a second, or are all earlier.
     if (row + 1 < found.count) return Math.max(partition.start, firstBehindRow(parts, partition, segment, row + 1))
     if (found.end !== null && found.end.appendMs < timeMs) return atLeast(partition, found.end.offset)
-  } else if (segments.length > 0 && ((segments[0] as Segment).rows(files, partition.id).count > 0)) return partition.start
+  } else if (segments.length > 0 && (segments[0] as Segment).rows(files, partition.id).count > 0) return partition.start
   for (const { tail } of tailsOf(parts, partition)) {
     for (let batch = 0; batch < tail.count; batch++) {
       if ((tail.firstOffsets[batch] as number) >= partition.end) break
