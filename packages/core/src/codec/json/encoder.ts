@@ -12,7 +12,7 @@ import { jsonText } from './exact.ts'
 import { NUMBER_BYTES_MAX, writeBool, writeInteger, writeNull, writeNumber } from './write-number.ts'
 import { stringBytesMax, writeCompact, writeString } from './write-string.ts'
 
-/** Writes one row at `into.at`. */
+/** Appends `count` rows to `into`; row i starts at offsets[i] and ends where the next one starts, the last at `into.at`. */
 export type RowEncoder = (into: GrowingBytes, columns: readonly (Column | null)[], rows: Int32Array | null, count: number, offsets: Int32Array) => void
 
 export interface JsonEncoderOptions {
@@ -32,7 +32,7 @@ export class JsonEncoder {
   readonly #encode: RowEncoder
 
   constructor(fields: readonly Field[], options: JsonEncoderOptions = {}) {
-    this.#encode = (options.codegen ?? true) ? generatedEncoder(fields) : interpretedEncoder(fields)
+    this.#encode = rowEncoder(fields, options)
   }
 
   /** Record i of the last call is bytes[offsets[i] .. offsets[i + 1]); valid until the next call. */
@@ -69,6 +69,11 @@ export class JsonEncoder {
 /** An encoder of JSON records with these fields. */
 export function jsonEncoder(fields: readonly Field[], options: JsonEncoderOptions = {}): JsonEncoder {
   return new JsonEncoder(fields, options)
+}
+
+/** The same as a function that appends to a buffer of the caller's. */
+export function rowEncoder(fields: readonly Field[], options: JsonEncoderOptions = {}): RowEncoder {
+  return (options.codegen ?? true) ? generatedEncoder(fields) : interpretedEncoder(fields)
 }
 
 function generatedEncoder(fields: readonly Field[]): RowEncoder {

@@ -6,12 +6,12 @@ import type { Field } from '../column.ts'
 import { ROW_OK, type DecodedColumns, type FieldSlot } from '../decoded-columns.ts'
 import { utf8Text, writeUtf8 } from '../utf8.ts'
 import { ExactNumber, jsonText, parseExact } from './exact.ts'
-import { JSON_DEPTH_MAX, failure, isDocument } from './scan.ts'
+import { JSON_DEPTH_MAX, failure, isDocument, skipSpace, skipValue } from './scan.ts'
 
 const REASONS = { syntax: 'not valid JSON', utf8: 'not valid UTF-8', depth: `nested deeper than ${JSON_DEPTH_MAX}` } as const
 
-/** Decodes bytes[start .. end) into `into`, or rejects the row. `valueAt`: position of a value that a scanner refused, for the error. */
-export function decodeExactly(bytes: Uint8Array, view: DataView, start: number, end: number, row: number, into: DecodedColumns, valueAt: number): void {
+/** Decodes bytes[start .. end) into `into`, or rejects the row. */
+export function decodeExactly(bytes: Uint8Array, view: DataView, start: number, end: number, row: number, into: DecodedColumns): void {
   if (!isDocument(bytes, view, start, end)) {
     const { at, reason } = failure
     into.reject(row, reason === 'utf8' ? 'MR_CODEC_UTF8_INVALID' : 'MR_CODEC_JSON_INVALID', at - start, '', REASONS[reason])
@@ -22,25 +22,41 @@ export function decodeExactly(bytes: Uint8Array, view: DataView, start: number, 
     into.reject(row, 'MR_CODEC_FIELD_TYPE', 0, '', 'expected an object')
     return
   }
-  storeRow(into, row, value as Readonly<Record<string, unknown>>, valueAt < 0 ? 0 : valueAt - start)
+  const problem = storeRow(into, row, value as Readonly<Record<string, unknown>>)
+  if (problem === null) return
+  const at = valuePosition(bytes, view, start, end, String(problem.path[0]))
+  into.reject(row, problem.code, at - start, problem.path.join('.'), problem.message)
 }
 
-/** Coerces a parsed value and stores its wanted fields, or rejects the row. */
-export function storeRow(into: DecodedColumns, row: number, value: Readonly<Record<string, unknown>>, at: number): void {
+/** Position of the last value of the member `name` in a valid object, `start` when there is none. */
+function valuePosition(bytes: Uint8Array, view: DataView, start: number, end: number, name: string): number {
+  let found = start
+  let at = skipSpace(bytes, skipSpace(bytes, start, end) + 1, end)
+  while (at < end && bytes[at] === 34) {
+    const keyEnd = skipValue(bytes, view, at, end, 1)
+    const key = JSON.parse(utf8Text(bytes, at, keyEnd)) as string
+    at = skipSpace(bytes, skipSpace(bytes, keyEnd, end) + 1, end)
+    if (key === name) found = at
+    at = skipSpace(bytes, skipValue(bytes, view, at, end, 1), end)
+    at = bytes[at] === 44 ? skipSpace(bytes, at + 1, end) : end
+  }
+  return found
+}
+
+/** Coerces a parsed value and stores its wanted fields; returns why it cannot. */
+function storeRow(into: DecodedColumns, row: number, value: Readonly<Record<string, unknown>>): Problem | null {
   const fields: readonly Field[] = into.slots.map((slot) => slot.field)
   const problems: Problem[] = []
   const coerced = coerceRow(fields, value, [], problems)
   const problem = problems[0]
-  if (problem !== undefined) {
-    into.reject(row, problem.code, at, problem.path.join('.'), problem.message)
-    return
-  }
+  if (problem !== undefined) return problem
   into.status[row] = ROW_OK
   for (const slot of into.slots) {
     // Raw JSON keeps the digits of its numbers, which coercion does not.
     const own = slot.kind === 'json' && Object.hasOwn(value, slot.field.name) ? value[slot.field.name] : coerced[slot.field.name]
     storeCoerced(slot, row, own ?? null)
   }
+  return null
 }
 
 /** Stores a coerced value (null: none; json: the parsed value with exact numbers). */

@@ -50,8 +50,6 @@ export class GeneralScanner {
   #bytes: Uint8Array = new Uint8Array(0)
   #view: DataView = new DataView(new ArrayBuffer(0))
   #into: DecodedColumns
-  /** Where the last value stood that could not be stored, or -1. */
-  #valueAt = -1
 
   constructor(into: DecodedColumns) {
     const encoder = new TextEncoder()
@@ -72,9 +70,8 @@ export class GeneralScanner {
       into.status[row] = ROW_NULL
       return
     }
-    this.#valueAt = -1
     into.status[row] = ROW_OK
-    if (!this.#scan(row, start, end)) decodeExactly(this.#bytes, this.#view, start, end, row, into, this.#valueAt)
+    if (!this.#scan(row, start, end)) decodeExactly(this.#bytes, this.#view, start, end, row, into)
   }
 
   #scan(row: number, start: number, end: number): boolean {
@@ -104,7 +101,6 @@ export class GeneralScanner {
           if (slot.seen === stamp) return false
           slot.seen = stamp
           found++
-          this.#valueAt = at
           at = this.store(slot, row, at, end)
         }
         if (at === FAIL || at >= end) return false
@@ -123,10 +119,7 @@ export class GeneralScanner {
   #missing(row: number, stamp: number): boolean {
     for (const slot of this.#into.slots) {
       if (slot.seen === stamp) continue
-      if (!slot.field.nullable) {
-        this.#valueAt = -1
-        return false
-      }
+      if (!slot.field.nullable) return false
       slot.setNull(row)
     }
     return true
