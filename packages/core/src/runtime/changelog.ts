@@ -1,6 +1,7 @@
 // Keys of a task's changelog. First byte: what the record is.
 //   0             the commit record (commit-state.ts), one key, the newest one counts
 //   1 u16 key     a row of store number u16: value = row image by the store's layout, null = deleted
+//   3             the newest complete snapshot (snapshot.ts)
 //   2 u16         the layout of store number u16 as JSON {id, store, key, value}
 // Numbers of stores are given once per changelog and never reused; stores are known by name.
 import type { Layout } from '../state/store.ts'
@@ -16,11 +17,12 @@ export function layoutKey(store: number): Uint8Array {
   return Uint8Array.of(2, store >> 8, store & 255)
 }
 
-export type ChangelogKey = { readonly kind: 'commit' } | { readonly kind: 'row'; readonly store: number } | { readonly kind: 'layout'; readonly store: number } | { readonly kind: 'unknown' }
+export type ChangelogKey = { readonly kind: 'commit' } | { readonly kind: 'row'; readonly store: number } | { readonly kind: 'layout'; readonly store: number } | { readonly kind: 'snapshot' } | { readonly kind: 'unknown' }
 
 export function parseKey(bytes: Uint8Array, start: number, end: number): ChangelogKey {
   const tag = end > start ? bytes[start] : -1
   if (tag === 0) return { kind: 'commit' }
+  if (tag === 3) return { kind: 'snapshot' }
   const store = ((bytes[start + 1] as number) << 8) | (bytes[start + 2] as number)
   if (tag === 1 && end - start >= ROW_PREFIX_BYTES) return { kind: 'row', store }
   if (tag === 2 && end - start === ROW_PREFIX_BYTES) return { kind: 'layout', store }

@@ -27,6 +27,8 @@ export interface TaskEnvironment {
   readonly bounded: boolean
   /** Bytes of unfinished output per producer and reader (ADR 0002, rule 25). */
   readonly aheadBytes: number
+  /** Bytes of changelog below which no snapshot is taken; default 64 MiB. Tests take them sooner. */
+  readonly snapshotBytesMin?: number
   readonly report: (event: TaskEvent) => void
 }
 

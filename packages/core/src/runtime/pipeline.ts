@@ -20,7 +20,7 @@ import type { BoardPart } from './progress-board.ts'
 import { whyOpen } from './status.ts'
 import { readTable } from './table-reader.ts'
 import { Task } from './task.ts'
-import { changelogTopic, deadLetterTopic, progressTopic, retryTopic } from './topic-names.ts'
+import { changelogTopic, deadLetterTopic, progressTopic, retryTopic, snapshotTopic } from './topic-names.ts'
 
 export interface PipelineOptions {
   readonly log: Log
@@ -37,6 +37,7 @@ export interface PipelineOptions {
   /** Ends when everything that is in the sources at the start has been processed. */
   readonly bounded?: boolean
   readonly aheadBytes?: number
+  readonly snapshotBytesMin?: number
   readonly onEvent?: (event: TaskEvent) => void
 }
 
@@ -89,6 +90,7 @@ export class RunningPipeline {
       guardRows: options.guardRows ?? false,
       bounded: options.bounded ?? false,
       aheadBytes: options.aheadBytes ?? AHEAD_BYTES,
+      ...(options.snapshotBytesMin === undefined ? {} : { snapshotBytesMin: options.snapshotBytesMin }),
       report: options.onEvent ?? (() => undefined),
     }
     const tasks = topology.parts.flatMap((part) => Array.from({ length: part.groups }, (_, group) => new Task(environment, part, group)))
@@ -279,6 +281,7 @@ async function prepareTopology(plan: Plan, options: PipelineOptions): Promise<To
       throw new MillraceError('MR_RUNTIME_GROUPS_FIXED', { details: { pipeline: plan.pipeline, part: part.name, groups: known.settings.partitions, wanted: part.groups } })
     }
     await ensureInternal(log, changelog, part.groups, null)
+    await ensureInternal(log, snapshotTopic(plan.pipeline, part.name), part.groups, null)
     await ensureInternal(log, progressTopic(plan.pipeline, part.name), part.groups, PROGRESS_RETENTION_MS)
     await ensureInternal(log, retryTopic(plan.pipeline, part.name), part.groups, DEAD_LETTER_RETENTION_MS)
   }

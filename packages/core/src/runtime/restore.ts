@@ -12,7 +12,9 @@ import { layoutOf } from '../state/layout.ts'
 import { createTableStore } from '../state/table-store.ts'
 import { ROW_PREFIX_BYTES, decodeLayout, parseKey } from './changelog.ts'
 import { decodeCommitState } from './commit-state.ts'
-import { changelogTopic } from './topic-names.ts'
+import { decodeSnapshotRecord, snapshotSlices } from './snapshot.ts'
+import type { SnapshotRecord } from './snapshot.ts'
+import { changelogTopic, snapshotTopic } from './topic-names.ts'
 
 const FETCH_BYTES = 4 * 1024 * 1024
 
@@ -52,7 +54,10 @@ class Restore {
 
   async run(): Promise<RestoredTask> {
     const startedAt = this.#environment.clock.monotonicMs()
-    await this.#readChangelog()
+    const ends = this.#changelogEnds()
+    const snapshot = await this.#newestSnapshot(ends)
+    if (snapshot !== null) await this.#load(snapshot)
+    await this.#eachBatch(snapshot?.changelogFrom ?? ends.start, ends.end, (rows, count) => this.#applyBatch(rows, count))
     for (const store of this.#stores.values()) {
       store.seal()
       store.committed()
@@ -61,23 +66,50 @@ class Restore {
     return { state: this.#state, stores: this.#entries() }
   }
 
-  async #readChangelog(): Promise<void> {
+  #changelogEnds(): { readonly start: number; readonly end: number } {
     const topic = changelogTopic(this.#environment.plan.pipeline, this.#part.name)
-    const ends = must(
+    return must(
       this.#environment.log.ends(topic).find((other) => other.partition === this.#group),
       'changelog partition',
     )
+  }
+
+  /** Snapshots are named in the changelog behind the rows that repair them, so the newest must be known before rows are applied. */
+  async #newestSnapshot(ends: { readonly start: number; readonly end: number }): Promise<SnapshotRecord | null> {
+    let newest: SnapshotRecord | null = null
+    if (this.#environment.log.ends(snapshotTopic(this.#environment.plan.pipeline, this.#part.name)).every((other) => other.end === 0)) return null
+    await this.#eachBatch(ends.start, ends.end, (rows, count) => {
+      for (let row = 0; row < count; row++) {
+        if (parseKey(rows.bytes, rows.keyStarts[row] as number, rows.keyEnds[row] as number).kind !== 'snapshot') continue
+        newest = decodeSnapshotRecord(rows.bytes, rows.valueStarts[row] as number, rows.valueEnds[row] as number)
+      }
+    })
+    return newest
+  }
+
+  async #load(snapshot: SnapshotRecord): Promise<void> {
+    for (const { number, layout, from, to } of snapshot.stores) {
+      this.#open(number, layout)
+      const store = this.#byNumber.get(number)?.store
+      if (store === null || store === undefined) continue
+      store.restore(await snapshotSlices(this.#environment, this.#part.name, this.#group, from, to))
+      this.#rows += store.rowCount
+      await this.#environment.scheduler.turn()
+    }
+  }
+
+  async #eachBatch(from: number, to: number, each: (rows: RecordRows, count: number) => void): Promise<void> {
+    const topic = changelogTopic(this.#environment.plan.pipeline, this.#part.name)
     const reader = this.#environment.log.reader()
     const rows = new RecordRows()
-    let offset = ends.start
+    let offset = from
     try {
-      while (offset < ends.end) {
+      while (offset < to) {
         const [fetched] = await reader.fetch([{ topic, partition: this.#group, offset }], { bytesMax: FETCH_BYTES })
         const part = must(fetched, 'changelog fetch')
         if (part.error !== null) throw part.error
         if (part.next === part.from) break
-        const count = rows.read(part.bytes, part.from)
-        for (let row = 0; row < count; row++) this.#apply(rows, row)
+        each(rows, rows.read(part.bytes, part.from))
         offset = part.next
         await this.#environment.scheduler.turn()
       }
@@ -86,28 +118,35 @@ class Restore {
     }
   }
 
-  #apply(rows: RecordRows, row: number): void {
+  /** Runs of rows of one store are applied together. */
+  #applyBatch(rows: RecordRows, count: number): void {
     const { bytes } = rows
-    const keyStart = rows.keyStarts[row] as number
-    const keyEnd = rows.keyEnds[row] as number
+    for (let row = 0; row < count; ) {
+      const key = parseKey(bytes, rows.keyStarts[row] as number, rows.keyEnds[row] as number)
+      if (key.kind !== 'row') {
+        this.#apply(rows, row, key)
+        row++
+        continue
+      }
+      let end = row + 1
+      while (end < count && sameStore(rows, row, end)) end++
+      const slot = must(this.#byNumber.get(key.store), `layout of store ${key.store}`)
+      if (slot.store !== null) {
+        const keyStarts = rows.keyStarts.slice(row, end)
+        for (let index = 0; index < keyStarts.length; index++) keyStarts[index] = (keyStarts[index] as number) + ROW_PREFIX_BYTES
+        slot.store.applyAll(bytes, keyStarts, rows.keyEnds.subarray(row, end), rows.valueStarts.subarray(row, end), rows.valueEnds.subarray(row, end), end - row)
+      }
+      this.#rows += end - row
+      row = end
+    }
+  }
+
+  #apply(rows: RecordRows, row: number, key: ReturnType<typeof parseKey>): void {
     const start = rows.valueStarts[row] as number
     const end = rows.valueEnds[row] as number
-    const key = parseKey(bytes, keyStart, keyEnd)
-    switch (key.kind) {
-      case 'commit':
-        this.#state = decodeCommitState(bytes.subarray(start, end))
-        return
-      case 'layout':
-        return this.#open(key.store, decodeLayout(bytes, start, end))
-      case 'row': {
-        const slot = must(this.#byNumber.get(key.store), `layout of store ${key.store}`)
-        slot.store?.apply(bytes, keyStart + ROW_PREFIX_BYTES, keyEnd, start < 0 ? null : bytes, start, end)
-        this.#rows++
-        return
-      }
-      case 'unknown':
-        throw new MillraceError('MR_LOG_FORMAT_NEWER', { message: 'a changelog record of an unknown kind.', details: { offset: rows.offsets[row] as number } })
-    }
+    if (key.kind === 'commit') this.#state = decodeCommitState(rows.bytes.subarray(start, end))
+    else if (key.kind === 'layout') this.#open(key.store, decodeLayout(rows.bytes, start, end))
+    else if (key.kind !== 'snapshot') throw new MillraceError('MR_LOG_FORMAT_NEWER', { message: 'a changelog record of an unknown kind.', details: { offset: rows.offsets[row] as number } })
   }
 
   /** A store that the pipeline no longer has is skipped; one whose layout changed is rebuilt on request, else refused. */
@@ -131,4 +170,11 @@ class Restore {
     }
     return entries
   }
+}
+
+function sameStore(rows: RecordRows, a: number, b: number): boolean {
+  const left = rows.keyStarts[a] as number
+  const right = rows.keyStarts[b] as number
+  const { bytes } = rows
+  return (rows.keyEnds[b] as number) - right >= ROW_PREFIX_BYTES && bytes[left] === bytes[right] && bytes[left + 1] === bytes[right + 1] && bytes[left + 2] === bytes[right + 2]
 }

@@ -23,6 +23,7 @@ import { encodeProgress } from './progress.ts'
 import { restoreTask } from './restore.ts'
 import { BadShare } from './bad-share.ts'
 import { changelogTopic, deadLetterTopic, progressTopic } from './topic-names.ts'
+import { SNAPSHOT_KEY, Snapshotter, encodeSnapshotRecord } from './snapshot.ts'
 import { TopicOutput } from './topic-output.ts'
 
 const CHANGELOG_BATCH_BYTES = 1024 * 1024
@@ -72,6 +73,7 @@ export class TaskCore {
   readonly instance: TopologyInstance
   readonly figures: CommitFigures = { commits: 0, commitMsLast: 0, commitMsMax: 0, rowsIn: 0, rowsOut: 0, deadLetters: 0, lastCommitAtMs: 0 }
   readonly badShare: BadShare
+  readonly #snapshots: Snapshotter
   readonly #writer: LogWriter
   readonly #stores: ReadonlyMap<string, StoreEntry>
   readonly #exchanges = new Map<number, ExchangeOutput>()
@@ -96,6 +98,7 @@ export class TaskCore {
     this.#writer = writer
     this.#state = state
     this.#stores = stores
+    this.#snapshots = new Snapshotter(environment, part.name, group, [...stores.values()])
     this.badShare = new BadShare(environment.plan.settings.badShareMax, environment.plan.settings.badShareWindow)
     for (const [index, output] of part.outputs.entries()) this.#openOutput(index, output)
     this.#readerGroups = readersByTopic(environment, part)
@@ -246,6 +249,7 @@ export class TaskCore {
     this.#state = state
     this.#statedClock = stated
     this.#count(this.environment.clock.monotonicMs() - startedAt)
+    await this.#snapshots.advance()
   }
 
   #entries(through: number, clock: TaskClock): readonly ProgressEntry[] {
@@ -263,6 +267,8 @@ export class TaskCore {
       this.#letters.reset()
     }
     this.#drainStores(state.wallMs)
+    const snapshot = this.#snapshots.takeComplete()
+    if (snapshot !== null) this.#changelog.append(SNAPSHOT_KEY, encodeSnapshotRecord(snapshot), state.wallMs)
     this.#changelog.append(COMMIT_KEY, encodeCommitState(state), state.wallMs)
     this.#closeChangelog()
     parts.push(...this.#changelogParts)
