@@ -185,6 +185,7 @@ export const ERRORS = {
     'Give one value per key field, in order and of its kind; `millrace table` lists them.',
   ),
   MR_TABLE_NOT_READY: entry('transient', 'The table is being restored.', 'Try again in a moment.'),
+  MR_REPLAY_NO_BINDINGS: entry('invalid', 'The pipeline has no kept bindings to replay.', 'Start the pipeline at least once; bindings are kept as long as replay is promised (7 days by default).'),
   MR_RUNTIME_RETRY_VERSION: entry(
     'invalid',
     'The dead letter was written by another version of the pipeline, so it cannot enter at its operator.',

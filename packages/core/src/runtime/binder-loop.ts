@@ -4,6 +4,8 @@ import type { TaskCore, TaskClock } from './task-core.ts'
 import type { InputStatus, TaskLoop } from './task.ts'
 import { readFully } from '../base/disk.ts'
 import { combineClocks } from '../time/partition-clock.ts'
+import { keptTicks } from './replay.ts'
+import type { ReplaySettings, ReplayTick } from './replay.ts'
 import { RetryInput } from './retry-input.ts'
 import { SourceInput } from './source-input.ts'
 import type { SourceHandlers } from './source-input.ts'
@@ -27,6 +29,8 @@ export class BinderLoop implements TaskLoop {
   readonly #retry: RetryInput
   readonly #ticks: TickClock
   readonly #unsubscribe: (() => void)[] = []
+  /** Set in a replay: the ticks still to come. */
+  #kept: readonly ReplayTick[] | null = null
   #fileTablesRead = false
   #lastBindAt = Number.NEGATIVE_INFINITY
   #lastHeartbeatAt = Number.NEGATIVE_INFINITY
@@ -53,15 +57,45 @@ export class BinderLoop implements TaskLoop {
   static async open(core: TaskCore, wake: () => void): Promise<BinderLoop> {
     const loop = new BinderLoop(core, wake)
     await core.environment.board.refresh()
-    const { log, bounded } = core.environment
-    if (bounded) for (const { input } of loop.#sources) input.boundAt(new Map(log.ends(input.spec.topic.name).map((ends) => [ends.partition, ends.end])))
+    const { log, bounded, replay } = core.environment
+    if (replay !== null) await loop.#openReplay(replay)
+    else if (bounded) for (const { input } of loop.#sources) input.boundAt(new Map(log.ends(input.spec.topic.name).map((ends) => [ends.partition, ends.end])))
     return loop
+  }
+
+  async #openReplay(replay: ReplaySettings): Promise<void> {
+    const { log } = this.#core.environment
+    const kept = await keptTicks(log, replay, this.#core.part.name, this.#core.group)
+    this.#kept = kept.filter((tick) => tick.tick > this.#core.state.through)
+    for (const { input } of this.#sources) for (const { partition, from } of replay.range.topics.get(input.spec.topic.name) ?? []) input.seek(partition, from)
+  }
+
+  /** Rule 10: the next kept tick, with its ranges and clocks; after the last one the input has ended. */
+  async #replayStep(kept: readonly ReplayTick[]): Promise<number> {
+    const next = kept[0]
+    const last = next === undefined
+    const tick = next?.tick ?? this.#core.state.through + 1
+    const wallMs = next?.wallMs ?? this.#core.state.wallMs
+    this.#kept = kept.slice(1)
+    if (!last && next.ranges.length === 0 && this.#core.instance.nextDue() > next.watermarkMs && this.#core.environment.board.waitsFor(this.#core.part.name) > next.watermarkMs) return 0
+    this.#core.startTick(tick, wallMs)
+    this.#readFileTables()
+    for (const source of this.#sources) {
+      source.input.replayAt(wallMs)
+      const handlers = this.#handlers(source)
+      for (const range of next?.ranges ?? []) if (range.topic === source.input.spec.topic.name) await source.input.replayTo(range.partition, range.to, handlers)
+    }
+    const clock: TaskClock = last ? { watermarkMs: Number.POSITIVE_INFINITY, status: 'ended', wallMs } : { watermarkMs: next.watermarkMs, status: next.status, wallMs }
+    const ranges = this.#sources.flatMap(({ input }) => input.bind())
+    await this.#commitTick(tick, clock, ranges.length > 0 ? [{ tick, wallMs, codeVersion: this.#core.environment.topology.codeVersion, ranges }] : [])
+    return 0
   }
 
   async step(): Promise<number> {
     const { environment, part } = this.#core
     const { clock, plan, board } = environment
     await board.refresh()
+    if (this.#kept !== null) return this.#core.hasRoom() ? this.#replayStep(this.#kept) : HEARTBEAT_MS
     const owed = board.demandOn(part.name) > this.#core.state.through
     if (!this.#core.hasRoom()) {
       // Rule 13: without room the answer is an empty tick that leaves the clocks; the board wakes this task when its reader has moved.
@@ -145,7 +179,10 @@ export class BinderLoop implements TaskLoop {
 
   async #finish(tick: number, wallMs: number, bindings: Parameters<TaskCore['commit']>[2]['bindings']): Promise<void> {
     const combined = combineClocks(this.#sources.flatMap(({ input }) => input.clocks()))
-    const clock: TaskClock = { watermarkMs: combined.watermark, status: combined.status, wallMs }
+    await this.#commitTick(tick, { watermarkMs: combined.watermark, status: combined.status, wallMs }, bindings)
+  }
+
+  async #commitTick(tick: number, clock: TaskClock, bindings: Parameters<TaskCore['commit']>[2]['bindings']): Promise<void> {
     this.#core.endTick(clock)
     this.#core.checkBadShare()
     this.#lastBindAt = this.#core.environment.clock.monotonicMs()

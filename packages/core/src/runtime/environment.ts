@@ -6,6 +6,7 @@ import type { Compiler } from '../compile/instantiate.ts'
 import type { Topology } from '../compile/topology.ts'
 import type { Log } from '../log/log.ts'
 import type { Plan } from '../plan/node.ts'
+import type { ReplaySettings } from './replay.ts'
 import type { ProgressBoard } from './progress-board.ts'
 
 export interface TaskEnvironment {
@@ -25,6 +26,8 @@ export interface TaskEnvironment {
   readonly guardRows: boolean
   /** Sources end at their visible end as of the start: bounded runs (tests, replay). */
   readonly bounded: boolean
+  /** Go along the kept bindings of another pipeline instead of making own ones. */
+  readonly replay: ReplaySettings | null
   /** Bytes of unfinished output per producer and reader (ADR 0002, rule 25). */
   readonly aheadBytes: number
   /** Bytes of changelog below which no snapshot is taken; default 64 MiB. Tests take them sooner. */

@@ -16,6 +16,7 @@ import { must } from '../base/assert.ts'
 import { MillraceError, isMillraceError } from '../base/errors.ts'
 import { planTopology } from '../compile/topology-planner.ts'
 import { ProgressBoard } from './progress-board.ts'
+import type { ReplaySettings } from './replay.ts'
 import type { BoardPart } from './progress-board.ts'
 import { whyOpen } from './status.ts'
 import { readTable } from './table-reader.ts'
@@ -37,6 +38,8 @@ export interface PipelineOptions {
   /** Ends when everything that is in the sources at the start has been processed. */
   readonly bounded?: boolean
   readonly aheadBytes?: number
+  /** Replay beside the live pipeline: plan made by `replayPlan`. */
+  readonly replay?: ReplaySettings
   readonly snapshotBytesMin?: number
   readonly onEvent?: (event: TaskEvent) => void
 }
@@ -88,7 +91,8 @@ export class RunningPipeline {
       rebuild: options.rebuild ?? false,
       codegen: options.codegen ?? true,
       guardRows: options.guardRows ?? false,
-      bounded: options.bounded ?? false,
+      bounded: options.bounded ?? options.replay !== undefined,
+      replay: options.replay ?? null,
       aheadBytes: options.aheadBytes ?? AHEAD_BYTES,
       ...(options.snapshotBytesMin === undefined ? {} : { snapshotBytesMin: options.snapshotBytesMin }),
       report: options.onEvent ?? (() => undefined),

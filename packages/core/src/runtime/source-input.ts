@@ -54,6 +54,8 @@ export class SourceInput {
   readonly #rows = new RecordRows()
   readonly #times: { monotonicMs(): number; nowMs(): number }
   #bounded: ReadonlyMap<number, number> | null = null
+  #replaying = false
+  #replayWallMs = 0
 
   constructor(log: Log, spec: Extract<InputSpec, { kind: 'source' }>, decoder: SourceDecoder, options: { readonly group: number; readonly groups: number; readonly settings: PipelineSettings; readonly clock: { monotonicMs(): number; nowMs(): number }; readonly startAt: 'earliest' | 'latest' }, positions: readonly SourcePosition[]) {
     this.spec = spec
@@ -70,6 +72,29 @@ export class SourceInput {
       const start = options.startAt === 'latest' ? ends.end : ends.start
       this.#partitions.push(new SourcePartition(ends.partition, known?.next ?? start, new PartitionClock(clockSettings, known?.clock ?? INITIAL_CLOCK, options.clock.monotonicMs())))
     }
+  }
+
+  /** Replay: takes one partition to exactly `to`, and moves no clock of its own (the kept binding says what the clocks were). */
+  async replayTo(partitionNumber: number, to: number, handlers: SourceHandlers): Promise<number> {
+    const partition = this.#partitions.find((other) => other.partition === partitionNumber)
+    if (partition === undefined) return 0
+    this.#bounded = new Map([...(this.#bounded ?? []), [partitionNumber, to]])
+    let taken = 0
+    while (partition.next < to && partition.error === null) {
+      const got = await this.poll(this.#partitions.indexOf(partition), handlers)
+      taken += got
+      if (got === 0 && partition.next < to) partition.next = to
+    }
+    if (partition.error !== null) throw partition.error
+    return taken
+  }
+
+  /** Replay: where to begin. */
+  seek(partitionNumber: number, from: number): void {
+    const partition = this.#partitions.find((other) => other.partition === partitionNumber)
+    if (partition === undefined || partition.next >= from) return
+    partition.next = from
+    partition.boundFrom = from
   }
 
   /** Declares the input bounded: each partition ends at the given offset, and its watermark then goes to the end of time. */
@@ -126,7 +151,9 @@ export class SourceInput {
     const final = atEnd && (idle || this.#bounded !== null)
     const verdict = this.spec.table
       ? { taken: count, rejected: [] as number[], largestMs: Number.NEGATIVE_INFINITY }
-      : guardTimes(batch.times, 0, count, partition.clock.largestMs, { aheadMs: this.#settings.clockAheadMs, confirmations: this.#settings.clockConfirmations }, final, this.#times.nowMs())
+      : this.#replaying
+        ? this.#replayVerdict(batch, count, partition.clock.largestMs)
+        : guardTimes(batch.times, 0, count, partition.clock.largestMs, { aheadMs: this.#settings.clockAheadMs, confirmations: this.#settings.clockConfirmations }, final, this.#times.nowMs())
     if (verdict.taken < count) {
       // The partition waits at a jump. When a whole fetch was not enough to decide it, the next one is larger.
       if (verdict.taken === 0 && !atEnd) partition.fetchBytes *= 2
@@ -144,7 +171,25 @@ export class SourceInput {
     return wholeFetch ? part.bytes.length : (this.#rows.valueEnds[Math.max(0, verdict.taken - 1)] as number)
   }
 
+  /** The bound range ends where it ended; a jump near its end was decided by records behind it. */
+  #replayVerdict(batch: Batch, count: number, largestMs: number): { taken: number; rejected: number[]; largestMs: number } {
+    const settings = { aheadMs: this.#settings.clockAheadMs, confirmations: this.#settings.clockConfirmations }
+    const whole = guardTimes(batch.times, 0, batch.rowCount, largestMs, settings, true, this.#replayWallMs)
+    const rejected = whole.rejected.filter((row) => row < count)
+    const drop = new Set(rejected)
+    let largest = largestMs
+    for (let row = 0; row < count; row++) if (!drop.has(row) && (batch.times[row] as number) > largest) largest = batch.times[row] as number
+    return { taken: count, rejected, largestMs: largest }
+  }
+
+  /** Replay: the wall time of the tick that is being replayed; guards and records see it instead of the clock's. */
+  replayAt(wallMs: number): void {
+    this.#replaying = true
+    this.#replayWallMs = wallMs
+  }
+
   #endIfBounded(partition: SourcePartition): void {
+    if (this.#replaying) return
     const limit = this.#bounded?.get(partition.partition)
     if (limit !== undefined && partition.next >= limit && partition.clock.status !== 'ended') partition.clock.end()
   }

@@ -1,0 +1,116 @@
+// Replay: a range of the sources through the pipeline again, beside the live one and without touching it. The copy has its own name, so its
+// state, positions and internal topics are its own; what it writes goes to topics with the suffix `.replay-ID`; sinks run only on request.
+// It starts from empty state and goes along the kept bindings of the live pipeline: same ticks, same ranges, same wall times, same clocks
+// (ADR 0002, rule 10), so over the same code and the whole range it computes the same rows.
+import type { FetchPosition, Log } from '../log/log.ts'
+import type { Plan, PlanNode } from '../plan/node.ts'
+import type { AnyTopic } from '../connect/topic.ts'
+import { must } from '../base/assert.ts'
+import { MillraceError } from '../base/errors.ts'
+import { RecordRows } from '../codec/record-rows.ts'
+import { decodeProgress } from './progress.ts'
+import type { Binding, ProgressEntry } from './progress.ts'
+import { progressTopic } from './topic-names.ts'
+
+export interface ReplayRange {
+  /** By source topic and partition: offsets [from, to). */
+  readonly topics: ReadonlyMap<string, readonly { readonly partition: number; readonly from: number; readonly to: number }[]>
+}
+
+/** Where a replay takes its ticks from. */
+export interface ReplaySettings {
+  readonly id: string
+  /** Name of the live pipeline. */
+  readonly of: string
+  readonly range: ReplayRange
+}
+
+/** One tick of the live pipeline as it was bound, clipped to the range. */
+export interface ReplayTick {
+  readonly tick: number
+  readonly wallMs: number
+  readonly watermarkMs: number
+  readonly status: ProgressEntry['status']
+  readonly ranges: readonly { readonly topic: string; readonly partition: number; readonly to: number }[]
+}
+
+/** The plan under another name, with outputs beside the live ones. */
+export function replayPlan(plan: Plan, id: string, withSinks: boolean): Plan {
+  const suffix = `.replay-${id}`
+  const rename = (topic: AnyTopic): AnyTopic => ({ ...topic, name: `${topic.name}${suffix}` })
+  const nodes = plan.nodes.map((node): PlanNode => {
+    if (node.kind === 'to-topic' || node.kind === 'through') return { ...node, topic: rename(node.topic) }
+    return node
+  })
+  const dropped = new Set(withSinks ? [] : nodes.filter((node) => node.kind === 'to-sink').map((node) => node.id))
+  if (dropped.size === 0) return { ...plan, pipeline: `${plan.pipeline}${suffix}`, nodes }
+  return { ...plan, pipeline: `${plan.pipeline}${suffix}`, nodes: withoutNodes(nodes, dropped) }
+}
+
+/** Ids are indexes, so what is behind a dropped node moves up. */
+function withoutNodes(nodes: readonly PlanNode[], dropped: ReadonlySet<number>): readonly PlanNode[] {
+  const moved = new Map<number, number>()
+  for (const node of nodes) if (!dropped.has(node.id)) moved.set(node.id, moved.size)
+  return nodes.filter((node) => !dropped.has(node.id)).map((node): PlanNode => ({ ...node, id: must(moved.get(node.id), 'node'), inputs: node.inputs.map((input) => must(moved.get(input), 'input')) }))
+}
+
+/**
+ * Offsets of all sources of a plan between two times.
+ * @param by Event time (default of the tools) or time of append.
+ */
+export async function rangeByTime(log: Log, plan: Plan, fromMs: number, toMs: number, by: 'event' | 'append'): Promise<ReplayRange> {
+  const topics = new Map<string, { partition: number; from: number; to: number }[]>()
+  for (const node of plan.nodes) {
+    if (node.kind !== 'source') continue
+    const list: { partition: number; from: number; to: number }[] = []
+    for (const ends of log.ends(node.topic.name)) {
+      const from = await log.offsetForTime(node.topic.name, ends.partition, fromMs, by)
+      const to = toMs === Number.POSITIVE_INFINITY ? ends.end : await log.offsetForTime(node.topic.name, ends.partition, toMs, by)
+      list.push({ partition: ends.partition, from, to: Math.max(from, to) })
+    }
+    topics.set(node.topic.name, list)
+  }
+  return { topics }
+}
+
+/** The kept ticks of one task of the live pipeline, oldest first, clipped to the range; ticks that bind nothing of it move clocks only. */
+export async function keptTicks(log: Log, settings: ReplaySettings, part: string, group: number): Promise<readonly ReplayTick[]> {
+  const topic = progressTopic(settings.of, part)
+  const ends = log.ends(topic).find((other) => other.partition === group)
+  if (ends === undefined) throw new MillraceError('MR_REPLAY_NO_BINDINGS', { details: { pipeline: settings.of, part } })
+  const reader = log.reader()
+  const rows = new RecordRows()
+  const ticks: ReplayTick[] = []
+  let clock: ProgressEntry = { tick: 0, watermark: Number.NEGATIVE_INFINITY, wallMs: 0, status: 'active' }
+  for (let offset = ends.start; offset < ends.end; ) {
+    const position: FetchPosition = { topic, partition: group, offset }
+    const fetched = must((await reader.fetch([position], { bytesMax: 4 * 1024 * 1024 }))[0], 'progress fetch')
+    if (fetched.error !== null) throw fetched.error
+    const count = rows.read(fetched.bytes, offset)
+    for (let row = 0; row < count; row++) {
+      const record = decodeProgress(fetched.bytes, rows.valueStarts[row] as number, rows.valueEnds[row] as number)
+      clock = record.entries.at(-1) ?? clock
+      ticks.push(...ticksOf(record.bindings, clock, record.through, settings.range))
+    }
+    if (fetched.next === offset) break
+    offset = fetched.next
+  }
+  reader.close()
+  return ticks
+}
+
+function ticksOf(bindings: readonly Binding[], clock: ProgressEntry, through: number, range: ReplayRange): readonly ReplayTick[] {
+  const state = { watermarkMs: clock.watermark, status: clock.status }
+  if (bindings.length === 0) return [{ tick: through, wallMs: clock.wallMs, ...state, ranges: [] }]
+  return bindings.map((binding) => ({
+    tick: binding.tick,
+    wallMs: binding.wallMs,
+    ...state,
+    ranges: binding.ranges.flatMap((bound) => {
+      const wanted = range.topics.get(bound.topic)?.find((other) => other.partition === bound.partition)
+      if (wanted === undefined) return [{ topic: bound.topic, partition: bound.partition, to: bound.to }]
+      const to = Math.min(bound.to, wanted.to)
+      return to > Math.max(bound.from, wanted.from) ? [{ topic: bound.topic, partition: bound.partition, to }] : []
+    }),
+  }))
+}
