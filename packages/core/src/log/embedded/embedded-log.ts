@@ -277,7 +277,7 @@ export class EmbeddedLog implements Log {
   async #close(): Promise<void> {
     const { intake, checkpointer, journal, state, clock, files, slots, lock } = this.#parts
     this.#maintenance.stop()
-    for (const hook of [...this.#closedHooks]) hook()
+    for (const hook of this.#closedHooks) hook()
     while (!intake.idle && intake.failure === null) await intake.whenFree()
     intake.flush()
     const failed = intake.failure

@@ -55,7 +55,7 @@ export class FileCache {
 
   /** Closes every file in the folder and below. */
   dropUnder(folder: string): void {
-    for (const path of [...this.#open.keys()]) if (path.startsWith(`${folder}/`)) this.drop(path)
+    for (const path of this.#open.keys()) if (path.startsWith(`${folder}/`)) this.drop(path)
   }
 
   closeAll(): void {

@@ -409,14 +409,14 @@ export class Intake {
     const touched = [...this.#touched]
     this.#touched.clear()
     for (const partition of touched) {
-      if (partition.waiters.size > 0) for (const wake of [...partition.waiters]) wake()
+      if (partition.waiters.size > 0) for (const wake of partition.waiters) wake()
       if (partition.topic === topic) continue
       topic = partition.topic
       const listeners = state.topics.get(topic)?.listeners
       if (!listeners || listeners.size === 0 || notified?.has(topic)) continue
       notified ??= new Set()
       notified.add(topic)
-      for (const notify of [...listeners]) notify()
+      for (const notify of listeners) notify()
     }
   }
 

@@ -118,7 +118,7 @@ export class Maintenance {
   removeTopic(topicId: string, partitions: readonly PartitionState[]): void {
     for (const partition of partitions) {
       for (const segment of partition.segments(this.#parts.disk)) segment.removed = true
-      for (const wake of [...partition.waiters]) wake()
+      for (const wake of partition.waiters) wake()
     }
     this.#removeLater([topicFolder(this.#parts.folder, topicId)])
   }
@@ -146,7 +146,7 @@ export class Maintenance {
   async #round(): Promise<MaintenanceReport> {
     const { state, intake, clock, scheduler } = this.#parts
     let expiredSegments = 0
-    for (const partition of [...state.partitions.values()]) {
+    for (const partition of state.partitions.values()) {
       if (!this.#alive()) break
       const settings =
         partition === state.requests
@@ -168,7 +168,7 @@ export class Maintenance {
   async #compactAll(): Promise<number> {
     const { state, clock } = this.#parts
     let segments = 0
-    for (const topic of [...state.topics.values()]) {
+    for (const topic of state.topics.values()) {
       if (!topic.topic.settings.compacted) continue
       for (const partition of topic.partitions) {
         if (!this.#alive() || partition.deleted) break

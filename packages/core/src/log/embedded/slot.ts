@@ -10,7 +10,9 @@ import { crc32c } from '../../base/crc32c.ts'
 import { checkpointPath } from './format.ts'
 import type { StateImage } from './state.ts'
 
-const MAGIC = 0x4d52434b_50543100
+/** "MRCKPT1\n" in the file. */
+const MAGIC_HIGH = 0x4d52434b
+const MAGIC_LOW = 0x5054310a
 export const SLOT_HEADER_BYTES = 24
 const SLOT_BODY_BYTES_MAX = 1 << 30
 
@@ -33,8 +35,8 @@ export function encodeSlot(generation: number, image: StateImage): Uint8Array {
   const body = new TextEncoder().encode(JSON.stringify(image))
   const bytes = new Uint8Array(SLOT_HEADER_BYTES + body.length)
   const view = new DataView(bytes.buffer)
-  view.setUint32(0, MAGIC / 4294967296)
-  view.setUint32(4, MAGIC % 4294967296)
+  view.setUint32(0, MAGIC_HIGH)
+  view.setUint32(4, MAGIC_LOW)
   view.setUint32(8, generation >>> 0, true)
   view.setUint32(12, Math.floor(generation / 4294967296), true)
   view.setUint32(16, body.length, true)
@@ -54,8 +56,8 @@ export function readSlot(disk: Disk, folder: string, slot: number): SlotContent 
     const view = new DataView(header.buffer)
     const length = view.getUint32(16, true)
     if (header.every((byte) => byte === 0)) return { kind: 'empty' }
-    const magic = view.getUint32(0) * 4294967296 + view.getUint32(4)
-    if (magic !== MAGIC || length > Math.min(SLOT_BODY_BYTES_MAX, file.size())) return { kind: 'damaged', path }
+    const hasMagic = view.getUint32(0) === MAGIC_HIGH && view.getUint32(4) === MAGIC_LOW
+    if (!hasMagic || length > Math.min(SLOT_BODY_BYTES_MAX, file.size())) return { kind: 'damaged', path }
     const bytes = new Uint8Array(SLOT_HEADER_BYTES + length)
     if (!readFully(file, bytes, 0) || crcOf(bytes) !== view.getUint32(20, true)) return { kind: 'damaged', path }
     const generation = view.getUint32(8, true) + view.getUint32(12, true) * 4294967296
