@@ -39,7 +39,7 @@ async function encode(rowCount: number, file: string): Promise<Measured> {
     write(bytes: Uint8Array): void {
       writeSync(handle, bytes, 0, bytes.length, output.position)
       output.position += bytes.length
-      if (output.position % 16 === 0) most = Math.max(most, process.memoryUsage.rss())
+      most = Math.max(most, process.memoryUsage.rss())
     },
   }
   const cpu = await cpuSeconds(() => {

@@ -1,6 +1,6 @@
 // The dictionary of one column chunk: distinct values in the order in which they were first seen, with a hash table over them.
-// Ids of a batch's dictionary are mapped to ids of this one once per batch and id, and the mapping of the batch before is only a
-// guess that is checked by comparing bytes: dictionaries are reused memory, identity proves nothing.
+// Ids of a batch's dictionary are mapped to ids of this one once per batch and id. The mapping serves the next batch too when that has
+// the same dictionary, which is found by comparing all its bytes at once: dictionaries are reused memory, identity proves nothing.
 import type { BytesColumn } from '@millrace/core/connect'
 import { compareBytes, copyBytes, equalBytes, viewOf } from './byte-order.ts'
 import type { Bounds } from './leaf.ts'
@@ -8,6 +8,12 @@ import type { Bounds } from './leaf.ts'
 /** A chain of probes this long means a bad hash or an attack: the chunk goes on without a dictionary. */
 const PROBES_MAX = 256
 const COUNT_MAX = 65_536
+const COMPARED_VALUES_PER_ROW = 32
+
+function sameWords(a: Int32Array, b: Int32Array, count: number): boolean {
+  for (let i = 0; i < count; i++) if (a[i] !== b[i]) return false
+  return true
+}
 
 /** FNV-1a with a final mix, because the table takes the low bits. */
 function hashBytes(data: Uint8Array, start: number, end: number): number {
@@ -29,9 +35,15 @@ export class ChunkDictionary {
   #hashes = new Int32Array(64)
   /** id + 1 per slot, 0 = empty; the size is a power of two and at least twice the count. */
   #table = new Int32Array(128)
+  /** Batch id -> id, -1 where it is not known yet. */
   #mapped = new Int32Array(0)
-  #mappedIn = new Int32Array(0)
-  #seen = new Uint8Array(0)
+  #batchNumber = 0
+  /** The dictionary of the last batch: `#seenCount` values, 0 when it was not worth remembering. */
+  #seenCount = 0
+  #seenOffsets = new Int32Array(0)
+  #seenData = new Uint8Array(0)
+  #seenDataLength = 0
+  #marks = new Uint8Array(0)
   #keys = new Float64Array(0)
   /** Number of values that `#keys` was made for. */
   #keyCount = 0
@@ -132,46 +144,58 @@ export class ChunkDictionary {
     target: Int32Array,
     at: number,
   ): number {
-    if (this.#mapped.length < dictionaryCount) this.#growMap(dictionaryCount)
+    if (batchNumber !== this.#batchNumber) this.#beginBatch(dictionary, dictionaryCount, to - from)
+    this.#batchNumber = batchNumber
     const mapped = this.#mapped
-    const mappedIn = this.#mappedIn
     const wanted = to - from
     const shift = at - from
     for (let i = from; i < to; i++) {
       const id = ids[rows === null ? i : (rows[i] as number)] as number
-      if (mappedIn[id] !== batchNumber && !this.#mapOne(id, dictionary, batchNumber)) return i - from
-      target[i + shift] = mapped[id] as number
+      let own = mapped[id] as number
+      if (own < 0) own = this.#mapOne(id, dictionary)
+      if (own < 0) return i - from
+      target[i + shift] = own
     }
     return wanted
   }
 
-  #growMap(count: number): void {
-    const size = Math.max(count, this.#mapped.length * 2)
-    const mapped = new Int32Array(size)
-    mapped.set(this.#mapped)
-    const mappedIn = new Int32Array(size)
-    mappedIn.set(this.#mappedIn)
-    this.#mapped = mapped
-    this.#mappedIn = mappedIn
+  /** Keeps the mapping when the batch has the dictionary of the batch before, perhaps with more values behind; else begins a new one. */
+  #beginBatch(dictionary: BytesColumn, count: number, rowCount: number): void {
+    if (this.#mapped.length < count) this.#growMap(count)
+    // Comparing costs a nanosecond for some ten bytes; for a few rows it is cheaper to look their values up.
+    const worthwhile = rowCount * COMPARED_VALUES_PER_ROW >= count
+    const { offsets, data } = dictionary
+    const known = this.#seenCount
+    const same =
+      worthwhile &&
+      known > 0 &&
+      known <= count &&
+      sameWords(offsets, this.#seenOffsets, known + 1) &&
+      Buffer.compare(data.subarray(offsets[0], offsets[known]), this.#seenData.subarray(0, this.#seenDataLength)) === 0
+    if (!same) this.#mapped.fill(-1)
+    if (same && known === count) return
+    this.#seenCount = worthwhile ? count : 0
+    if (worthwhile) this.#remember(dictionary, count)
   }
 
-  #mapOne(id: number, dictionary: BytesColumn, batchNumber: number): boolean {
-    const start = dictionary.offsets[id] as number
-    const end = dictionary.offsets[id + 1] as number
-    const guess = this.#mapped[id] as number
-    if (guess < this.count) {
-      const at = this.offsets[guess] as number
-      const size = (this.offsets[guess + 1] as number) - at
-      if (size === end - start && equalBytes(this.#view, at, this.#viewOf(dictionary.data), start, size)) {
-        this.#mappedIn[id] = batchNumber
-        return true
-      }
-    }
-    const own = this.intern(dictionary.data, start, end)
-    if (own < 0) return false
-    this.#mapped[id] = own
-    this.#mappedIn[id] = batchNumber
-    return true
+  #remember({ offsets, data }: BytesColumn, count: number): void {
+    const start = offsets[0] as number
+    const size = (offsets[count] as number) - start
+    if (this.#seenOffsets.length <= count) this.#seenOffsets = new Int32Array(this.#mapped.length + 1)
+    if (this.#seenData.length < size) this.#seenData = new Uint8Array(size + (size >>> 2))
+    this.#seenOffsets.set(offsets.subarray(0, count + 1))
+    this.#seenData.set(data.subarray(start, start + size))
+    this.#seenDataLength = size
+  }
+
+  #growMap(count: number): void {
+    const mapped = new Int32Array(Math.max(count, this.#mapped.length * 2)).fill(-1)
+    mapped.set(this.#mapped)
+    this.#mapped = mapped
+  }
+
+  #mapOne(id: number, { data, offsets }: BytesColumn): number {
+    return (this.#mapped[id] = this.intern(data, offsets[id] as number, offsets[id + 1] as number))
   }
 
   /** Least and largest of the values that the ids [start .. end) name. Each distinct value is compared once, however often it occurs. */
@@ -187,20 +211,20 @@ export class ChunkDictionary {
   }
 
   #mark(ids: Int32Array, start: number, end: number): void {
-    if (this.#seen.length < this.count) this.#seen = new Uint8Array(this.#hashes.length)
-    const seen = this.#seen
-    for (let i = start; i < end; i++) seen[ids[i] as number] = 1
+    if (this.#marks.length < this.count) this.#marks = new Uint8Array(this.#hashes.length)
+    const marks = this.#marks
+    for (let i = start; i < end; i++) marks[ids[i] as number] = 1
   }
 
   /** Ids of the least and the largest marked value, of which `some` is one; takes the marks away. */
   #extremes(keys: Float64Array, some: number): { readonly min: number; readonly max: number } {
     const { count } = this
-    const seen = this.#seen
+    const marks = this.#marks
     let min = some
     let max = some
     for (let id = 0; id < count; id++) {
-      if (seen[id] === 0) continue
-      seen[id] = 0
+      if (marks[id] === 0) continue
+      marks[id] = 0
       const key = keys[id] as number
       if (key <= (keys[min] as number) && (key < (keys[min] as number) || this.#compare(id, min) < 0)) min = id
       if (key >= (keys[max] as number) && (key > (keys[max] as number) || this.#compare(id, max) > 0)) max = id
@@ -248,7 +272,8 @@ export class ChunkDictionary {
   allocatedBytes(): number {
     return (
       this.data.length +
-      this.#seen.length +
+      this.#marks.length +
+      this.#seenData.length +
       this.#keys.length * 8 +
       (this.offsets.length + this.#hashes.length + this.#table.length + this.#mapped.length * 2) * 4
     )
@@ -260,6 +285,6 @@ export class ChunkDictionary {
     this.forgetSource()
     this.#table.fill(0)
     // A mapping must not outlive the ids it points to, not even inside one batch that fills two row groups.
-    this.#mappedIn.fill(-1)
+    this.#mapped.fill(-1)
   }
 }
