@@ -125,3 +125,29 @@ test('batches give the slots that single calls give, repeats and missing keys in
   batch.findAll(data, starts, ends, null, starts.length, found)
   found.forEach((slot, row) => assert.equal(slot, single.find(data, starts[row] as number, ends[row] as number)))
 })
+
+test('a store of constant size keeps its memory, through updates, deletes, rollbacks and commits', () => {
+  const table = createTableStore(
+    layoutOf(
+      'notes',
+      [{ name: 'k', type: { kind: 'string' }, nullable: false }],
+      [{ name: 'note', type: { kind: 'string' }, nullable: true }],
+    ),
+  )
+  const random = seededRandom(2)
+  const note = new Uint8Array(20_000)
+  const churn = (): void => {
+    for (let step = 0; step < 400; step++) {
+      const key = encoder.encode(`${random.below(60)}`.padEnd(80))
+      const slot = insert(table, key)
+      if (random.chance(0.2)) table.delete(slot)
+      else table.setBytes(slot, 0, note, 0, 10_000 + random.below(10_000))
+    }
+    if (random.chance(0.3)) table.rollback()
+    else commit(table)
+  }
+  for (let tick = 0; tick < 30; tick++) churn()
+  const bytes = table.bytes()
+  for (let tick = 0; tick < 90; tick++) churn()
+  assert.ok(table.bytes() < bytes * 1.5, `${bytes} bytes grew to ${table.bytes()}`)
+})

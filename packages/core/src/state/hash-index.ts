@@ -86,7 +86,6 @@ export class HashIndex {
   #bytes = 0
   readonly #hashes = new Int32Array(GROUP)
   readonly #fetched = new Int32Array(GROUP)
-  #sum = 0
   #viewed: Uint8Array = new Uint8Array(0)
   #view: DataView = new DataView(this.#viewed.buffer)
 
@@ -325,8 +324,8 @@ export class HashIndex {
   }
 
   /**
-   * Reads the entry and the row that each key of the group most likely needs, without a branch: the processor then waits for many cache
-   * misses at once, where the look-up itself waits for one after the other. Skipped while everything fits the caches anyway.
+   * Reads the entry and the row that each key of the group most likely needs ahead of the look-ups (see RowPages.fetch). Skipped while
+   * everything fits the caches anyway.
    */
   #fetchGroup(count: number): void {
     if (this.count < FETCH_KEYS_MIN) return
@@ -337,20 +336,9 @@ export class HashIndex {
     for (let i = 0; i < count; i++) {
       const hash = hashes[i] as number
       const table = directory[(hash >>> 16) & directoryMask] as Int32Array
-      slots[i] = table[(hash & (((table.length - TRAILER_WORDS) >> 1) - 1)) * 2] as number
+      slots[i] = (table[(hash & (((table.length - TRAILER_WORDS) >> 1) - 1)) * 2] as number) - 1
     }
-    const pages = this.#words
-    const { stride, pageBits, pageMask } = this.#geometry
-    let sum = 0
-    for (let i = 0; i < count; i++) {
-      const slot = Math.max(0, (slots[i] as number) - 1)
-      const words = pages[slot >>> pageBits] as Int32Array
-      const at = (slot & pageMask) * stride
-      // A row may lie across two lines.
-      sum ^= (words[at] as number) ^ (words[at + stride - 1] as number)
-    }
-    // Kept, so that the reads cannot be optimised away.
-    this.#sum = sum
+    this.#rows.fetch(slots, count)
   }
 
   #findGroup(pairs: Int32Array, from: number, until: number, slotsOut: Int32Array): void {

@@ -1,4 +1,5 @@
 // A reused reader of one row: of the row itself, or of an old image of it.
+import type { GrowingBytes } from '../codec/growing-bytes.ts'
 import type { ByteArena } from './byte-arena.ts'
 import type { HashIndex } from './hash-index.ts'
 import type { Lane, RowFormat } from './row-format.ts'
@@ -60,6 +61,15 @@ export class RowCursor implements RowReader {
     const reference = this.#words[word] as number
     const offset = this.#arena.offset(reference)
     return this.#arena.chunk(reference).slice(offset, offset + size)
+  }
+
+  copyBytes(column: number, into: GrowingBytes): void {
+    const word = this.#at + this.#lane(column).word
+    const size = this.#words[word + 1] as number
+    if (size === 0) return
+    const reference = this.#words[word] as number
+    const offset = this.#arena.offset(reference)
+    into.copy(this.#arena.chunk(reference), offset, offset + size)
   }
 
   /** Rows keep their key until their deletion is committed, so the row's own key is that of every image. */

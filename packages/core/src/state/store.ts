@@ -13,6 +13,7 @@
 //       is the same as before the tick; also when the next tick has changed the row again.
 //  ST-4 A reader at the last committed tick never sees a row image of a later one.
 import type { Column, Field } from '../codec/column.ts'
+import type { GrowingBytes } from '../codec/growing-bytes.ts'
 import type { RowFormat } from './row-format.ts'
 
 /** Names the layout of rows: column names, kinds, aggregates. The id is a hash of the content; readers decode by the writer's layout and map by name. */
@@ -61,6 +62,8 @@ export interface RowReader {
   integer(column: number): bigint
   /** A copy. */
   bytes(column: number): Uint8Array
+  /** Appends the bytes to `into`, for readers of many rows. */
+  copyBytes(column: number, into: GrowingBytes): void
   /** A copy. */
   key(): Uint8Array
 }

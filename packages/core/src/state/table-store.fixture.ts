@@ -1,4 +1,5 @@
 // The slow, obvious oracle of the store's tests: maps of plain rows, copied whole at every seal.
+import assert from 'node:assert/strict'
 import type { ChangeWriter, RowReader, TableStore } from './store.ts'
 import { layoutOf } from './layout.ts'
 
@@ -55,7 +56,9 @@ export function contents(store: TableStore): Model {
   const model: Model = new Map()
   store.scan(0, Infinity, (slot) => {
     const row = store.read(slot)
-    model.set(decoder.decode(row.key()), rowOf(row))
+    const key = decoder.decode(row.key())
+    assert.ok(!model.has(key), 'a key has one row')
+    model.set(key, rowOf(row))
   })
   return model
 }

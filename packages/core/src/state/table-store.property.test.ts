@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { seededRandom, type Random } from '../base/random.ts'
+import type { TableStore } from './store.ts'
 import { createTableStore } from './table-store.ts'
 import {
   applyAll,
@@ -19,6 +20,7 @@ import {
   sorted,
 } from './table-store.fixture.ts'
 
+const LAST_TICKS = 0x7fff_fff0 - 5
 const PREFIX = new Uint8Array([0, 7])
 
 function randomKey(random: Random, keys: number): string {
@@ -52,7 +54,7 @@ function flat(row: ModelRow): unknown[] {
 class Run {
   readonly random: Random
   readonly keys: number
-  readonly store = createTableStore(LAYOUT)
+  readonly store: TableStore
   committed: Model = new Map()
   sealed: Model | null = null
   now: Model = new Map()
@@ -63,6 +65,8 @@ class Run {
   constructor(seed: number, keys: number) {
     this.random = seededRandom(seed)
     this.keys = keys
+    // Now and then the numbers of ticks run out on the way.
+    this.store = createTableStore(LAYOUT, { firstTick: this.random.chance(0.3) ? LAST_TICKS : 1 })
   }
 
   step(): void {

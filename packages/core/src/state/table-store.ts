@@ -15,6 +15,7 @@ import { ByteArena } from './byte-arena.ts'
 import { ColumnKeys } from './column-keys.ts'
 import { HashIndex, type RowOwner } from './hash-index.ts'
 import { compareKeyBytes, compareRowKeys } from './key-order.ts'
+import { isAliveAt, isSameRow } from './row-compare.ts'
 import { RowCursor } from './row-cursor.ts'
 import { IMAGE_WORD, META_WORD, NULL_WORD, rowFormat, TICK_WORD, type Lane, type RowFormat } from './row-format.ts'
 import { imageFormat, ImageWriter, readImage, type ImageFormat } from './row-image.ts'
@@ -32,11 +33,13 @@ const DEFAULT_SEED = 0x6d696c6c
 export interface TableStoreOptions {
   /** Seed of the hash. Results never depend on it; a random one makes it hard to send keys that collide. */
   readonly hashSeed?: number
+  /** Number of the first tick: tests start it near the end of the numbers. Default 1. */
+  readonly firstTick?: number
 }
 
 /** A store in memory for rows of `layout`. */
 export function createTableStore(layout: Layout, options: TableStoreOptions = {}): TableStore {
-  return new MemoryTableStore(layout, options.hashSeed ?? DEFAULT_SEED)
+  return new MemoryTableStore(layout, options.hashSeed ?? DEFAULT_SEED, options.firstTick ?? 1)
 }
 
 class MemoryTableStore implements TableStore, RowOwner, DumpSource {
@@ -66,7 +69,7 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
   #applySlots = new Int32Array(0)
   #applied: Uint8Array = new Uint8Array(0)
   #appliedView: DataView = new DataView(this.#applied.buffer)
-  #sum = 0
+  readonly #fetchSlots = new Int32Array(FETCH_ROWS)
   #loading = false
   readonly #listeners: RowListener[] = []
   readonly #now: RowCursor
@@ -80,7 +83,9 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
   readonly #image: ImageFormat
   readonly #foreignImages = new Map<string, ImageFormat>()
 
-  constructor(layout: Layout, seed: number) {
+  constructor(layout: Layout, seed: number, firstTick: number) {
+    this.#openTick = firstTick
+    this.#committedTick = firstTick - 1
     this.layout = layout
     this.format = rowFormat(layout)
     this.rows = new RowPages(this.format)
@@ -183,7 +188,7 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
   isAlive(slot: number): boolean {
     // The page of a slot that somebody remembers may be gone.
     const words = this.#words[slot >>> this.#pageBits]
-    return words !== undefined && alive(words, (slot & this.#pageMask) * this.#stride)
+    return words !== undefined && isAliveAt(words, (slot & this.#pageMask) * this.#stride)
   }
 
   // Changes.
@@ -324,14 +329,14 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
     const page = slot >>> this.#pageBits
     const at = (slot & this.#pageMask) * this.#stride
     const words = this.#words[page] as Int32Array
-    if ((words[at + TICK_WORD] as number) <= tick) return alive(words, at) ? this.#then.set(slot, this.rows, page, at) : null
+    if ((words[at + TICK_WORD] as number) <= tick) return isAliveAt(words, at) ? this.#then.set(slot, this.rows, page, at) : null
     let images = this.imagesOf(words[at + TICK_WORD] as number)
     let image = words[at + IMAGE_WORD] as number
     for (;;) {
       const copy = images.words[images.page(image)] as Int32Array
       const copyAt = images.at(image)
       const before = copy[copyAt + TICK_WORD] as number
-      if (before <= tick) return alive(copy, copyAt) ? this.#then.set(slot, images, images.page(image), copyAt) : null
+      if (before <= tick) return isAliveAt(copy, copyAt) ? this.#then.set(slot, images, images.page(image), copyAt) : null
       image = copy[copyAt + IMAGE_WORD] as number
       images = this.imagesOf(before)
     }
@@ -410,7 +415,7 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
     const images = this.#open
     const page = images.page(index)
     const at = images.at(index)
-    return alive(images.words[page] as Int32Array, at) ? this.#before.set(images.slot(index), images, page, at) : null
+    return isAliveAt(images.words[page] as Int32Array, at) ? this.#before.set(images.slot(index), images, page, at) : null
   }
 
   bytes(): number {
@@ -437,7 +442,7 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
       const words = this.#words[slot >>> this.#pageBits]
       const at = (slot & this.#pageMask) * this.#stride
       // A row freed a moment ago, because it was deleted twice in the tick, has lost its tick; one that the open tick changed is its own.
-      if (words !== undefined && words[at + TICK_WORD] === this.#sealedTick && !alive(words, at)) this.#free(slot)
+      if (words !== undefined && words[at + TICK_WORD] === this.#sealedTick && !isAliveAt(words, at)) this.#free(slot)
     }
     for (let i = 0; i < replaced.length; i += 2) this.arena.free(replaced[i] as number, replaced[i + 1] as number)
     this.#sealed.reset()
@@ -454,6 +459,7 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
     this.#committedTick = this.#openTick
     this.#openTick++
     this.#sealedTick = 0
+    if (this.#openTick > TICK_MAX) this.#renumber()
   }
 
   /** Puts the images of a tick back. A row that also has an image of `pendingTick` is judged when that one is undone. */
@@ -470,12 +476,12 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
         const reference = words[at + lane.word] as number
         if (reference !== copy[from + lane.word]) this.arena.free(reference, words[at + lane.word + 1] as number)
       }
-      const change = Number(alive(copy, from)) - Number(alive(words, at))
+      const change = Number(isAliveAt(copy, from)) - Number(isAliveAt(words, at))
       this.rowCount += change
       this.#deadCount -= change
       for (let word = 0; word < this.#stride; word++) words[at + word] = copy[from + word] as number
       if (pendingTick !== 0 && words[at + TICK_WORD] === pendingTick) continue
-      if (!alive(words, at)) this.#free(slot)
+      if (!isAliveAt(words, at)) this.#free(slot)
       else for (const listener of this.#listeners) listener.loaded(slot)
     }
   }
@@ -521,17 +527,10 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
     return end === images.count
   }
 
-  /** Reads the rows of some images without a branch, so that the processor waits for their cache lines at once and not one by one. */
   #fetchRows(images: TickImages, from: number, until: number): void {
-    let sum = 0
-    for (let image = from; image < until; image++) {
-      const slot = images.slot(image)
-      const words = this.#words[slot >>> this.#pageBits] as Int32Array
-      const at = (slot & this.#pageMask) * this.#stride
-      sum ^= (words[at] as number) ^ (words[at + this.#stride - 1] as number)
-    }
-    // Kept, so that the reads cannot be optimised away.
-    this.#sum = sum
+    const slots = this.#fetchSlots
+    for (let image = from; image < until; image++) slots[image - from] = images.slot(image)
+    this.rows.fetch(slots, until - from)
   }
 
   #drainOne(images: TickImages, image: number, writer: ChangeWriter, prefix: Uint8Array, timeMs: number): void {
@@ -547,34 +546,12 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
       floats = this.#open.floats[this.#open.page(newer)] as Float64Array
       at = this.#open.at(newer)
     }
-    if (this.#isSame(images.words[images.page(image)] as Int32Array, images.at(image), words, at)) return
+    if (isSameRow(this.format, this.arena, images.words[images.page(image)] as Int32Array, images.at(image), words, at)) return
     out.writeKey(prefix, this.index.keyBytes(slot), this.index.keyOffset(slot), this.index.keyLength(slot))
-    if (alive(words, at)) {
+    if (isAliveAt(words, at)) {
       out.writeImage(words, floats, at, this.promoted)
       writer.appendRange(out.bytes, 0, out.keyEnd, out.bytes, out.keyEnd, out.imageEnd, timeMs)
     } else writer.appendRange(out.bytes, 0, out.keyEnd, null, 0, 0, timeMs)
-  }
-
-  #isSame(a: Int32Array, aAt: number, b: Int32Array, bAt: number): boolean {
-    if (!alive(a, aAt) || !alive(b, bAt)) return alive(a, aAt) === alive(b, bAt)
-    for (let word = NULL_WORD; word < NULL_WORD + this.format.nullWords; word++) if (a[aAt + word] !== b[bAt + word]) return false
-    for (let word = this.format.laneWord; word < this.#stride; word++) {
-      if (a[aAt + word] !== b[bAt + word]) return this.format.bytesLanes.length > 0 && this.#isSameByContent(a, aAt, b, bAt)
-    }
-    return true
-  }
-
-  #isSameByContent(a: Int32Array, aAt: number, b: Int32Array, bAt: number): boolean {
-    for (const lane of this.format.lanes) {
-      const word = lane.word
-      if (a[aAt + word] === b[bAt + word] && a[aAt + word + 1] === b[bAt + word + 1]) continue
-      if (lane.kind !== 'bytes' || a[aAt + word + 1] !== b[bAt + word + 1]) return false
-      const size = a[aAt + word + 1] as number
-      const [x, y] = [a[aAt + word] as number, b[bAt + word] as number]
-      const [xAt, yAt] = [this.arena.offset(x), this.arena.offset(y)]
-      if (compareKeyBytes(this.arena.chunk(x), xAt, xAt + size, this.arena.chunk(y), yAt, yAt + size) !== 0) return false
-    }
-    return true
   }
 
   apply(key: Uint8Array, start: number, end: number, row: Uint8Array | null, rowStart: number, rowEnd: number, mapping?: RowMapping): void {
@@ -686,10 +663,6 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
   promoteTo(column: number): void {
     if (this.promoted[column] !== true) this.#promote(column)
   }
-}
-
-function alive(words: Int32Array, at: number): boolean {
-  return ((words[at + META_WORD] as number) & 1) === 1
 }
 
 function widen(

@@ -9,8 +9,6 @@ const PAGE_BYTES = 1 << 16
 const HEAD_WORDS = 2
 
 export class TickImages {
-  /** Number of the tick; 0 when there is none. */
-  tick = 0
   count = 0
   /** Slots deleted in the tick, in order; a slot may stand here twice. */
   readonly deleted: number[] = []
@@ -62,7 +60,6 @@ export class TickImages {
     const keep = (this.count >>> this.#bits) + 1
     if (this.words.length > keep) this.words.length = this.floats.length = this.bigs.length = keep
     this.count = 0
-    this.tick = 0
     this.deleted.length = 0
     this.replaced.length = 0
   }
