@@ -210,15 +210,19 @@ async function* batchesOf(
   const size = segment.measure(parts.files)
   let expected = 0
   let sinceTurn = 0
-  for (const place of walkBatches(parts.files.get(segment.path), 0, size, partition.id)) {
-    if (place.position !== expected) break
-    expected += place.byteLength
-    sinceTurn += place.byteLength
-    const bytes = readUpTo(parts.files.get(segment.path), place.position, place.byteLength)
-    yield bytes
-    if (sinceTurn < SLICE_BYTES) continue
-    sinceTurn = 0
-    await parts.scheduler.turn()
+  const file = parts.files.pin(segment.path)
+  try {
+    for (const place of walkBatches(file, 0, size, partition.id)) {
+      if (place.position !== expected) break
+      expected += place.byteLength
+      sinceTurn += place.byteLength
+      yield readUpTo(file, place.position, place.byteLength)
+      if (sinceTurn < SLICE_BYTES) continue
+      sinceTurn = 0
+      await parts.scheduler.turn()
+    }
+  } finally {
+    parts.files.unpin(segment.path)
   }
   if (expected !== size) yield new Uint8Array(0)
 }

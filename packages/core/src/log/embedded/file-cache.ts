@@ -8,6 +8,8 @@ const OPEN_FILES_MAX = 512
 interface OpenFile {
   readonly file: DiskFile
   pins: number
+  /** Closed when the last pin is taken away. */
+  dropped: boolean
 }
 
 export class FileCache {
@@ -28,7 +30,7 @@ export class FileCache {
     }
     if (this.#open.size >= OPEN_FILES_MAX) this.#closeOldest()
     const file = this.#disk.open(path, 'create')
-    this.#open.set(path, { file, pins: 0 })
+    this.#open.set(path, { file, pins: 0, dropped: false })
     return file
   }
 
@@ -42,13 +44,17 @@ export class FileCache {
 
   unpin(path: string): void {
     const entry = this.#open.get(path)
-    if (entry) entry.pins--
+    if (!entry) return
+    entry.pins--
+    if (entry.dropped) this.drop(path)
   }
 
-  /** Closes the file when it is open; it must not be pinned. */
+  /** Closes the file when it is open, or as soon as nobody pins it any more. */
   drop(path: string): void {
     const entry = this.#open.get(path)
     if (!entry) return
+    entry.dropped = true
+    if (entry.pins > 0) return
     this.#open.delete(path)
     entry.file.close()
   }

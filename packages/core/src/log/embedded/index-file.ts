@@ -1,7 +1,7 @@
 // The sparse index of one segment: where batches start, every 64 KiB or so, with both times.
 //
 // Rows of 40 bytes, little-endian: offset u64 | position u32 | kind u32 (0 row, 1 end) | event time f64 | append time f64 | CRC-32C of the
-// 36 bytes before, u32 | zero u32. `event time` is the largest one that the partition had seen before the row's batch (of an end row:
+// 32 bytes before, u32 | zero u32. `event time` is the largest one that the partition had seen before the row's batch (of an end row:
 // before the end of the segment); `append time` is that of the row's batch (of an end row: of the last batch).
 //
 // Rows are written behind the data they describe and not synced while the segment takes appends. That is safe: a row that is there and

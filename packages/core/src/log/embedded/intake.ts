@@ -227,7 +227,13 @@ export class Intake {
       this.#placement.reset()
     }
     if (plan.batches.length > 0 || request.requestKey !== null) this.#begin()
-    for (const batch of plan.batches) this.#place(batch)
+    try {
+      for (const batch of plan.batches) this.#place(batch)
+    } catch (error) {
+      // Half a request is in the open entry: it must never be written.
+      this.fail(error)
+      throw error
+    }
     if (request.requestKey !== null) requests.add(request.requestKey, plan.firstOffsets, this.#entryMs)
     return { firstOffsets: plan.firstOffsets, repeated: false }
   }
@@ -260,7 +266,10 @@ export class Intake {
         next.grow(Math.min(next.bytes * 2, halfBytesMax))
         this.#waited = journal.active.bytes < next.bytes
       } catch (error) {
-        if (!isMillraceError(error) || error.code !== 'MR_DISK_FULL') throw error
+        if (!isMillraceError(error) || error.code !== 'MR_DISK_FULL') {
+          this.fail(error)
+          this.#throwFailure()
+        }
       }
     }
     journal.switchHalf()

@@ -12,6 +12,7 @@ import { fsckFolder } from './fsck.ts'
 import type { EmbeddedLogOptions } from './options.ts'
 import { openEmbeddedLog } from './open.ts'
 import { readUpTo } from './segment.ts'
+import { readSlot } from './slot.ts'
 
 const FOLDER = 'data/log'
 
@@ -96,6 +97,35 @@ test('two damaged checkpoint slots are an error with their files, not a new log'
     ['checkpoint', 'checkpoint', 'checkpoint'],
   )
 })
+
+test('one damaged slot: after an orderly close the older one serves, after a crash behind it the log refuses to guess', async () => {
+  const closed = bench()
+  const log = await closed.open()
+  await closed.run(log.createTopic('t'))
+  await fill(closed, log, 0, 20)
+  await closed.run(log.close())
+  const newest = newestSlotOf(closed.disk)
+  closed.disk.flipBit(`${FOLDER}/checkpoint-${newest}`, 60, 1)
+  const after = await closed.open()
+  assert.equal((await closed.run(textsOf(after, 't'))).length, 20)
+  await closed.run(after.close())
+
+  const crashed = bench()
+  const dying = await crashed.open()
+  await crashed.run(dying.createTopic('t'))
+  await fill(crashed, dying, 0, 300)
+  crashed.disk = crashed.disk.crash()
+  crashed.disk.flipBit(`${FOLDER}/checkpoint-${newestSlotOf(crashed.disk)}`, 60, 1)
+  await rejects(crashed.open(), 'MR_LOG_CORRUPT')
+})
+
+function newestSlotOf(disk: SimulatedDisk): number {
+  const generations = [0, 1].map((slot) => {
+    const content = readSlot(disk, FOLDER, slot)
+    return content.kind === 'valid' ? content.value.generation : -1
+  })
+  return (generations[1] ?? -1) > (generations[0] ?? -1) ? 1 : 0
+}
 
 test('a flipped bit in the journal with later entries behind it harms its own batch and says where', async () => {
   const world = bench()

@@ -135,7 +135,12 @@ function recoverFrom(
 ): { sequence: number; report: RecoveryReport } {
   const recovery = new Recovery(disk, folder, files, halves, state)
   const sequence = recovery.run(slot.image.chain)
-  return { sequence, report: recovery.report }
+  const { report } = recovery
+  const other = readSlot(disk, folder, 1 - slot.slot)
+  // When the newer slot is damaged the older one's half may have been overwritten since: what is missing is in the segments, but
+  // nobody knows where it ends. Nothing has been written yet.
+  if (other.kind === 'damaged' && report.damages.some((damage) => damage.entries > 0)) throw noCheckpoint(folder, [other.path])
+  return { sequence, report }
 }
 
 /** Every start is a run of its own, at the start of the first half: nothing that is left in the journal can be taken for one of its entries. */

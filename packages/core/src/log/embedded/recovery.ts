@@ -329,7 +329,7 @@ function readHalf(half: Half): void {
 /** A damaged folder that recovery cannot start from. */
 export function noCheckpoint(folder: string, paths: readonly string[]): MillraceError {
   return new MillraceError('MR_LOG_CORRUPT', {
-    message: 'both checkpoint slots are damaged.',
+    message: 'the checkpoint slots that are needed are damaged.',
     details: { folder, file: paths.join(', '), position: 0 },
   })
 }
