@@ -52,7 +52,7 @@ test('ids of batches map to the values they stand for, whatever the memory of th
           const value = Buffer.from(text.encode(present[id])).toString('hex')
           if (!seen.has(value)) seen.set(value, seen.size)
           assert.equal(target[position], seen.get(value))
-          const [start, end] = [dictionary.offsets[target[position]], dictionary.offsets[(target[position] as number) + 1]]
+          const [start, end] = [dictionary.offsets[target[position] as number], dictionary.offsets[(target[position] as number) + 1]]
           assert.equal(Buffer.from(dictionary.data.subarray(start, end)).toString('hex'), value)
         })
       })
