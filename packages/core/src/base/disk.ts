@@ -20,12 +20,23 @@ export interface DiskFile {
   close(): void
 }
 
+/** What a file is, beside its content. */
+export interface FileStat {
+  readonly size: number
+  /** Device and inode: a file keeps it through renames; once the file is gone another one may get it. */
+  readonly identity: string
+  /** Time of the last write, milliseconds with fractions, by the clock of the file system. */
+  readonly modifiedMs: number
+}
+
 export type OpenMode = 'read' | 'write' | 'create'
 
 export interface Disk {
   /** `read`: must exist. `write`: must exist, read and write. `create`: made when missing, read and write. Throws MR_DISK_FAILED with the path. */
   open(path: string, mode: OpenMode): DiskFile
   exists(path: string): boolean
+  /** Null when nothing has this name. */
+  stat(path: string): FileStat | null
   /** Names in a folder, sorted; empty when the folder does not exist. */
   list(path: string): readonly string[]
   /** Makes the folder and its parents; no error when it exists. */

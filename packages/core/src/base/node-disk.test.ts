@@ -183,3 +183,17 @@ test('many processes race for a stale lock: one wins', (t) => {
     assert.deepEqual(stdout.trim().split(' ').sort(), ['MR_LOG_LOCKED', 'MR_LOG_LOCKED', 'MR_LOG_LOCKED', 'won'], `round ${round}`)
   }
 })
+
+test('a file keeps its identity through a rename, and another file has another one', (t) => {
+  const dir = folder(t)
+  const [first, second] = [join(dir, 'first'), join(dir, 'second')]
+  assert.equal(nodeDisk.stat(first), null)
+  fs.writeFileSync(first, 'abc')
+  const before = nodeDisk.stat(first)
+  nodeDisk.rename(first, second)
+  assert.deepEqual(nodeDisk.stat(second), before)
+  assert.equal(before?.size, 3)
+  assert.ok(Math.abs((before?.modifiedMs ?? 0) - fs.statSync(second).mtimeMs) < 1)
+  fs.writeFileSync(first, 'd')
+  assert.notEqual(nodeDisk.stat(first)?.identity, before?.identity)
+})

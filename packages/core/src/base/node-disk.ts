@@ -5,7 +5,7 @@
 // everything after it (see "Can applications recover from fsync failures?", Rebello et al., USENIX ATC 2020).
 import fs from 'node:fs'
 import { assert } from './assert.ts'
-import type { Disk, DiskFile, OpenMode } from './disk.ts'
+import type { Disk, DiskFile, FileStat, OpenMode } from './disk.ts'
 import { MillraceError } from './errors.ts'
 import { lockFolder } from './folder-lock.ts'
 
@@ -25,6 +25,7 @@ export const nodeDisk: Disk = {
       guard(path, 'open', () => fs.openSync(path, FLAGS[mode])),
     ),
   exists: (path) => fs.existsSync(path),
+  stat: (path) => guard(path, 'stat', () => statFile(path)),
   list: (path) => guard(path, 'list', () => (fs.existsSync(path) ? fs.readdirSync(path).sort() : [])),
   makeFolder: (path) => guard(path, 'make folder', () => void fs.mkdirSync(path, { recursive: true })),
   remove: (path) => guard(path, 'remove', () => fs.rmSync(path, { recursive: true, force: true })),
@@ -138,6 +139,13 @@ function syncFolder(path: string): void {
   } finally {
     fs.closeSync(handle)
   }
+}
+
+/** As bigint: inode numbers of some file systems do not fit a double. */
+function statFile(path: string): FileStat | null {
+  const stat = fs.statSync(path, { bigint: true, throwIfNoEntry: false })
+  if (stat === undefined) return null
+  return { size: Number(stat.size), identity: `${stat.dev}:${stat.ino}`, modifiedMs: Number(stat.mtimeNs) / 1e6 }
 }
 
 function freeBytes(path: string): number {

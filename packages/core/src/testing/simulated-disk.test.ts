@@ -279,3 +279,19 @@ test('property: after any crash each file is safe content with some unsynced sec
     { numRuns: 60 },
   )
 })
+
+test('a file keeps its identity through renames and restarts, and its time moves with every write', () => {
+  const on = disk()
+  assert.equal(on.stat('f'), null)
+  safeFile(on, 'f', ascii('abc'))
+  const before = on.stat('f')
+  assert.equal(before?.size, 3)
+  on.rename('f', 'g')
+  assert.deepEqual(on.stat('g'), before)
+  on.syncFolder('')
+  safeFile(on, 'f', ascii('d'))
+  assert.notEqual(on.stat('f')?.identity, before?.identity)
+  assert.ok((on.stat('f')?.modifiedMs ?? 0) > (before?.modifiedMs ?? 0))
+  const after = on.crash()
+  assert.deepEqual(after.stat('g'), before)
+})

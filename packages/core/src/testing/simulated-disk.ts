@@ -7,7 +7,7 @@
 //  - The power can be cut at the n-th operation: from there on every call throws SimulatedPowerCut.
 //
 // crash() gives the disk that a restart sees. The same seed and the same calls give the same disk, byte for byte.
-import type { Disk, DiskFile, OpenMode } from '../base/disk.ts'
+import type { Disk, DiskFile, FileStat, OpenMode } from '../base/disk.ts'
 import { MillraceError } from '../base/errors.ts'
 import type { Random } from '../base/random.ts'
 import type { Scheduler } from '../base/scheduler.ts'
@@ -51,6 +51,7 @@ export class SimulatedDisk implements Disk {
   #changes: NameChange[] = []
   #capacityBytes: number
   #syncFailures = 0
+  #inodeCount = 0
   #operationsLeft = Number.POSITIVE_INFINITY
   /** What was asked of the disk so far. */
   readonly counts: { reads: number; writes: number; syncs: number; bytesWritten: number; operations: number } = {
@@ -75,7 +76,7 @@ export class SimulatedDisk implements Disk {
     if (known !== undefined) return new SimulatedFile(this, path, known, mode !== 'read')
     if (mode !== 'create') throw failed(path, 'open', 'ENOENT')
     this.#requireFolder(parentOf(name), path, 'open')
-    const made = new SimulatedInode()
+    const made = new SimulatedInode(++this.#inodeCount, this.counts.operations)
     this.#change(parentOf(name), (names) => names.set(name, made))
     return new SimulatedFile(this, path, made, true)
   }
@@ -83,6 +84,15 @@ export class SimulatedDisk implements Disk {
   exists(path: string): boolean {
     this.operate()
     return this.#isFolder(clean(path)) || this.#live.has(clean(path))
+  }
+
+  /** The clock of this file system is the count of its operations. A folder has no size and was never written. */
+  stat(path: string): FileStat | null {
+    this.operate()
+    const name = clean(path)
+    const thing = this.#live.get(name)
+    if (thing === undefined || thing === 'folder') return this.#isFolder(name) ? { size: 0, identity: `folder ${name}`, modifiedMs: 0 } : null
+    return { size: thing.size, identity: String(thing.number), modifiedMs: thing.modifiedMs }
   }
 
   list(path: string): readonly string[] {
@@ -150,6 +160,8 @@ export class SimulatedDisk implements Disk {
   crash(): SimulatedDisk {
     this.cutPowerAfter(0)
     const after = new SimulatedDisk({ ...this.#options, random: this.#random.fork(), capacityBytes: this.#capacityBytes })
+    after.#inodeCount = this.#inodeCount
+    after.counts.operations = this.counts.operations
     for (const [folder, changes] of Map.groupBy(this.#changes, (change) => change.folder)) {
       void folder
       for (const change of changes.slice(0, this.#random.below(changes.length + 1))) change.apply(this.#safe)
@@ -213,6 +225,7 @@ export class SimulatedDisk implements Disk {
     const room = needed === 0 ? 0 : Math.max(0, this.#capacityBytes - this.usedBytes())
     const fits = needed <= room ? source.length : Math.max(0, source.length - (needed - room))
     inode.write(source.subarray(0, fits), position)
+    inode.modifiedMs = this.counts.operations
     this.counts.bytesWritten += fits
     if (this.#random.chance(WRITE_BACK_CHANCE)) inode.writeBackSome(this.#random)
     if (fits < source.length) throw new MillraceError('MR_DISK_FULL', { details: { path, operation: 'write', code: 'ENOSPC' } })
@@ -304,6 +317,7 @@ class SimulatedFile implements DiskFile {
   truncate(size: number): void {
     this.#operate('truncate', true)
     this.#inode.truncate(size)
+    this.#inode.modifiedMs = this.#disk.counts.operations
   }
 
   sync(): void {

@@ -14,6 +14,10 @@ export interface SectorSnapshot {
 }
 
 export class SimulatedInode {
+  /** What it keeps through renames and restarts. */
+  readonly number: number
+  /** When it was written last. */
+  modifiedMs: number
   #live = new Uint8Array(0)
   #safe = new Uint8Array(0)
   #liveSize = 0
@@ -23,6 +27,11 @@ export class SimulatedInode {
   /** Unsafe sectors, and the write that changed each of them last. */
   readonly #dirty = new Map<number, number>()
   readonly #safeVersions = new Map<number, number>()
+
+  constructor(number: number, modifiedMs: number) {
+    this.number = number
+    this.modifiedMs = modifiedMs
+  }
 
   get size(): number {
     return this.#liveSize
@@ -86,7 +95,7 @@ export class SimulatedInode {
 
   /** What a restart finds: for each unsafe sector the old or the new content, for the size the old one, the new one or one between. */
   afterCrash(random: Random): SimulatedInode {
-    const survivor = new SimulatedInode()
+    const survivor = new SimulatedInode(this.number, this.modifiedMs)
     const [small, large] = [Math.min(this.#safeSize, this.#liveSize), Math.max(this.#safeSize, this.#liveSize)]
     const size = random.pick([this.#safeSize, this.#liveSize, small + random.below(large - small + 1)])
     const content = new Uint8Array(roundUp(Math.max(size, this.#live.length, this.#safe.length)))

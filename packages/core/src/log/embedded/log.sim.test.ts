@@ -312,6 +312,7 @@ class ForgetfulDisk implements Disk {
     return forgetful
   }
   exists: Disk['exists'] = (path) => this.#disk.exists(path)
+  stat: Disk['stat'] = (path) => this.#disk.stat(path)
   list: Disk['list'] = (path) => this.#disk.list(path)
   makeFolder: Disk['makeFolder'] = (path) => this.#disk.makeFolder(path)
   remove: Disk['remove'] = (path) => this.#disk.remove(path)
