@@ -53,6 +53,11 @@ export function planTopology(plan: Plan, options: PlannerOptions): Topology {
   return new TopologyPlanner(plan, options).topology()
 }
 
+/** Internal topic in front of input `index` of an operator. */
+export function exchangeTopic(pipeline: string, operator: string, index: number): string {
+  return `__${pipeline}.${operator}.${index === 0 ? 'exchange' : `exchange-${index}`}`
+}
+
 /** The key by which a keyed operator's input `index` must be partitioned. A lambda's key travels as the field `$key`. */
 function requiredKey(node: KeyedNode, index: number): readonly string[] {
   switch (node.kind) {
@@ -170,7 +175,7 @@ class TopologyPlanner {
   }
 
   #exchangeName(node: PlanNode, index: number): string {
-    return `__${this.#plan.pipeline}.${node.name}.${index === 0 ? 'exchange' : `exchange-${index}`}`
+    return exchangeTopic(this.#plan.pipeline, node.name, index)
   }
 
   #isFileTable(id: number): boolean {
