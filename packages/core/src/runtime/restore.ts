@@ -30,8 +30,13 @@ interface Slot {
 }
 
 /** @throws {MillraceError} `MR_RUNTIME_STATE_LAYOUT` when a store's layout has changed and `rebuild` was not asked for. */
-export async function restoreTask(environment: TaskEnvironment, part: SubTopology, group: number): Promise<RestoredTask> {
-  return new Restore(environment, part, group).run()
+export async function restoreTask(environment: TaskEnvironment, part: SubTopology, group: number, stores: ReadonlyMap<string, TableStore>): Promise<RestoredTask> {
+  return new Restore(environment, part, group, stores).run()
+}
+
+/** The empty stores of a part. Operators attach their indexes to them before the first row is restored. */
+export function emptyStores(part: SubTopology): ReadonlyMap<string, TableStore> {
+  return new Map(part.stores.map((spec) => [spec.name, createTableStore(layoutOf(spec.name, spec.key, spec.value))]))
 }
 
 class Restore {
@@ -39,17 +44,15 @@ class Restore {
   readonly #part: SubTopology
   readonly #group: number
   readonly #byNumber = new Map<number, Slot>()
-  readonly #wanted: ReadonlyMap<string, Layout>
-  readonly #stores = new Map<string, TableStore>()
+  readonly #stores: ReadonlyMap<string, TableStore>
   #state: CommitState | null = null
   #rows = 0
 
-  constructor(environment: TaskEnvironment, part: SubTopology, group: number) {
+  constructor(environment: TaskEnvironment, part: SubTopology, group: number, stores: ReadonlyMap<string, TableStore>) {
     this.#environment = environment
     this.#part = part
     this.#group = group
-    this.#wanted = new Map(part.stores.map((spec) => [spec.name, layoutOf(spec.name, spec.key, spec.value)]))
-    for (const [name, layout] of this.#wanted) this.#stores.set(name, createTableStore(layout))
+    this.#stores = stores
   }
 
   async run(): Promise<RestoredTask> {
@@ -151,7 +154,7 @@ class Restore {
 
   /** A store that the pipeline no longer has is skipped; one whose layout changed is rebuilt on request, else refused. */
   #open(number: number, layout: Layout): void {
-    const wanted = this.#wanted.get(layout.store)
+    const wanted = this.#stores.get(layout.store)?.layout
     if (wanted !== undefined && wanted.id !== layout.id && !this.#environment.rebuild) {
       throw new MillraceError('MR_RUNTIME_STATE_LAYOUT', { details: { pipeline: this.#environment.plan.pipeline, store: layout.store, stored: layout.id, wanted: wanted.id } })
     }

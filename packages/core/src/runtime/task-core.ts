@@ -20,7 +20,7 @@ import { EMPTY_STATE, encodeCommitState } from './commit-state.ts'
 import { encodeLetter, makeLetter } from './dead-letter.ts'
 import { ExchangeOutput } from './exchange-output.ts'
 import { encodeProgress } from './progress.ts'
-import { restoreTask } from './restore.ts'
+import { emptyStores, restoreTask } from './restore.ts'
 import { BadShare } from './bad-share.ts'
 import { changelogTopic, deadLetterTopic, progressTopic } from './topic-names.ts'
 import { SNAPSHOT_KEY, Snapshotter, encodeSnapshotRecord } from './snapshot.ts'
@@ -73,9 +73,9 @@ export class TaskCore {
   readonly instance: TopologyInstance
   readonly figures: CommitFigures = { commits: 0, commitMsLast: 0, commitMsMax: 0, rowsIn: 0, rowsOut: 0, deadLetters: 0, lastCommitAtMs: 0 }
   readonly badShare: BadShare
-  readonly #snapshots: Snapshotter
+  #snapshots: Snapshotter
   readonly #writer: LogWriter
-  readonly #stores: ReadonlyMap<string, StoreEntry>
+  #entriesByName: ReadonlyMap<string, StoreEntry> = new Map()
   readonly #exchanges = new Map<number, ExchangeOutput>()
   readonly #topics = new Map<number, TopicOutput>()
   readonly #changelog = new RecordBatchBuilder(4096)
@@ -83,30 +83,27 @@ export class TaskCore {
   readonly #letterCounts = new Map<string, { readonly code: string; readonly operator: string; count: number; readonly sample: string }>()
   readonly #readerGroups: ReadonlyMap<string, { readonly part: string; readonly groups: number; readonly isSink: boolean }>
   readonly #hasReaders: boolean
-  #state: CommitState
+  #state: CommitState = EMPTY_STATE
   #statedClock: TaskClock | null = null
   #tick = 0
   #tickWallMs = 0
   #changelogParts: LogPart[] = []
   #letterAttempt = 1
 
-  private constructor(environment: TaskEnvironment, part: SubTopology, group: number, writer: LogWriter, state: CommitState, stores: ReadonlyMap<string, StoreEntry>) {
+  private constructor(environment: TaskEnvironment, part: SubTopology, group: number, writer: LogWriter, stores: ReadonlyMap<string, TableStore>) {
     this.environment = environment
     this.part = part
     this.group = group
     this.name = `${part.name}/${group}`
     this.#writer = writer
-    this.#state = state
-    this.#stores = stores
-    this.#snapshots = new Snapshotter(environment, part.name, group, [...stores.values()])
+    this.#snapshots = new Snapshotter(environment, part.name, group, [])
     this.badShare = new BadShare(environment.plan.settings.badShareMax, environment.plan.settings.badShareWindow)
-    for (const [index, output] of part.outputs.entries()) this.#openOutput(index, output)
     this.#readerGroups = readersByTopic(environment, part)
     this.#hasReaders = this.#readerGroups.size > 0
     this.instance = environment.compiler.instantiate(environment.plan, part, {
       outputs: { push: (output, batch) => this.#push(output, batch) },
       deadLetters: { reject: (operator, input, batch, row, error) => this.reject(operator, input, batch, row, error) },
-      store: (name) => must(this.#stores.get(name), `store ${name}`).store,
+      store: (name) => must(stores.get(name), `store ${name}`),
       codegen: environment.codegen,
       guardRows: environment.guardRows,
     })
@@ -115,8 +112,18 @@ export class TaskCore {
   /** Fences older incarnations, restores the state of the newest commit, and builds the operators. */
   static async open(environment: TaskEnvironment, part: SubTopology, group: number): Promise<TaskCore> {
     const writer = await environment.log.openWriter(`${environment.plan.pipeline}/${part.name}/${group}`)
-    const restored = await restoreTask(environment, part, group)
-    return new TaskCore(environment, part, group, writer, restored.state ?? EMPTY_STATE, restored.stores)
+    const stores = emptyStores(part)
+    const core = new TaskCore(environment, part, group, writer, stores)
+    const restored = await restoreTask(environment, part, group, stores)
+    core.#begin(restored.state ?? EMPTY_STATE, restored.stores)
+    return core
+  }
+
+  #begin(state: CommitState, entries: ReadonlyMap<string, StoreEntry>): void {
+    this.#state = state
+    this.#entriesByName = entries
+    this.#snapshots = new Snapshotter(this.environment, this.part.name, this.group, [...entries.values()])
+    for (const [index, output] of this.part.outputs.entries()) this.#openOutput(index, output)
   }
 
   #openOutput(index: number, output: OutputSpec): void {
@@ -132,7 +139,7 @@ export class TaskCore {
     return this.#writer.epoch
   }
   get stores(): ReadonlyMap<string, StoreEntry> {
-    return this.#stores
+    return this.#entriesByName
   }
 
   #push(output: number, batch: Batch): void {
@@ -214,7 +221,7 @@ export class TaskCore {
     if (this.#letters.count > 0) return true
     for (const exchange of this.#exchanges.values()) if (exchange.rows > 0) return true
     for (const topic of this.#topics.values()) if (topic.rows > 0) return true
-    for (const { store } of this.#stores.values()) if (store.changedCount > 0) return true
+    for (const { store } of this.#entriesByName.values()) if (store.changedCount > 0) return true
     return false
   }
 
@@ -245,7 +252,7 @@ export class TaskCore {
     const parts = this.#collect(state, entries, input, running)
     const startedAt = this.environment.clock.monotonicMs()
     await this.#commitParts(parts)
-    for (const { store } of this.#stores.values()) store.committed()
+    for (const { store } of this.#entriesByName.values()) store.committed()
     this.#state = state
     this.#statedClock = stated
     this.#count(this.environment.clock.monotonicMs() - startedAt)
@@ -281,7 +288,7 @@ export class TaskCore {
   }
 
   #drainStores(wallMs: number): void {
-    for (const entry of this.#stores.values()) {
+    for (const entry of this.#entriesByName.values()) {
       if (!entry.announced) {
         this.#changelog.append(layoutKey(entry.number), encodeLayout(entry.store.layout), wallMs)
         entry.announced = true

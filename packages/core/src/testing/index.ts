@@ -2,3 +2,4 @@
 export { logConformance, type LogConformanceOptions, type LogOpener, type LogUnderTest } from './log-conformance.ts'
 export { SECTOR_BYTES, SimulatedDisk, type SimulatedDiskOptions, SimulatedPowerCut } from './simulated-disk.ts'
 export { VirtualTime, type VirtualTimeOptions } from './virtual-time.ts'
+export { type FeedOptions, PipelineTest, type PipelineTestOptions, type TestDeadLetter, type TestRecord, testPipeline } from './pipeline-driver.ts'
