@@ -76,7 +76,8 @@ export class BinderLoop implements TaskLoop {
     const last = next === undefined
     const tick = next?.tick ?? this.#core.state.through + 1
     const wallMs = next?.wallMs ?? this.#core.state.wallMs
-    this.#kept = kept.slice(1)
+    this.#kept = last ? null : kept.slice(1)
+    if (last) for (const { input } of this.#sources) input.endAll()
     if (!last && next.ranges.length === 0 && this.#core.instance.nextDue() > next.watermarkMs && this.#core.environment.board.waitsFor(this.#core.part.name) > next.watermarkMs) return 0
     this.#core.startTick(tick, wallMs)
     this.#readFileTables()

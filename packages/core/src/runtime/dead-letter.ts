@@ -56,11 +56,17 @@ const NOTHING = new Uint8Array(0)
 export function placeOf(error: unknown): string | null {
   if (!(error instanceof Error) || error.stack === undefined) return null
   for (const line of error.stack.split('\n').slice(1)) {
-    if (line.includes('node:') || line.includes('/@millrace/') || line.includes('/packages/core/src/') || line.includes('/core/dist/') || line.includes('eval at')) continue
+    if (line.includes('node:') || line.includes('eval at') || isOwn(line)) continue
     const match = /\(?((?:file:\/\/)?\/[^()]+:\d+:\d+)\)?$/.exec(line.trim())
     if (match !== null) return (match[1] as string).replace('file://', '')
   }
   return null
+}
+
+/** Frames of millrace itself, installed or from source; its tests stand for users. */
+function isOwn(line: string): boolean {
+  if (line.includes('.test.')) return false
+  return line.includes('/@millrace/') || line.includes('/packages/core/src/') || line.includes('/core/dist/')
 }
 
 function asMillraceError(error: unknown): MillraceError {

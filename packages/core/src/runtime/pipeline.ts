@@ -109,9 +109,10 @@ export class RunningPipeline {
     return pipeline
   }
 
-  /** Resolves when a bounded run has processed everything, or when all tasks have stopped or failed; throws the first failure. */
+  /** Resolves when a bounded run has processed everything and is stopped, or when all tasks have stopped or failed; throws the first failure. */
   async finished(): Promise<void> {
-    await Promise.all(this.tasks.map((task) => task.over()))
+    await Promise.all(this.tasks.map((task) => task.ended()))
+    await this.stop()
     const failed = this.tasks.find((task) => task.phase === 'failed' || task.phase === 'paused')
     if (failed !== undefined) throw failed.error
   }

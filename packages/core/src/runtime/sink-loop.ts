@@ -52,6 +52,7 @@ export class SinkLoop implements TaskLoop {
         pipeline: environment.plan.pipeline,
         name,
         group,
+        groups: part.groups,
         fields,
         epoch: core.epoch,
         clock: environment.clock,

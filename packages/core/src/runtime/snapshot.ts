@@ -85,7 +85,7 @@ export class Snapshotter {
     if (this.#dump === null) {
       const ends = changelogEnds(this.#environment, this.#part, this.#group)
       const stateBytes = this.#stores.reduce((sum, { store }) => sum + store.bytes(), 0)
-      if (ends.bytes < Math.max(this.#bytesMin, stateBytes * CHANGELOG_PER_STATE)) return
+      if (ends.bytes < Math.max(this.#bytesMin, this.#environment.snapshotBytesMin === undefined ? stateBytes * CHANGELOG_PER_STATE : 0)) return
       this.#dump = { changelogFrom: ends.end, done: [], index: 0, slices: null, from: 0 }
     }
     await this.#write(this.#dump)

@@ -89,6 +89,11 @@ export class SourceInput {
     return taken
   }
 
+  /** Nothing will be read any more. */
+  endAll(): void {
+    for (const partition of this.#partitions) partition.clock.end()
+  }
+
   /** Replay: where to begin. */
   seek(partitionNumber: number, from: number): void {
     const partition = this.#partitions.find((other) => other.partition === partitionNumber)
@@ -220,7 +225,7 @@ export class SourceInput {
     let lag = 0
     for (const ends of log.ends(this.spec.topic.name)) {
       const partition = this.#partitions.find((other) => other.partition === ends.partition)
-      if (partition !== undefined) lag += Math.max(0, ends.end - partition.next)
+      if (partition !== undefined && partition.clock.status !== 'ended') lag += Math.max(0, ends.end - partition.next)
     }
     return lag
   }

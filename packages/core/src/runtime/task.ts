@@ -63,6 +63,8 @@ export class Task {
   #done: Promise<void> = Promise.resolve()
   #opened: (() => void) | null = null
   readonly #ready: Promise<void>
+  #endedResolve: (() => void) | null = null
+  readonly #ended: Promise<void>
 
   constructor(environment: TaskEnvironment, part: SubTopology, group: number) {
     this.#environment = environment
@@ -72,6 +74,9 @@ export class Task {
     this.#wakeup = new Wakeup(environment.scheduler)
     this.#ready = new Promise((resolve) => {
       this.#opened = resolve
+    })
+    this.#ended = new Promise((resolve) => {
+      this.#endedResolve = resolve
     })
   }
 
@@ -112,6 +117,11 @@ export class Task {
     this.#stopping = true
     this.#abandoned = true
     this.wake()
+  }
+
+  /** Resolves when a bounded run has nothing left to do here, or when the task is over. */
+  async ended(): Promise<void> {
+    await Promise.race([this.#ended, this.#done])
   }
 
   /** Resolves when the loop is over, for whatever reason. */
@@ -166,7 +176,9 @@ export class Task {
     this.#opened?.()
     while (!this.#stopping) {
       const waitMs = await this.#loop.step()
-      if (this.#stopping || this.#loop.finished()) break
+      if (this.#stopping) break
+      // A task that has nothing left goes on answering the others until the whole pipeline has ended.
+      if (this.#loop.finished()) this.#endedResolve?.()
       if (waitMs > 0) await this.#wakeup.wait(waitMs)
       else await this.#environment.scheduler.turn()
     }

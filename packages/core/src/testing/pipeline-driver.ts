@@ -31,6 +31,8 @@ export interface PipelineTestOptions {
   readonly partitions?: Readonly<Record<string, number>>
   /** Interprets expressions instead of generating code. Default false. */
   readonly interpret?: boolean
+  /** Bytes of changelog after which a snapshot is taken. Default 64 MiB. */
+  readonly snapshotBytesMin?: number
   /** Offsets with gaps, as a transactional log has them. Default true. */
   readonly gaps?: boolean
 }
@@ -123,6 +125,7 @@ export class PipelineTest {
         codeVersion: codeVersion(plan),
         codegen: this.#options.interpret !== true,
         guardRows: true,
+        ...(this.#options.snapshotBytesMin === undefined ? {} : { snapshotBytesMin: this.#options.snapshotBytesMin }),
         onEvent: (event) => this.events.push(event),
       }),
     )
