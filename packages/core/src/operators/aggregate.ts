@@ -16,6 +16,7 @@ import { IMAGE_WORD, META_WORD } from '../state/row-format.ts'
 import type { TableStore } from '../state/store.ts'
 import { TimeIndex } from '../state/time-index.ts'
 import { isClosed, windowStart } from '../time/window.ts'
+import { ChangedGroups } from './changed-groups.ts'
 import { CustomFunction } from './aggregate-custom.ts'
 import { DistinctFunction } from './aggregate-distinct.ts'
 import type { AggregateFunction } from './aggregate-function.ts'
@@ -76,6 +77,7 @@ export class AggregateOperator implements Operator {
   readonly #whereRows = new RowList()
   readonly #whereSlots = new RowList()
   readonly #emitted = new RowList()
+  readonly #changed: ChangedGroups
   #starts = new Float64Array(0)
   #ends = new Float64Array(0)
   #times = new Float64Array(EMIT_ROWS)
@@ -94,6 +96,7 @@ export class AggregateOperator implements Operator {
     this.#emit = options.emit
     this.#retracts = options.retracts
     this.#rows = options.rows
+    this.#changed = new ChangedGroups(options.store)
     this.#groups = new GroupSlots(options.store, options.window !== null)
     this.#index = options.window === null ? null : new TimeIndex(options.store, (slot) => this.#endOf(slot), 0)
     this.#keyColumns = new KeyColumns(groupKeyFields(options.window !== null, options.keys.fields))
@@ -101,6 +104,7 @@ export class AggregateOperator implements Operator {
 
   startTick(start: TickStart): void {
     this.#watermark = start.watermark
+    this.#changed.startTick()
     this.#largestTimes.fill(-Infinity)
   }
 
@@ -124,6 +128,7 @@ export class AggregateOperator implements Operator {
     const store = this.#store
     this.#groups.find(this.#starts, keys, rows, count, slots)
     store.touchAll(slots, count)
+    if (this.#emit === 'update') this.#changed.note(slots, count, store.newCount > 0)
     if (this.#customs.length > 0) {
       count = this.#foldCustoms(batch, rows, slots, count)
       rows = this.#accepted.rows
@@ -269,16 +274,17 @@ export class AggregateOperator implements Operator {
 
   #emitChanges(): void {
     const store = this.#store
-    const changed = store.changedCount
+    const changed = this.#changed.count
     for (let from = 0; from < changed; from += EMIT_ROWS) {
       const until = Math.min(changed, from + EMIT_ROWS)
       const slots = this.#emitted.reset(until - from)
       const times = this.#times
       let count = 0
       for (let index = from; index < until; index++) {
-        const slot = store.changedSlot(index)
+        const change = this.#changed.at(index)
+        const slot = store.changedSlot(change)
         if (!store.isAlive(slot)) continue
-        times[count] = this.#largestTimes[index] ?? -Infinity
+        times[count] = this.#largestTimes[change] ?? -Infinity
         slots[count++] = slot
       }
       if (this.#window !== null) this.#windowTimes(slots, count)
@@ -316,11 +322,12 @@ export class AggregateOperator implements Operator {
     const builders = this.#aggregates.map((aggregate) => columnBuilder(aggregate.result.type))
     const times: number[] = []
     for (let index = from; index < until; index++) {
-      const before = this.#store.readBefore(index)
-      const slot = this.#store.changedSlot(index)
+      const change = this.#changed.at(index)
+      const before = this.#store.readBefore(change)
+      const slot = this.#store.changedSlot(change)
       if (before === null || !this.#store.isAlive(slot)) continue
       slots.push(slot)
-      times.push(this.#largestTimes[index] ?? -Infinity)
+      times.push(this.#largestTimes[change] ?? -Infinity)
       this.#aggregates.forEach((aggregate, at) => must(builders[at], 'builder').append(aggregate.function.resultOf(before)))
     }
     const count = slots.length

@@ -1,0 +1,118 @@
+// Random input for the laws of operators: rows in batches in ticks, with watermarks, selections, layouts and failed tries.
+import fc from 'fast-check'
+import { relayout } from '../codec/arbitrary.fixture.ts'
+import type { Batch, Column, Field } from '../codec/column.ts'
+import { batchOf, type Emitted, type Row, type Runner, type RunnerOptions } from './harness.fixture.ts'
+
+export interface TimedRow<R> {
+  readonly row: R
+  readonly timeMs: number
+  /** False: the row is in the batch, but not selected. */
+  readonly isLive: boolean
+}
+
+export interface BatchDraft<R> {
+  readonly rows: readonly TimedRow<R>[]
+  readonly layout: 'slice' | 'dictionary' | 'bytes'
+  /** Integers as 64-bit integers, although they would fit. */
+  readonly isBig: boolean
+}
+
+export interface TickDraft<R> {
+  readonly batches: readonly BatchDraft<R>[]
+  /** How far the watermark moves, ms. */
+  readonly advanceMs: number
+  /** The tick is run, rolled back and run again. */
+  readonly isRepeated: boolean
+}
+
+export const TIME_MAX = 400
+
+/** Ticks of rows whose times lie in 0 .. TIME_MAX. */
+export function ticksOf<R>(row: fc.Arbitrary<R>): fc.Arbitrary<readonly TickDraft<R>[]> {
+  const timed = fc.record({ row, timeMs: fc.nat(TIME_MAX), isLive: fc.boolean().chain((rarely) => (rarely ? fc.boolean() : fc.constant(true))) })
+  const batch = fc.record({ rows: fc.array(timed, { maxLength: 12 }), layout: fc.constantFrom('slice' as const, 'dictionary' as const, 'bytes' as const), isBig: fc.boolean() })
+  return fc.array(fc.record({ batches: fc.array(batch, { maxLength: 3 }), advanceMs: fc.constantFrom(0, 0, 10, 50, 150), isRepeated: fc.boolean() }), { maxLength: 6 })
+}
+
+/** The live rows of a tick, in order. */
+export function liveOf<R>(tick: TickDraft<R>): readonly TimedRow<R>[] {
+  return tick.batches.flatMap((batch) => batch.rows.filter((row) => row.isLive))
+}
+
+function layoutOf(draft: BatchDraft<unknown>): (column: Column, field: Field, count: number) => Column {
+  return (column, field, count) => {
+    if (column.layout === 'bytes') return relayout(column, draft.layout, count)
+    if (column.layout !== 'f64' || field.type.kind !== 'i64' || !draft.isBig) return column
+    return { layout: 'i64', values: BigInt64Array.from(column.values.subarray(0, count), (value) => BigInt(value)), validity: column.validity }
+  }
+}
+
+/** The batch of a draft; nothing when no row is live. */
+export function batchOfDraft(fields: readonly Field[] | null, draft: BatchDraft<unknown>, weights?: readonly number[]): Batch {
+  const { rows } = draft
+  const selected = rows.flatMap((row, index) => (row.isLive ? [index] : []))
+  return batchOf(
+    fields,
+    rows.map((row) => row.row),
+    { times: rows.map((row) => row.timeMs), ...(selected.length === rows.length ? {} : { selected }), ...(weights === undefined ? {} : { weights }), relayout: layoutOf(draft) },
+  )
+}
+
+export interface RunResult {
+  /** Per tick. */
+  readonly emitted: readonly (readonly Emitted[])[]
+  readonly letters: readonly { readonly row: unknown; readonly code: string }[]
+  readonly runner: Runner
+}
+
+export interface RunDraft<R> {
+  readonly input?: number
+  readonly ticks: readonly TickDraft<R>[]
+  readonly options?: RunnerOptions
+  readonly make: (options: RunnerOptions) => Runner
+  /** False: rolled back ticks are not tried first. */
+  readonly repeats?: boolean
+}
+
+/** Runs the ticks, then one that ends everything. */
+export function runTicks(draft: RunDraft<unknown>): RunResult {
+  const runner = draft.make(draft.options ?? {})
+  const fields = runner.fieldsIn(draft.input ?? 0)
+  let watermark = 0
+  const emitted: (readonly Emitted[])[] = []
+  for (const tick of [...draft.ticks, { batches: [], advanceMs: Infinity, isRepeated: false }]) {
+    watermark += tick.advanceMs
+    const feed = (process: (input: number, batch: Batch) => void): void => {
+      for (const batch of tick.batches) process(draft.input ?? 0, batchOfDraft(fields, batch))
+    }
+    if (tick.isRepeated && draft.repeats !== false) {
+      const [rows, letters] = [runner.emitted.length, runner.letters.length]
+      runner.run(watermark, feed)
+      runner.rollback()
+      runner.emitted.length = rows
+      runner.letters.length = letters
+    }
+    emitted.push(runner.tick(watermark, feed))
+  }
+  return { emitted, letters: runner.letters.map(({ row, error }) => ({ row, code: codeOf(error) })), runner }
+}
+
+function codeOf(error: unknown): string {
+  const { code } = error as { readonly code?: string }
+  return code ?? (error as Error).message
+}
+
+/** Emitted rows without their output. */
+export function plain(emitted: readonly Emitted[]): readonly { readonly row: Row; readonly timeMs: number; readonly weight: number }[] {
+  return emitted.map(({ row, timeMs, weight }) => ({ row: row as Row, timeMs, weight }))
+}
+
+/** Watermarks at the start of each tick of `runTicks`. */
+export function startMarks(ticks: readonly TickDraft<unknown>[]): readonly number[] {
+  const marks = [-Infinity]
+  let watermark = 0
+  for (const tick of ticks) marks.push((watermark += tick.advanceMs))
+  return marks
+}
+
