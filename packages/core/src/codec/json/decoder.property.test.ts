@@ -2,37 +2,12 @@ import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { anyFields, leafFields } from '../arbitrary.fixture.ts'
-import { coerceRow, type Problem } from '../coerce.ts'
 import type { Field } from '../column.ts'
 import { columnValue } from '../column-value.ts'
-import { ROW_BAD, ROW_NULL, ROW_OK, type DecodedColumns } from '../decoded-columns.ts'
+import { ROW_BAD, ROW_OK, type DecodedColumns } from '../decoded-columns.ts'
 import { jsonDecoder } from './decoder.ts'
 import { documentBatch, layOut, type DocumentBatch } from './document.fixture.ts'
-import { ExactNumber, parseExact } from './exact.ts'
-import { JSON_DEPTH_MAX } from './scan.ts'
-
-type Expected = { readonly status: number; readonly row: Record<string, unknown>; readonly codes: readonly string[] }
-
-function depthOf(value: unknown): number {
-  if (typeof value !== 'object' || value === null || value instanceof ExactNumber) return 0
-  return 1 + Math.max(0, ...Object.values(value).map(depthOf))
-}
-
-/** JSON.parse over a fatal UTF-8 decoder, then schema coercion. */
-function oracle(document: Uint8Array | null, fields: readonly Field[]): Expected {
-  if (document === null) return { status: ROW_NULL, row: {}, codes: [] }
-  let value: unknown
-  try {
-    value = parseExact(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(document))
-  } catch {
-    return { status: ROW_BAD, row: {}, codes: ['MR_CODEC_JSON_INVALID', 'MR_CODEC_UTF8_INVALID'] }
-  }
-  if (depthOf(value) > JSON_DEPTH_MAX) return { status: ROW_BAD, row: {}, codes: ['MR_CODEC_JSON_INVALID'] }
-  if (typeof value !== 'object' || value === null || Array.isArray(value) || value instanceof ExactNumber) return { status: ROW_BAD, row: {}, codes: ['MR_CODEC_FIELD_TYPE'] }
-  const problems: Problem[] = []
-  const row = coerceRow(fields, value as Record<string, unknown>, [], problems)
-  return { status: problems.length > 0 ? ROW_BAD : ROW_OK, row, codes: problems.map((problem) => problem.code) }
-}
+import { oracle } from './oracle.fixture.ts'
 
 function check(batch: DocumentBatch, into: DecodedColumns, rows: readonly number[]): void {
   const wanted = batch.projection.map((index) => batch.fields[index] as Field)

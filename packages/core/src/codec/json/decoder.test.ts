@@ -7,7 +7,8 @@ import { fieldsOf, t } from '../schema.ts'
 import { jsonDecoder } from './decoder.ts'
 import { learnLayout } from './layout.ts'
 import { JSON_DEPTH_MAX, isDocument } from './scan.ts'
-import { speculativeSource } from './speculate.ts'
+import { orderedSource } from './speculate.ts'
+import { unorderedSource } from './unordered.ts'
 
 const encoder = new TextEncoder()
 const order = fieldsOf(t.object({ id: t.i64(), price: t.f64(), name: t.string(), at: t.time(), note: t.optional(t.string()) })) ?? []
@@ -167,8 +168,10 @@ test('generated code is readable and says which bytes it expects', () => {
   const bytes = encoder.encode('{"id":1,"other":"x","note":null,"price":1.5,"name":"n","at":5}')
   const layout = learnLayout(bytes, new DataView(bytes.buffer), 0, bytes.length)
   const slots = jsonDecoder(order, [0, 1, 4]).columns().slots
-  const source = speculativeSource(layout ?? assert.fail('layout'), slots) ?? assert.fail('source')
+  const source = orderedSource(layout ?? assert.fail('layout'), slots) ?? assert.fail('source')
   assert.match(source, /\/\/ \{"id":\n/)
   assert.match(source, /\/\/ ,"other":\n/)
   assert.ok(source.split('\n').length > 50)
+  const unordered = unorderedSource([layout ?? assert.fail('layout')], slots) ?? assert.fail('source')
+  assert.match(unordered, /\/\/ other":\n/)
 })

@@ -1,18 +1,22 @@
 // The projecting JSON decoder: JSON records into the columns that somebody reads. Three tiers, each of which hands what it does not
-// understand exactly to the next: generated code for the layout that records usually have (speculate.ts), the general scanner (general.ts),
+// understand exactly to the next: generated code for the records' usual layout (speculate.ts, unordered.ts), the general scanner (general.ts),
 // JSON.parse (exact-row.ts). Law: whatever tier a record takes, the result is that of JSON.parse over a fatal UTF-8 decoder followed by
 // schema coercion: equal values, or refused (json/decoder.property.test.ts).
 import type { Field } from '../column.ts'
 import { DecodedColumns } from '../decoded-columns.ts'
 import { GeneralScanner } from './general.ts'
-import { learnLayout } from './layout.ts'
-import { speculativeScanner, type SpeculativeScanner } from './speculate.ts'
+import { learnLayout, type RecordLayout } from './layout.ts'
+import { compileScanner, type SpeculativeScanner } from './member-source.ts'
+import { orderedSource } from './speculate.ts'
+import { unorderedSource } from './unordered.ts'
 
 /** Different layouts for which code is generated; a topic with more of them is scanned in general. */
 const LAYOUTS_MAX = 8
 /** Layouts tried in one batch before the rest of it is scanned in general. */
 const TRIES_MAX = 4
 const WARM_UP_RECORDS = 64
+/** Records whose layouts are looked at before code is generated. */
+const SAMPLE_RECORDS = 24
 
 export interface JsonDecoderOptions {
   /** Indexes of string fields that the reader wants as dictionary ids. */
@@ -81,22 +85,34 @@ class JsonDecoder implements RecordDecoder {
     return into.finish(bytes, rows, count)
   }
 
-  /** The scanner for the layout of the next record that has one. */
+  /**
+   * A scanner for the records from `from` on: for their one layout, or, when the next records differ in order or in members, for all of
+   * them together.
+   */
   #learn(bytes: Uint8Array, view: DataView, starts: Int32Array, ends: Int32Array, rows: Int32Array | null, from: number, count: number, into: DecodedColumns): SpeculativeScanner | null {
-    for (let i = from; i < count && i < from + 4; i++) {
+    const layouts = new Map<string, RecordLayout>()
+    for (let i = from; i < count && i < from + SAMPLE_RECORDS; i++) {
       const row = rows === null ? i : (rows[i] as number)
       const start = starts[row] as number
       const layout = start < 0 ? null : learnLayout(bytes, view, start, ends[row] as number)
-      if (layout === null) continue
-      let scanner = this.#scanners.get(layout.signature)
-      if (scanner === undefined) {
-        if (this.#scanners.size >= LAYOUTS_MAX) return null
-        scanner = speculativeScanner(layout, into.slots)
-        this.#scanners.set(layout.signature, scanner)
-      }
-      if (scanner !== null) return scanner
+      if (layout !== null) layouts.set(layout.signature, layout)
     }
-    return null
+    const [only] = layouts.values()
+    if (only === undefined) return null
+    if (layouts.size === 1) return this.#compile(only.signature, () => orderedSource(only, into.slots))
+    const sample = [...layouts.values()]
+    const keys = [...new Set(sample.flatMap((layout) => layout.members.map((member) => member.key)))].sort()
+    return this.#compile(`any order ${JSON.stringify(keys)}`, () => unorderedSource(sample, into.slots)) ?? this.#compile(only.signature, () => orderedSource(only, into.slots))
+  }
+
+  #compile(signature: string, source: () => string | null): SpeculativeScanner | null {
+    const known = this.#scanners.get(signature)
+    if (known !== undefined) return known
+    if (this.#scanners.size >= LAYOUTS_MAX) return null
+    const text = source()
+    const scanner = text === null ? null : compileScanner(text)
+    this.#scanners.set(signature, scanner)
+    return scanner
   }
 }
 

@@ -11,7 +11,8 @@ type Pick = (n: number) => number
 const SPACES = ['', '', '', ' ', '\n', '\t\r', '   ']
 const EXTRA_KEYS = ['extra', '__proto__', 'constructor', 'id', '', 'ключ', 'a\\nb', '\\u0061', 'price', '\\ud800', '😀']
 const EXTRA_VALUES = ['1', '-0', '1e400', '1E-7', '0.1', '"text"', '"\\u00e9\\n"', '"é😀"', 'true', 'false', 'null', '{}', '[]', '[1,[2,{"a":null}]]', '{"x":{"y":"z"},"x":1}', '"\\ud800"', '123456789012345678901234567890', ' [ 1 , 2 ] ']
-const ODD_VALUES = ['0', '-0', '1', '1.0', '1e3', '1e400', '-1e-400', '0.1', '0.30000000000000004', '5e-324', '1.7976931348623157e308', '9007199254740991', '9007199254740992', '9007199254740993', '-9223372036854775808', '9223372036854775808', '2147483648', '-2147483649', '123456789012345', '1234567890123456', '0.000000000000001', '12.50', '12.500', '"12.5"', '"7"', '1e2', '01', '+1', '.5', '1.', '-', '1e', 'NaN', 'true', 'false', 'null', 'tru', '""', '"x"', '"\\ud83d\\ude00"', '"\\udc00"', '"2001-02-03"', '"2001-02-03T04:05:06.789Z"', '"2001-02-30"', '"2001-02-03T04:05+01:00"', '[]', '[null]', '{}', '"AA=="', '"AAAA"', '"\u007f"', '"\t"']
+/** Values that are legal for some kind, and what looks like them. */
+export const ODD_VALUES: readonly string[] = ['0', '-0', '1', '1.0', '1e3', '1e400', '-1e-400', '0.1', '0.30000000000000004', '5e-324', '1.7976931348623157e308', '9007199254740991', '9007199254740992', '9007199254740993', '-9223372036854775808', '9223372036854775808', '2147483648', '-2147483649', '123456789012345', '1234567890123456', '0.000000000000001', '12.50', '12.500', '"12.5"', '"7"', '1e2', '01', '+1', '.5', '1.', '-', '1e', 'NaN', 'true', 'false', 'null', 'tru', '""', '"x"', '"\\ud83d\\ude00"', '"\\udc00"', '"2001-02-03"', '"2001-02-03T04:05:06.789Z"', '"2001-02-30"', '"2001-02-03T04:05+01:00"', '[]', '[null]', '{}', '"AA=="', '"AAAA"', '"\u007f"', '"\t"', '2}', '"a"}', '2 ', ' 2', '"a" ']
 
 /** JSON text of a value as a producer could write it: times as ISO-8601, characters escaped, spaces between. */
 function textOf(value: unknown, pick: Pick): string {
@@ -28,24 +29,27 @@ function textOf(value: unknown, pick: Pick): string {
   return jsonText(value)
 }
 
-export type Style = 'plain' | 'odd' | 'wild'
+export type Style = 'plain' | 'odd' | 'shuffled' | 'wild'
 
-/** The text of one document. `plain`: as JSON.stringify has it, in field order. `odd`: the same with unusual values. `wild`: anything that a row may look like, and what it may not. */
+/**
+ *  The text of one document. `plain`: as JSON.stringify has it, in field order. `odd`: the same with unusual values.
+ *  `shuffled`: odd, in another order and with some members left out. `wild`: anything that a row may look like, and what it may not.
+ */
 export function documentText(fields: readonly Field[], row: Readonly<Record<string, unknown>>, style: Style, pick: Pick): string {
   const wild = style === 'wild'
   const space = (): string => (wild && pick(6) === 0 ? (SPACES[pick(SPACES.length)] as string) : '')
   const members: string[] = []
   const add = (key: string, value: string): void => {
     const member = `${space()}"${key}"${space()}:${space()}${value}${space()}`
-    if (wild && pick(5) === 0) members.splice(pick(members.length + 1), 0, member)
+    if (style === 'shuffled' || (wild && pick(5) === 0)) members.splice(pick(members.length + 1), 0, member)
     else members.push(member)
   }
   for (const field of fields) {
-    if (wild && pick(14) === 0) continue
+    if ((wild || style === 'shuffled') && pick(14) === 0) continue
     const key = JSON.stringify(field.name).slice(1, -1)
-    const value = style !== 'plain' && pick(wild ? 12 : 4) === 0 ? (ODD_VALUES[pick(ODD_VALUES.length)] as string) : style !== 'plain' ? textOf(row[field.name], pick) : plainText(row[field.name])
+    const value = style !== 'plain' && pick(12) === 0 ? (ODD_VALUES[pick(ODD_VALUES.length)] as string) : style !== 'plain' ? textOf(row[field.name], pick) : plainText(row[field.name])
     add(wild && pick(40) === 0 ? key.replace(/^[a-z]/, (char) => `\\u00${char.charCodeAt(0).toString(16)}`) : key, value)
-    if (wild && pick(30) === 0) add(key, textOf(row[field.name], pick))
+    if ((wild || style === 'shuffled') && pick(30) === 0) add(key, textOf(row[field.name], pick))
     if (wild && pick(6) === 0) add(EXTRA_KEYS[pick(EXTRA_KEYS.length)] as string, EXTRA_VALUES[pick(EXTRA_VALUES.length)] as string)
   }
   const tail = wild && pick(40) === 0 ? ['x', '}', ',', '\u0000', '{}', '//'][pick(6)] : ''
@@ -71,7 +75,7 @@ export function mutate(bytes: Uint8Array, pick: Pick): Uint8Array {
     case 1:
       return copy.slice(0, at)
     case 2:
-      copy[at] = [0x22, 0x5c, 0x7b, 0x7d, 0x5b, 0x2c, 0x3a, 0x30, 0x2d, 0xc3, 0xff, 0x00, 0x20][pick(13)] as number
+      copy[at] = [0x22, 0x5c, 0x7b, 0x7d, 0x5b, 0x2c, 0x3a, 0x30, 0x2d, 0xc3, 0xff, 0x00, 0x20, 0x80, 0x9f][pick(15)] as number
       return copy
     case 3:
       return Uint8Array.from([...copy.slice(0, at), ...copy.slice(pick(at + 1))])
@@ -95,17 +99,18 @@ export function documentBatch(fields: fc.Arbitrary<Field[]>): fc.Arbitrary<Docum
     fc
       .record({
         rows: fc.array(rowOf(found), { minLength: 1, maxLength: 14 }),
+        isShuffled: fc.boolean(),
         wildOf: fc.constantFrom(0, 0, 0, 1, 2, 4),
         projected: fc.array(fc.boolean(), { minLength: found.length, maxLength: found.length }),
         choices: fc.array(fc.nat(), { minLength: 40, maxLength: 400 }),
         padding: fc.oneof(fc.integer({ min: 0, max: 40 }), fc.constant(400)),
       })
-      .map(({ rows, wildOf, projected, choices, padding }) => {
+      .map(({ rows, isShuffled, wildOf, projected, choices, padding }) => {
         let next = 0
         const pick: Pick = (n) => (choices[next++ % choices.length] as number) % n
         const documents = rows.map((row) => {
           if (pick(30) === 29) return null
-          const style = pick(4) < wildOf ? 'wild' : pick(2) === 0 ? 'plain' : 'odd'
+          const style = pick(4) < wildOf ? 'wild' : isShuffled ? 'shuffled' : pick(2) === 0 ? 'plain' : 'odd'
           const bytes = new TextEncoder().encode(documentText(found, row, style, pick))
           return style !== 'plain' && pick(4) === 0 ? mutate(bytes, pick) : bytes
         })

@@ -8,6 +8,9 @@ export type ValueLook = 'string' | 'number' | 'other'
 export interface LayoutMember {
   /** Bytes from the end of the value before (or the start of the record) to the start of this value. */
   readonly literal: Uint8Array
+  /** The part of the literal up to the first byte of the key, and the part from there on. */
+  readonly lead: Uint8Array
+  readonly name: Uint8Array
   readonly key: string
   readonly look: ValueLook
 }
@@ -36,13 +39,14 @@ export function learnLayout(bytes: Uint8Array, view: DataView, start: number, en
     if (at >= end || bytes[at] !== 34) return null
     const quote = stringEnd(bytes, view, at + 1, end)
     if (quote < 0) return null
-    const key = utf8Text(bytes, at + 1, quote)
+    const keyStart = at + 1
+    const key = utf8Text(bytes, keyStart, quote)
     at = skipSpace(bytes, quote + 1, end)
     if (at >= end || bytes[at] !== 58 || keys.has(key) || members.length === MEMBERS_MAX) return null
     keys.add(key)
     at = skipSpace(bytes, at + 1, end)
     if (at - from > LITERAL_BYTES_MAX) return null
-    members.push({ literal: bytes.slice(from, at), key, look: lookOf(bytes[at] as number) })
+    members.push({ literal: bytes.slice(from, at), lead: bytes.slice(from, keyStart), name: bytes.slice(keyStart, at), key, look: lookOf(bytes[at] as number) })
     at = skipValue(bytes, view, at, end, 1)
     if (at === FAIL) return null
     from = at

@@ -32,14 +32,15 @@ export function escapedEnd(end: number): number {
 
 /**
  * The position of the quote that closes the string whose content starts at `at`; `escapedEnd(position)` (below -1) when there are escapes.
- * The high bit of a byte of `special` is set where the byte is a quote or control character ((b ^ 2) < 0x21), a backslash, or not ASCII;
- * borrows only travel upward, so the lowest set bit is exact.
+ * The high bit of a byte of `special` is set where the byte is a quote or control character ((b ^ 2) < 0x21), a backslash, or not ASCII
+ * (the backslash term keeps the high bit of every other byte above 0x7f but 0xdc, the first term that one); borrows only travel upward,
+ * so the lowest set bit is exact.
  */
 export function stringEnd(bytes: Uint8Array, view: DataView, at: number, end: number): number {
   const last = end - 4
   while (at <= last) {
     const word = view.getInt32(at, true)
-    const special = (((word ^ 0x02020202) - 0x21212121) | ((word ^ 0x5c5c5c5c) - 0x01010101) | word) & 0x80808080
+    const special = (((word ^ 0x02020202) - 0x21212121) | ((word ^ 0x5c5c5c5c) - 0x01010101)) & 0x80808080
     if (special !== 0) {
       at += (31 - Math.clz32(special & -special)) >> 3
       return bytes[at] === 34 ? at : stringRest(bytes, at, end)
