@@ -56,6 +56,7 @@ function contextWith(disk: Disk, epoch: number, fields: readonly Field[] = FIELD
     pipeline: 'web',
     name: 'archive',
     group: 3,
+    groups: 4,
     fields,
     epoch,
     clock,
@@ -137,12 +138,12 @@ test('hours, other times and numbers name folders too', async () => {
 
 test('settings and partitions that cannot work are refused with the reason', () => {
   const refusals: readonly [string, () => void][] = [
-    ['MR_PARQUET_SETTING', () => parquet({ dir: '' })],
-    ['MR_PARQUET_SETTING', () => parquet({ dir: 'x', rollBytes: 0 })],
-    ['MR_PARQUET_PARTITION', () => parquet({ dir: 'x', partitionBy: ['nope'] }).check(FIELDS)],
-    ['MR_PARQUET_PARTITION', () => parquet({ dir: 'x', partitionBy: ['at'] }).check(FIELDS)],
-    ['MR_PARQUET_PARTITION', () => parquet({ dir: 'x', partitionBy: ['date(id)'] }).check(FIELDS)],
-    ['MR_PARQUET_PARTITION', () => parquet({ dir: 'x', partitionBy: ['date', 'date(at)'] }).check(FIELDS)],
+    ['MR_CONNECTOR_SETTING', () => parquet({ dir: '' })],
+    ['MR_CONNECTOR_SETTING', () => parquet({ dir: 'x', rollBytes: 0 })],
+    ['MR_SINK_PARTITION', () => parquet({ dir: 'x', partitionBy: ['nope'] }).check(FIELDS)],
+    ['MR_SINK_PARTITION', () => parquet({ dir: 'x', partitionBy: ['at'] }).check(FIELDS)],
+    ['MR_SINK_PARTITION', () => parquet({ dir: 'x', partitionBy: ['date(id)'] }).check(FIELDS)],
+    ['MR_SINK_PARTITION', () => parquet({ dir: 'x', partitionBy: ['date', 'date(at)'] }).check(FIELDS)],
     ['MR_PARQUET_FIELD', () => parquet({ dir: 'x', partitionBy: ['id', 'country'] }).check(FIELDS.slice(0, 2))],
   ]
   for (const [code, action] of refusals)
@@ -159,7 +160,7 @@ test('a row whose folder cannot exist is rejected alone', async () => {
   assert.deepEqual(await idsIn(dir), [0, 2])
   assert.equal(rejected.length, 1)
   assert.equal(rejected[0]?.row, 1)
-  assert.ok(isMillraceError(rejected[0]?.error) && rejected[0].error.code === 'MR_PARQUET_FOLDER_LONG')
+  assert.ok(isMillraceError(rejected[0]?.error) && rejected[0].error.code === 'MR_SINK_FOLDER_LONG')
 })
 
 test('files roll by size, and time asks for a checkpoint', async () => {
@@ -343,5 +344,5 @@ test('a published file may be moved by its user, a prepared one may not be lost'
   const lost = await second.prepare()
   for (const name of readdirSync(join(dir, '_staging', 'web-archive-3')))
     if (name.endsWith('.staged')) rmSync(join(dir, '_staging', 'web-archive-3', name))
-  await assert.rejects(second.publish(lost as Uint8Array), (error) => isMillraceError(error) && error.code === 'MR_PARQUET_FILE_LOST')
+  await assert.rejects(second.publish(lost as Uint8Array), (error) => isMillraceError(error) && error.code === 'MR_SINK_FILE_LOST')
 })

@@ -258,32 +258,94 @@ export const ERRORS = {
     'The plan uses a feature that millrace does not have yet.',
     'Leave the feature out; the message names it.',
   ),
+  // connect
+  MR_CONNECTOR_SETTING: entry(
+    'invalid',
+    'A setting of a source or a sink is missing, unknown or out of range.',
+    'Correct the setting that the message names; docs/connectors.md lists all of them.',
+  ),
+  MR_SOURCE_FILE_MISSING: entry(
+    'invalid',
+    'The file that a source reads to its end does not exist.',
+    'Correct the path, or set `tail: true` to wait for the file.',
+  ),
+  MR_SOURCE_POSITION: entry(
+    'internal',
+    'The stored position of a source cannot be read.',
+    'Use the version of millrace that wrote it, or a newer one, or give the source another name to start over.',
+  ),
+  MR_SOURCE_FAILED: entry(
+    'transient',
+    'A source cannot read.',
+    'Nothing to do when it passes: the source tries again by itself. Else look at the cause in the message.',
+  ),
+  MR_SINK_PARTITION: entry(
+    'invalid',
+    'The partitions do not fit the fields of the stream.',
+    'Partition by a string, i32, i64 or bool field, by `date` or `hour`, or by `date(field)` or `hour(field)` of a time field.',
+  ),
+  MR_SINK_FOLDER_LONG: entry(
+    'data',
+    'The value of a partition field is too long for the name of a folder.',
+    'Partition by another field, or shorten the value before the sink.',
+  ),
+  MR_SINK_INTENT: entry(
+    'internal',
+    'The intent of a sink cannot be read.',
+    'Use the version of millrace that wrote it, or a newer one.',
+  ),
+  MR_SINK_FILE_LOST: entry(
+    'internal',
+    'A file that a sink had prepared is gone, and it was not published yet.',
+    'Restore the file that the message names from a copy of the disk; its rows are no longer in memory.',
+  ),
+  // server
+  MR_HTTP_ROUTE_UNKNOWN: entry('invalid', 'There is nothing at this address.', 'See `/openapi.json` for all addresses.'),
+  MR_HTTP_METHOD: entry('invalid', 'The address does not take this method.', 'Use one of the methods that the message lists.'),
+  MR_HTTP_QUERY_INVALID: entry('invalid', 'A parameter of the request is not valid.', 'Correct the parameter that the message names; `/openapi.json` lists all.'),
+  MR_HTTP_BODY_EMPTY: entry('invalid', 'The request has no body.', 'Send one JSON event, a JSON array of events, or one event per line.'),
+  MR_HTTP_BODY_TOO_LARGE: entry('invalid', 'The request body is larger than the limit.', 'Send fewer events per request, or raise `bodyBytesMax`.'),
+  MR_HTTP_BODY_INVALID: entry('invalid', 'The request body cannot be read.', 'Correct the body; the message says what is wrong with it.'),
+  MR_HTTP_EVENTS_REFUSED: entry(
+    'invalid',
+    'Events do not fit the schema of the topic; nothing was appended.',
+    'Correct the lines that `error.lines` names and send the whole request again.',
+  ),
+  MR_HTTP_KEY_REUSED: entry('invalid', 'The idempotency key was used for another request before.', 'Use a new key for every new request.'),
+  MR_HTTP_BUSY: entry('transient', 'The server has as much in flight as its memory budget allows.', 'Wait for the time in `Retry-After` and send again.'),
+  MR_HTTP_HOST_REFUSED: entry(
+    'invalid',
+    'The request names a host that this server does not answer for.',
+    'Use the loopback address, or list the name in the setting `hosts`.',
+  ),
+  MR_HTTP_ORIGIN_REFUSED: entry('invalid', 'A page of another origin asked for a change.', 'Send the request from the console itself or without a browser.'),
+  MR_HTTP_TOKEN: entry('invalid', 'The token is missing or wrong.', 'Send `Authorization: Bearer TOKEN` with the token that the server was started with.'),
+  MR_TOPIC_RESERVED: entry('invalid', 'Only the plant itself writes to this topic.', 'Write to a topic of your own.'),
+  MR_SERVER_ADDRESS: entry(
+    'invalid',
+    'Another address than the loopback one needs a token.',
+    'Set a token (`MILLRACE_TOKEN` or `token` in millrace.yaml), or leave `host` at 127.0.0.1.',
+  ),
+  MR_SERVER_PORT_TAKEN: entry('invalid', 'The port is taken.', 'Stop the other program, or choose another port with `--port N`.'),
+  MR_SERVER_TLS: entry('invalid', 'The key or certificate for TLS cannot be used.', 'Check the files that `tlsKey` and `tlsCert` name.'),
+  MR_SERVER_PIPELINE_UNKNOWN: entry('invalid', 'No pipeline of this name runs.', 'See `millrace topics` or the page for the names of the pipelines.'),
+  MR_SERVER_UNREACHABLE: entry('transient', 'The server does not answer.', 'Start it with `millrace start FILE`, or name its port with `--port N`.'),
+  MR_REPLAY_RUNNING: entry('invalid', 'A replay with this id is running or has run.', 'Choose another `--id`, or leave it out.'),
+  // settings and command line
+  MR_SETTINGS_INVALID: entry('invalid', 'A setting is not valid.', 'Correct it; the message names the place and what was expected.'),
+  MR_CLI_USAGE: entry('invalid', 'The command line is not valid.', 'Run `millrace --help`, or `millrace COMMAND --help` for examples.'),
+  MR_CLI_FILE: entry('invalid', 'The pipeline file cannot be used.', 'Export a pipeline as default: `export default pipeline(name, (mill) => { ... })`.'),
+  MR_CLI_FOLDER_TAKEN: entry('invalid', 'The folder has files of these names already.', 'Choose another folder.'),
+  // client
+  MR_CLIENT_REFUSED: entry('invalid', 'The server refused a batch of events.', 'Correct what the message names; the batch was not appended.'),
+  MR_CLIENT_GAVE_UP: entry('transient', 'A batch could not be delivered in the time given.', 'Check that the server runs and can be reached, then send the batch again.'),
+  MR_CLIENT_FULL: entry('transient', 'The producer holds as many bytes as it may.', 'Wait for `await producer.ready()` before sending more.'),
+  MR_CLIENT_CLOSED: entry('closed', 'The producer was closed.', 'Create another producer.'),
   // parquet
   MR_PARQUET_FIELD: entry(
     'invalid',
     'The field cannot be written to Parquet.',
     'Rename, drop or convert the field with `select` before the sink; the message names it.',
-  ),
-  MR_PARQUET_SETTING: entry('invalid', 'A setting of the Parquet sink is out of range.', 'Correct the setting that the message names.'),
-  MR_PARQUET_PARTITION: entry(
-    'invalid',
-    'The partitions do not fit the fields of the stream.',
-    'Partition by a string, i32, i64 or bool field, by `date` or `hour`, or by `date(field)` or `hour(field)` of a time field.',
-  ),
-  MR_PARQUET_FOLDER_LONG: entry(
-    'data',
-    'The value of a partition field is too long for the name of a folder.',
-    'Partition by another field, or shorten the value before the sink.',
-  ),
-  MR_PARQUET_INTENT: entry(
-    'internal',
-    'The intent of a Parquet sink cannot be read.',
-    'Use the version of millrace that wrote it, or a newer one.',
-  ),
-  MR_PARQUET_FILE_LOST: entry(
-    'internal',
-    'A file that was prepared for the archive is in neither place.',
-    'Restore the file that the message names from a copy of the disk; its rows are no longer in memory.',
   ),
   // state
   MR_STATE_FULL: entry(

@@ -22,4 +22,7 @@ export {
   type SliceColumn,
   type StructColumn,
 } from '../codec/column.ts'
-export type { AnySink, ConnectorSpec, Guarantee, SettingField, Sink, SinkBatch, SinkContext, SinkWriter } from './sink.ts'
+export { type ArchiveFormat, type ArchiveSettings, ARCHIVE_FIELDS, archiveSink } from './archive-sink.ts'
+export type { FileEncoder, FileOutput } from './file-set.ts'
+export type { AnySink, Guarantee, Sink, SinkBatch, SinkContext, SinkWriter } from './sink.ts'
+export { checkSettings, type ConnectorSpec, type SettingField } from './spec.ts'

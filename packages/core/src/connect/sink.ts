@@ -1,6 +1,7 @@
 // The sink contract. A sink is drained by its own task from an internal topic, so its outage stops nothing else.
 //
 // Protocol, per checkpoint: write(batch)* -> prepare() -> the runtime commits {positions, intent} in one step -> publish(intent).
+// After open() the runtime publishes the newest committed intent again, before anything else; a writer need not do it by itself.
 // Laws:
 //  SINK-1 Nothing is visible outside before publish; after prepare() everything written survives a crash.
 //  SINK-2 publish(intent) is idempotent: after a crash the newest committed intent is published again before anything else.
@@ -9,25 +10,10 @@
 import type { Batch, Field } from '../codec/column.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Disk } from '../base/disk.ts'
+import type { ConnectorSpec } from './spec.ts'
 
 /** transactional: rows appear exactly once. idempotent: the store refuses older versions, so repeats are harmless. at-least-once: repeats after a crash. */
 export type Guarantee = 'transactional' | 'idempotent' | 'at-least-once'
-
-export interface SettingField {
-  readonly name: string
-  readonly type: 'string' | 'number' | 'boolean' | 'bytes' | 'duration' | 'strings'
-  readonly unit: string | null
-  readonly default: string | number | boolean | readonly string[] | null
-  readonly advice: string
-}
-
-/** One source for validation, documentation, CLI help and the console's form. */
-export interface ConnectorSpec {
-  readonly type: string
-  readonly summary: string
-  readonly fields: readonly SettingField[]
-  readonly example: string
-}
 
 /** Rows for a sink, with what it needs to refuse older versions. generation is 0 in this version. */
 export interface SinkBatch {
@@ -42,6 +28,8 @@ export interface SinkContext {
   readonly pipeline: string
   readonly name: string
   readonly group: number
+  /** Task groups that write into the sink, each with a writer of its own. */
+  readonly groups: number
   readonly fields: readonly Field[]
   /** Epoch of the task that writes: an older one must be fenced where the store can. */
   readonly epoch: number
@@ -73,7 +61,7 @@ export interface Sink<V> {
   readonly settings: Readonly<Record<string, unknown>>
   /** Refuses at plan time what cannot work (unknown partition field, open shape ...). Throws MillraceError `invalid`. */
   check(fields: readonly Field[]): void
-  /** `lastIntent`: the newest committed intent (publish it again), null at the first start. */
+  /** `lastIntent`: the newest committed intent, null at the first start. What it names stays, because it is published next; other strays go. */
   open(context: SinkContext, lastIntent: Uint8Array | null): Promise<SinkWriter>
   readonly '~types'?: { readonly row: (row: V) => void }
 }

@@ -61,6 +61,8 @@ export class SinkLoop implements TaskLoop {
       },
       lastIntent,
     )
+    // The crash may have come between the commit and the end of publish.
+    if (lastIntent !== null) await writer.publish(lastIntent)
     return new SinkLoop(core, lane, writer, rejected, wake)
   }
 
@@ -108,7 +110,7 @@ export class SinkLoop implements TaskLoop {
     }
   }
 
-  /** prepare, commit, publish. A crash between the last two is mended by open(), which publishes the newest committed intent again. */
+  /** prepare, commit, publish. A crash between the last two is mended by open(), where the newest committed intent is published again. */
   async checkpoint(): Promise<void> {
     const intent = await this.#writer.prepare()
     const text = intent === null ? this.#core.state.intent : Buffer.from(intent.buffer, intent.byteOffset, intent.byteLength).toString('base64')

@@ -2,24 +2,41 @@
 // Files are written under staging names and shown by rename; which rows a file holds and its name are planned here, in the order of
 // the rows, so the same rows give the same files with the same content.
 //
-// Memory: when the open files hold more than the budget, the fullest give their rows away as row groups; when what is left (footer
+// Memory: when the open files hold more than the budget, the fullest write their rows out (Parquet: as row groups); when what is left (footer
 // entries, empty encoders) is still too much, the largest are finished. A finished file costs its names only.
-import type { Batch, Disk, DiskFile, Field } from '@millrace/core/connect'
-import type { ChunkWorkspace } from './chunk.ts'
-import { type ParquetEncoder, parquetEncoder, type ParquetOutput } from './encoder.ts'
+import type { Disk, DiskFile } from '../base/disk.ts'
+import type { Batch } from '../codec/column.ts'
+
+/** Where the bytes of a file go. `write` takes or copies the bytes before it returns: they are reused. */
+export interface FileOutput {
+  write(bytes: Uint8Array): void
+  /** Bytes written so far. */
+  readonly position: number
+}
+
+/** Makes the bytes of one file out of batches. Its bytes are a function of the rows, not of how they came in batches. */
+export interface FileEncoder {
+  /** Adds the selected rows and copies what it keeps. */
+  write(batch: Batch): void
+  /** Writes what is buffered and gives its memory back. */
+  flush(): void
+  /** Ends the file; the encoder is not used again. */
+  finish(): { readonly rowCount: number; readonly size: number }
+  /** Bytes of the rows that wait; a function of the rows. */
+  readonly bufferedBytes: number
+  /** Bytes of memory that it holds; approximate. */
+  readonly memoryBytes: number
+}
 
 export interface FileSetOptions {
   readonly disk: Disk
-  readonly fields: readonly Field[]
   /** Folder of the staging files; exists. */
   readonly staging: string
   /** What staging names begin with: unique per epoch and checkpoint. */
   readonly prefix: string
   readonly rollBytes: number
   readonly budgetBytes: number
-  readonly rowGroupRows: number
-  readonly compressionLevel: number
-  readonly metadata: Readonly<Record<string, string>>
+  readonly encoder: (output: FileOutput) => FileEncoder
 }
 
 /** A file that holds all its rows and still has its staging name. */
@@ -36,14 +53,11 @@ export interface StagedFile {
 
 /** After relief this share of the budget is in use, so that relief is rare. */
 const RELIEF_SHARE = 0.75
-/** Two row groups of this share of the budget fit beside everything else. */
-const ROW_GROUP_SHARE = 0.5
-const ROW_GROUP_BYTES_MAX = 64 * 1024 * 1024
 /** Files that are synced side by side; more would only wait for the same disk. */
 const SYNC_COUNT_MAX = 16
 
 /** Appends to a file that is open only while bytes arrive: thousands of folders must not need thousands of descriptors. */
-class StagingOutput implements ParquetOutput {
+class StagingOutput implements FileOutput {
   readonly #disk: Disk
   readonly #path: string
   #file: DiskFile | null = null
@@ -71,22 +85,20 @@ interface OpenFile {
   readonly number: number
   readonly staged: string
   readonly output: StagingOutput
-  readonly encoder: ParquetEncoder
+  readonly encoder: FileEncoder
   memoryBytes: number
 }
 
 export class FileSet {
   readonly #options: FileSetOptions
-  readonly #workspace: ChunkWorkspace
   readonly #open = new Map<string, OpenFile>()
   readonly #staged: StagedFile[] = []
   #fileCount = 0
   #memoryBytes = 0
   #stagedBytes = 0
 
-  constructor(options: FileSetOptions, workspace: ChunkWorkspace) {
+  constructor(options: FileSetOptions) {
     this.#options = options
-    this.#workspace = workspace
   }
 
   /** Files that are finished and wait for the checkpoint. */
@@ -125,13 +137,12 @@ export class FileSet {
   }
 
   #begin(folder: string): OpenFile {
-    const { disk, staging, prefix, fields, rowGroupRows, compressionLevel, metadata, budgetBytes } = this.#options
+    const { disk, staging, prefix } = this.#options
     const number = this.#fileCount++
-    // Not called .parquet: whoever reads `**/*.parquet` must not see it.
+    // Not called by its type: whoever reads `**/*.parquet` must not see it.
     const staged = `${prefix}-${number}.staged`
     const output = new StagingOutput(disk, `${staging}/${staged}`)
-    const rowGroupBytes = Math.min(ROW_GROUP_BYTES_MAX, Math.ceil(budgetBytes * ROW_GROUP_SHARE))
-    const encoder = parquetEncoder(fields, { output, rowGroupRows, rowGroupBytes, compressionLevel, metadata, workspace: this.#workspace })
+    const encoder = this.#options.encoder(output)
     const file: OpenFile = { folder, number, staged, output, encoder, memoryBytes: 0 }
     this.#open.set(folder, file)
     return file

@@ -1,13 +1,17 @@
 // Which folder a row belongs to: hive-style `name=value/` per partition rule.
 // A rule is the name of a field (string, i32, i64, bool; the field then leaves the file, because the folder says it), or `date` or
 // `hour` (UTC) of the event time, or `date(field)` or `hour(field)` of a time field. A field called `date` or `hour` wins over the event time.
-import { type Batch, type Column, type Field, MillraceError, must } from '@millrace/core/connect'
-import { ChunkDictionary } from './dictionary.ts'
+import { must } from '../base/assert.ts'
+import { MillraceError } from '../base/errors.ts'
+import type { Batch, Column, Field } from '../codec/column.ts'
+import { Interner } from '../codec/interner.ts'
+import { utf8Text } from '../codec/utf8.ts'
 
 /** What the folder of a null or empty value is called everywhere else. */
 const NULL_FOLDER = '__HIVE_DEFAULT_PARTITION__'
 /** File systems refuse names of more than 255 bytes. */
 const FOLDER_NAME_SIZE_MAX = 255
+const TOO_LONG = '-'.repeat(FOLDER_NAME_SIZE_MAX + 1)
 const DAY_MS = 86_400_000
 const HOUR_MS = 3_600_000
 /** Rows that are sorted into folders at once: few enough for one dictionary, many enough to forget the cost of starting. */
@@ -22,7 +26,7 @@ interface PartitionRule {
 }
 
 function refuse(rule: string, message: string): never {
-  throw new MillraceError('MR_PARQUET_PARTITION', { message, details: { partitionBy: rule } })
+  throw new MillraceError('MR_SINK_PARTITION', { message, details: { partitionBy: rule } })
 }
 
 function parseRule(text: string, fields: readonly Field[]): PartitionRule {
@@ -72,7 +76,10 @@ type Key = string | number | bigint | null
 /** Values of one rule as small numbers, with their folder names. Lives for one slice of a batch. */
 class RuleCodes {
   readonly #rule: PartitionRule
-  readonly #dictionary = new ChunkDictionary(64 * 1024 * 1024)
+  readonly #texts = new Interner()
+  /** A view of the bytes that were looked at last. */
+  #data: Uint8Array = new Uint8Array(0)
+  #view = new DataView(this.#data.buffer)
   readonly #codes = new Map<Key, number>()
   readonly folders: string[] = []
   /** Rows next to each other are mostly of one day: times in [from, to) have the code of the row before. */
@@ -85,7 +92,7 @@ class RuleCodes {
   }
 
   clear(): void {
-    this.#dictionary.clear()
+    this.#texts.reset()
     this.#codes.clear()
     this.folders.length = 0
     this.#fromMs = this.#toMs = 0
@@ -146,12 +153,14 @@ class RuleCodes {
   }
 
   #bytesCode(data: Uint8Array, start: number, end: number): number {
-    const id = this.#dictionary.intern(data, start, end)
-    const known = id < 0 ? undefined : this.#codes.get(id)
-    if (known !== undefined) return known
-    const text = Buffer.from(data.buffer, data.byteOffset + start, end - start).toString()
-    const key = id < 0 ? text : id
-    return this.#codes.get(key) ?? this.#add(key, text)
+    // No folder has such a name: one code stands for all of these, so that long texts are not kept.
+    if (end - start > FOLDER_NAME_SIZE_MAX) return this.#codes.get(TOO_LONG) ?? this.#add(TOO_LONG, TOO_LONG)
+    if (data !== this.#data) {
+      this.#data = data
+      this.#view = new DataView(data.buffer, data.byteOffset, data.byteLength)
+    }
+    const id = this.#texts.intern(data, this.#view, start, end)
+    return this.#codes.get(id) ?? this.#add(id, utf8Text(data, start, end))
   }
 }
 
@@ -171,7 +180,7 @@ export class Partitioner {
   /** The fields of the files: all that no folder says already. */
   readonly fileFields: readonly Field[]
 
-  /** @throws {MillraceError} `MR_PARQUET_PARTITION` when a rule does not fit the fields. */
+  /** @throws {MillraceError} `MR_SINK_PARTITION` when a rule does not fit the fields. */
   constructor(partitionBy: readonly string[], fields: readonly Field[]) {
     this.#rules = partitionBy.map((text) => parseRule(text, fields))
     const names = this.#rules.map((rule) => rule.name)
@@ -229,7 +238,7 @@ export class Partitioner {
         for (const row of own)
           reject(
             row,
-            new MillraceError('MR_PARQUET_FOLDER_LONG', { details: { partitionBy: this.#rules.map((rule) => rule.name).join(', ') } }),
+            new MillraceError('MR_SINK_FOLDER_LONG', { details: { partitionBy: this.#rules.map((rule) => rule.name).join(', ') } }),
           )
     }
   }
