@@ -38,7 +38,11 @@ export interface Notice {
   readonly count: number
 }
 
-/** GET /topics/NAME?from=earliest|latest|OFFSET|TIME&partition=0&limit=100&waitMs=0 : NDJSON with Accept: application/x-ndjson, else JSON. */
+/**
+ * GET /topics/NAME?from=earliest|latest|OFFSET|TIME&partition=0&limit=100&waitMs=0 : NDJSON with Accept: application/x-ndjson, else JSON.
+ * The header `millrace-next-offset` is the offset to go on from: behind the last record read, or, when there was none, where reading stopped
+ * (for `latest`: the end).
+ */
 export interface TailRecord {
   readonly partition: number
   readonly offset: number
@@ -88,6 +92,10 @@ export interface RetryRequest {
   readonly ids?: readonly number[]
   readonly code?: string
   readonly operator?: string
+}
+
+export interface RetryAnswer {
+  readonly moved: number
 }
 
 /** Every error answer of every endpoint. */
