@@ -7,6 +7,7 @@ import { isMillraceError } from '../../base/errors.ts'
 import { sleep, type Scheduler } from '../../base/scheduler.ts'
 import type { FileCache } from './file-cache.ts'
 import type { Half } from './half.ts'
+import { writePiecewise } from './piecewise-write.ts'
 import type { PartitionState } from './partition.ts'
 import type { Segment } from './segment.ts'
 import type { SlotWriter } from './slot.ts'
@@ -176,7 +177,7 @@ export class Checkpointer {
     let bytes = 0
     const flush = (): void => {
       if (memoryTo > memoryFrom) pieces.push(half.memory.subarray(memoryFrom, memoryTo))
-      if (pieces.length > 0) file.writeAll(pieces, startAt)
+      if (pieces.length > 0) writePiecewise(file, pieces, startAt)
       pieces = []
       memoryTo = -1
     }

@@ -15,6 +15,7 @@ import type { FileCache } from './file-cache.ts'
 import type { Journal } from './journal.ts'
 import { encodeMeta, type MetaRecord } from './meta.ts'
 import type { PartitionState } from './partition.ts'
+import { writePiecewise } from './piecewise-write.ts'
 import { Placement, type PlannedBatch } from './placement.ts'
 import type { RequestLog } from './request-log.ts'
 import type { Reserve } from './reserve.ts'
@@ -388,7 +389,8 @@ export class Intake {
         // The caller's bytes stay as they are: only the header that carries offset and stamp is copied.
         const head = batch.bytes.slice(batch.at, batch.at + 64)
         stampBatch(head, 0, partition.id, batch.firstOffset)
-        files.get(segment.path).writeAll([head, batch.bytes.subarray(batch.at + head.length, batch.at + header.byteLength)], batch.position)
+        const rest = batch.bytes.subarray(batch.at + head.length, batch.at + header.byteLength)
+        writePiecewise(files.get(segment.path), [head, rest], batch.position)
         this.#byReference.add(segment.path)
       } catch (error) {
         if (isMillraceError(error) && error.code === 'MR_DISK_FULL') {
