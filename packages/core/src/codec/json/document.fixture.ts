@@ -59,6 +59,7 @@ export function documentText(fields: readonly Field[], row: Readonly<Record<stri
 function plainText(value: unknown): string {
   if (value instanceof Uint8Array) return `"${encodeBase64(value)}"`
   if (Array.isArray(value)) return `[${value.map(plainText).join(',')}]`
+  if (Object.is(value, -0)) return '-0' // JSON.stringify drops the sign, JSON.parse keeps it
   if (typeof value !== 'object' || value === null) return jsonText(value)
   return `{${Object.entries(value).map(([key, part]) => `${JSON.stringify(key)}:${plainText(part)}`).join(',')}}`
 }

@@ -86,8 +86,8 @@ ${any}
     }`
 }
 
-/** The JavaScript of the encoder; `order` lists the fields as the object has them. */
-export function encoderSource(fields: readonly Field[], order: readonly number[]): string {
+/** The JavaScript of the encoder; `order` lists the fields as the object has them; `lines` puts a line feed behind every record. */
+export function encoderSource(fields: readonly Field[], order: readonly number[], lines: boolean): string {
   const parts: string[] = []
   let fixed = 64
   order.forEach((index, place) => {
@@ -113,7 +113,7 @@ ${fields.map(declare).join('\n')}
       view = into.view
     }
 ${parts.join('\n')}
-    bytes[at++] = 125
+    bytes[at++] = 125${lines ? '\n    bytes[at++] = 10' : ''}
   }
   into.at = at
 }

@@ -18,6 +18,8 @@ export type RowEncoder = (into: GrowingBytes, columns: readonly (Column | null)[
 export interface JsonEncoderOptions {
   /** False where `new Function` is forbidden, and for the oracle. Default true. */
   readonly codegen?: boolean
+  /** True: a line feed behind every record, which then ends one byte before the next one starts. Default false. */
+  readonly lines?: boolean
 }
 
 /** Fields in the order in which a JavaScript object lists them: names that are array indexes come first. */
@@ -73,14 +75,15 @@ export function jsonEncoder(fields: readonly Field[], options: JsonEncoderOption
 
 /** The same as a function that appends to a buffer of the caller's. */
 export function rowEncoder(fields: readonly Field[], options: JsonEncoderOptions = {}): RowEncoder {
-  return (options.codegen ?? true) ? generatedEncoder(fields) : interpretedEncoder(fields)
+  const lines = options.lines ?? false
+  return (options.codegen ?? true) ? generatedEncoder(fields, lines) : interpretedEncoder(fields, lines)
 }
 
-function generatedEncoder(fields: readonly Field[]): RowEncoder {
-  return new Function('runtime', encoderSource(fields, objectOrder(fields)))({ ...RUNTIME, writeValue }) as RowEncoder
+function generatedEncoder(fields: readonly Field[], lines: boolean): RowEncoder {
+  return new Function('runtime', encoderSource(fields, objectOrder(fields), lines))({ ...RUNTIME, writeValue }) as RowEncoder
 }
 
-function interpretedEncoder(fields: readonly Field[]): RowEncoder {
+function interpretedEncoder(fields: readonly Field[], lines: boolean): RowEncoder {
   const encoder = new TextEncoder()
   const members = objectOrder(fields).map((index, place) => {
     const field = fields[index] as Field
@@ -95,6 +98,7 @@ function interpretedEncoder(fields: readonly Field[]): RowEncoder {
         writeValue(into, columns[index] ?? null, field, row)
       }
       into.u8(125)
+      if (lines) into.u8(10)
     }
   }
 }
