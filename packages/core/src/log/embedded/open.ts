@@ -58,7 +58,7 @@ function assemble(options: EmbeddedLogOptions, lock: { release(): void }): Embed
   const checkpointer = new Checkpointer(disk, folder, files, slots, scheduler)
   const state = slot === null ? new LogState(folder, ends) : LogState.restore(folder, ends, slot.image)
   const { sequence, report } = slot === null ? NOTHING_TO_RECOVER : recoverFrom(slot, disk, folder, files, halves, state)
-  if (slot !== null && !slot.image.closed) for (const partition of state.partitions.values()) removeStrays(disk, partition)
+  if (slot !== null && !slot.image.closed) for (const partition of state.partitions.values()) removeStrays(disk, files, partition)
   const chain = nextRun(slot, sequence, clock.nowUs())
   checkpointer.now(halves, state.image(chain, clock.nowMs()))
   for (const half of halves) half.shrink(halfBytes)
@@ -168,7 +168,7 @@ function newestOf(disk: Disk, folder: string, order: SlotOrder): Slot {
  * Removes files that a crash left behind: segments begun for batches by reference whose entry never became durable, and half-made
  * compactions. It must be durable before anything is appended: a stray whose base lies below a later end would be taken for a segment.
  */
-function removeStrays(disk: Disk, partition: PartitionState): void {
+function removeStrays(disk: Disk, files: FileCache, partition: PartitionState): void {
   let removed = false
   for (const name of disk.list(partition.folder)) {
     const segment = parseSegmentName(name)
@@ -176,8 +176,11 @@ function removeStrays(disk: Disk, partition: PartitionState): void {
       name.endsWith('.new') || (segment !== null && segment.base >= partition.acceptedEnd && segment.base !== partition.active?.base)
     if (!isStray) continue
     const path = `${partition.folder}/${name}`
-    disk.remove(path)
-    if (segment !== null) disk.remove(indexPathOf(path))
+    for (const gone of segment === null ? [path] : [path, indexPathOf(path)]) {
+      // Recovery may have looked into it: a handle that is kept would take later writes to a file without a name.
+      files.drop(gone)
+      disk.remove(gone)
+    }
     removed = true
   }
   if (removed) disk.syncFolder(partition.folder)
