@@ -5,7 +5,7 @@ export interface Timer {
 }
 
 export interface Scheduler {
-  /** Calls `run` once, not earlier than `delayMs` from now. A timer does not keep the process alive by itself. */
+  /** Calls `run` once, not earlier than `delayMs` from now. A waiting timer keeps the process alive: a pipeline that waits for data must not end the program. */
   after(delayMs: number, run: () => void): Timer
   /** Resolves in a later turn of the event loop, after pending I/O had its chance. */
   turn(): Promise<void>
@@ -15,7 +15,6 @@ export interface Scheduler {
 export const systemScheduler: Scheduler = {
   after(delayMs, run) {
     const handle = setTimeout(run, delayMs)
-    handle.unref()
     return { cancel: () => clearTimeout(handle) }
   },
   turn: () => new Promise((resolve) => setImmediate(resolve)),

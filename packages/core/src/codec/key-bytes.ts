@@ -35,8 +35,7 @@ export class KeyWriter {
     if (this.offsets.length <= count) this.offsets = new Int32Array(count * 2 + 1)
     const into = this.#into
     into.reset()
-    const single = this.#fields.length === 1 && !must(this.#fields[0], 'field').nullable ? must(columns[0], 'column') : null
-    if (single !== null && single.layout === 'f64' && this.#fields[0]?.type.kind !== 'f64') return this.#integers(single.values, rows, count)
+    if (this.#byColumn(columns, rows, count)) return
     for (let i = 0; i < count; i++) {
       this.offsets[i] = into.at
       const row = rows === null ? i : (rows[i] as number)
@@ -45,19 +44,102 @@ export class KeyWriter {
     this.offsets[count] = into.at
   }
 
-  #integers(values: Float64Array, rows: Int32Array | null, count: number): void {
-    const into = this.#into
-    into.reserve(count * 8)
-    const view = into.view
-    for (let i = 0; i < count; i++) {
-      this.offsets[i] = i * 8
-      const value = values[rows === null ? i : (rows[i] as number)] as number
-      const high = Math.floor(value / 4294967296)
-      view.setInt32(i * 8, high ^ 0x80000000)
-      view.setInt32(i * 8 + 4, value - high * 4294967296)
+  /**
+   * The usual keys, column by column: fields of fixed width without nulls, and at most one text, which is last. False when this batch is
+   * not like that; then it goes row by row. Both write the same bytes.
+   */
+  #byColumn(columns: readonly Column[], rows: Int32Array | null, count: number): boolean {
+    let fixed = 0
+    for (let index = 0; index < this.#fields.length; index++) {
+      const width = this.#width(must(this.#fields[index], 'field'), must(columns[index], 'column'))
+      if (width < 0 || (width === 0 && index < this.#fields.length - 1)) return false
+      fixed += width + (this.#fields[index]?.nullable === true ? 1 : 0)
     }
-    this.offsets[count] = count * 8
-    into.at = count * 8
+    this.#place(must(columns.at(-1), 'column'), rows, count, fixed)
+    let within = 0
+    for (let index = 0; index < this.#fields.length; index++) {
+      const field = must(this.#fields[index], 'field')
+      const column = must(columns[index], 'column')
+      if (field.nullable) {
+        const { bytes } = this.#into
+        for (let i = 0; i < count; i++) bytes[(this.offsets[i] as number) + within] = 1
+        within++
+      }
+      this.#writeColumn(field, column, rows, count, within)
+      within += this.#width(field, column)
+    }
+    return true
+  }
+
+  /** Bytes of a fixed field, 0 for a text, -1 for what goes row by row. */
+  #width(field: Field, column: Column): number {
+    if (column.validity !== null) return -1
+    switch (field.type.kind) {
+      case 'i32':
+        return column.layout === 'i32' ? 4 : -1
+      case 'i64':
+      case 'time':
+      case 'decimal':
+      case 'f64':
+        return column.layout === 'f64' ? 8 : -1
+      case 'string':
+      case 'bytes':
+        return column.layout === 'slice' || column.layout === 'bytes' || column.layout === 'dictionary' ? 0 : -1
+      default:
+        return -1
+    }
+  }
+
+  /** Offsets of all keys: `fixed` bytes each, and the length of the text at the end. */
+  #place(last: Column, rows: Int32Array | null, count: number, fixed: number): void {
+    const offsets = this.offsets
+    let at = 0
+    for (let i = 0; i < count; i++) {
+      offsets[i] = at
+      at += fixed
+      const row = rows === null ? i : (rows[i] as number)
+      if (last.layout === 'slice') at += (last.ends[row] as number) - (last.starts[row] as number)
+      else if (last.layout === 'bytes') at += (last.offsets[row + 1] as number) - (last.offsets[row] as number)
+      else if (last.layout === 'dictionary') {
+        const id = last.ids[row] as number
+        at += (last.dictionary.offsets[id + 1] as number) - (last.dictionary.offsets[id] as number)
+      }
+    }
+    offsets[count] = at
+    this.#into.reserve(at)
+    this.#into.at = at
+  }
+
+  #writeColumn(field: Field, column: Column, rows: Int32Array | null, count: number, within: number): void {
+    const { bytes, view } = this.#into
+    const offsets = this.offsets
+    if (column.layout === 'i32') {
+      for (let i = 0; i < count; i++)
+        view.setInt32((offsets[i] as number) + within, (column.values[rows === null ? i : (rows[i] as number)] as number) ^ 0x80000000)
+    } else if (column.layout === 'f64' && field.type.kind === 'f64') {
+      for (let i = 0; i < count; i++)
+        putFloat(view, (offsets[i] as number) + within, column.values[rows === null ? i : (rows[i] as number)] as number)
+    } else if (column.layout === 'f64') {
+      for (let i = 0; i < count; i++) {
+        const value = column.values[rows === null ? i : (rows[i] as number)] as number
+        const high = Math.floor(value / 4294967296)
+        const at = (offsets[i] as number) + within
+        view.setInt32(at, high ^ 0x80000000)
+        view.setInt32(at + 4, value - high * 4294967296)
+      }
+    } else if (column.layout === 'slice') {
+      for (let i = 0; i < count; i++) {
+        const row = rows === null ? i : (rows[i] as number)
+        putBytes(bytes, (offsets[i] as number) + within, column.data, column.starts[row] as number, column.ends[row] as number)
+      }
+    } else if (column.layout === 'bytes' || column.layout === 'dictionary') {
+      const texts = column.layout === 'bytes' ? column : column.dictionary
+      for (let i = 0; i < count; i++) {
+        const row = rows === null ? i : (rows[i] as number)
+        const id = column.layout === 'bytes' ? row : (column.ids[row] as number)
+        putBytes(bytes, (offsets[i] as number) + within, texts.data, texts.offsets[id] as number, texts.offsets[id + 1] as number)
+      }
+    }
   }
 
   #field(column: Column, index: number, row: number): void {
@@ -118,13 +200,21 @@ const SIGN = 1n << 63n
 
 function writeFloat(into: GrowingBytes, value: number): void {
   into.reserve(8)
-  const view = into.view
-  view.setFloat64(into.at, Number.isNaN(value) ? NaN : value + 0)
-  const high = view.getInt32(into.at)
-  const flip = high < 0 ? -1 : 0x80000000
-  view.setInt32(into.at, high ^ flip)
-  if (high < 0) view.setInt32(into.at + 4, ~view.getInt32(into.at + 4))
+  putFloat(into.view, into.at, value)
   into.at += 8
+}
+
+function putFloat(view: DataView, at: number, value: number): void {
+  view.setFloat64(at, Number.isNaN(value) ? NaN : value + 0)
+  const high = view.getInt32(at)
+  view.setInt32(at, high ^ (high < 0 ? -1 : 0x80000000))
+  if (high < 0) view.setInt32(at + 4, ~view.getInt32(at + 4))
+}
+
+/** Short texts are copied by hand: a call to set() costs more than 24 byte stores. */
+function putBytes(into: Uint8Array, at: number, data: Uint8Array, start: number, end: number): void {
+  if (end - start > 24) into.set(data.subarray(start, end), at)
+  else for (let from = start; from < end; from++) into[at++] = data[from] as number
 }
 
 /** The values of a key, as lambdas see them. Throws `MR_CODEC_BATCH_CORRUPT` when the bytes are no key of these fields. */

@@ -11,7 +11,7 @@ export const DEFAULT_SETTINGS: PipelineSettings = Object.freeze({
   clockConfirmations: 8,
   badShareMax: 0.5,
   badShareWindow: 10_000,
-  tickBytesMax: 4 * 1024 * 1024,
+  tickBytesMax: 64 * 1024 * 1024,
   commitMsMax: 100,
   commitMsMin: 5,
   groups: null,
