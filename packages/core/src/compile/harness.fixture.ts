@@ -39,6 +39,8 @@ export interface RunnerOptions {
   /** Which sub-topology; default the first. */
   readonly part?: number
   readonly partitions?: number
+  /** Emitted rows are counted and not kept. */
+  readonly count?: boolean
 }
 
 export class Runner {
@@ -48,6 +50,8 @@ export class Runner {
   readonly stores: ReadonlyMap<string, TableStore>
   readonly emitted: Emitted[] = []
   readonly letters: Letter[] = []
+  /** Rows emitted, where they are not kept. */
+  emittedCount = 0
   readonly #plan: Plan
   #watermark = -Infinity
   #tick = 0
@@ -59,7 +63,7 @@ export class Runner {
     this.part = must(topology.parts[options.part ?? 0], 'part')
     this.stores = new Map(this.part.stores.map((spec) => [spec.name, createTableStore(layoutOf(spec.name, spec.key, spec.value))]))
     const services: InstantiateServices = {
-      outputs: { push: (output, batch) => this.#keep(output, batch) },
+      outputs: { push: options.count === true ? (_output, batch) => void (this.emittedCount += batch.selectedCount) : (output, batch) => this.#keep(output, batch) },
       deadLetters: { reject: (operator, input, batch, row, error) => void this.letters.push({ operator, input, row: rowAt(batch, this.instance.fieldsAt(operator, input), row), error }) },
       store: (name) => must(this.stores.get(name), `store ${name}`),
       codegen: options.codegen ?? true,

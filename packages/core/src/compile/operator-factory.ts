@@ -149,7 +149,7 @@ export class OperatorFactory {
       case 'mean':
         return new MeanFunction(store, column, of)
       case 'count-distinct':
-        return new DistinctFunction(store, column, context.store(distinctStoreName(node.name, shape.result.name)), of, node.window !== null)
+        return new DistinctFunction(store, column, context.store(distinctStoreName(node.name, shape.result.name)), of, node.window?.sizeMs ?? null)
       default: {
         const { kind } = must(shape.of, 'type of the values')
         if (kind === 'string') return new TextExtremeFunction(store, column, of, spec.kind)

@@ -15,6 +15,7 @@ export class DistinctFunction implements AggregateFunction {
   readonly #values: TableStore
   readonly #of: ColumnExpression
   readonly #index: TimeIndex | null
+  readonly #windowMs: number | null
   readonly #rows = new RowList()
   readonly #groups = new RowList()
   readonly #found = new RowList()
@@ -22,21 +23,19 @@ export class DistinctFunction implements AggregateFunction {
   #isNew = new Uint8Array(1024)
   #keyColumns: readonly Column[] = []
 
-  /** `values` has one column, the end of the window, when the aggregate is windowed, else none. */
-  constructor(groups: TableStore, column: number, values: TableStore, of: ColumnExpression, isWindowed: boolean) {
+  /** `values` has one column, the end of the window, when windows of `windowMs` are aggregated, else none. */
+  constructor(groups: TableStore, column: number, values: TableStore, of: ColumnExpression, windowMs: number | null) {
     this.#count = new CountFunction(groups, column)
     this.#values = values
     this.#of = of
-    this.#index = isWindowed ? new TimeIndex(values, timeColumn(values, WINDOW_END), 0) : null
+    this.#windowMs = windowMs
+    this.#index = windowMs !== null ? new TimeIndex(values, timeColumn(values, WINDOW_END), 0) : null
   }
 
   /** The columns of the group's key, for the rows of the next `add`. */
   bindKeys(columns: readonly Column[]): void {
     this.#keyColumns = columns
   }
-
-  /** Ends of the windows, by row; set when the aggregate is windowed. */
-  windowEnds: Float64Array = new Float64Array(0)
 
   add(batch: Batch, rows: Int32Array, slots: Int32Array, count: number): void {
     const column = this.#of.evaluate(batch, rows, count)
@@ -62,11 +61,18 @@ export class DistinctFunction implements AggregateFunction {
       this.#isNew[slot] = 0
       fresh[freshCount++] = groups[i] as number
       if (this.#index === null) continue
-      const end = this.windowEnds[present[i] as number] as number
+      const end = this.#endOf(present[i] as number)
       values.setNumber(slot, WINDOW_END, end)
       this.#index.note(slot, end)
     }
     this.#count.add(batch, present, fresh, freshCount)
+  }
+
+  /** The window's start is the first column of the key. */
+  #endOf(row: number): number {
+    const [starts] = this.#keyColumns
+    if (starts?.layout !== 'f64') throw new TypeError('the start of a window is a time')
+    return (starts.values[row] as number) + (this.#windowMs ?? 0)
   }
 
   #markNew(): void {

@@ -97,7 +97,7 @@ export class AggregateOperator implements Operator {
     this.#retracts = options.retracts
     this.#rows = options.rows
     this.#changed = new ChangedGroups(options.store)
-    this.#groups = new GroupSlots(options.store, options.window !== null)
+    this.#groups = new GroupSlots(options.store, options.window !== null, options.keys.fields)
     this.#index = options.window === null ? null : new TimeIndex(options.store, (slot) => this.#endOf(slot), 0)
     this.#keyColumns = new KeyColumns(groupKeyFields(options.window !== null, options.keys.fields))
   }
@@ -109,12 +109,8 @@ export class AggregateOperator implements Operator {
   }
 
   process(_input: number, batch: Batch): void {
-    let rows = liveRows(batch)
-    let count = batch.selectedCount
-    if (this.#window !== null) {
-      count = this.#placeInWindows(batch, rows, count, this.#window)
-      rows = this.#onTime.rows
-    }
+    const live = liveRows(batch)
+    const { rows, count } = this.#window === null ? { rows: live, count: batch.selectedCount } : this.#placeInWindows(batch, live, batch.selectedCount, this.#window)
     if (count === 0) return
     const keyed = this.#keys.read(batch, rows, count)
     if (keyed.count === 0) return
@@ -128,17 +124,17 @@ export class AggregateOperator implements Operator {
     const store = this.#store
     this.#groups.find(this.#starts, keys, rows, count, slots)
     store.touchAll(slots, count)
-    if (this.#emit === 'update') this.#changed.note(slots, count, store.newCount > 0)
+    if (this.#emit === 'update') this.#changed.note(slots, count, this.#groups.newCount > 0)
     if (this.#customs.length > 0) {
       count = this.#foldCustoms(batch, rows, slots, count)
       rows = this.#accepted.rows
     }
-    const { newSlots, newCount } = store
+    const { newSlots } = store
+    const { newCount } = this.#groups
     if (this.#index !== null) for (let i = 0; i < newCount; i++) this.#index.note(newSlots[i] as number, this.#endOf(newSlots[i] as number))
     if (this.#window === null) this.#noteTimes(batch.times, rows, slots, count)
     for (const distinct of this.#distincts) {
       distinct.bindKeys(this.#window === null ? keys : [{ layout: 'f64', values: this.#starts, validity: null }, ...keys])
-      distinct.windowEnds = this.#ends
     }
     for (const { function: fold, where } of this.#aggregates) {
       if (where === null) fold.add(batch, rows, slots, count)
@@ -162,7 +158,7 @@ export class AggregateOperator implements Operator {
   #foldCustoms(batch: Batch, rows: Int32Array, slots: Int32Array, count: number): number {
     const accepted = this.#accepted.reset(count)
     const [first] = this.#customs
-    const made = this.#store.newSlots.slice(0, this.#store.newCount)
+    const made = this.#store.newSlots.slice(0, this.#groups.newCount)
     let taken = 0
     this.#rows.bind(batch)
     for (let i = 0; i < count; i++) {
@@ -179,23 +175,17 @@ export class AggregateOperator implements Operator {
       slots[taken++] = slot
     }
     this.#rows.release()
-    for (const slot of made) if (must(first, 'a custom aggregate').isUntouched(slot)) this.#store.delete(slot)
+    for (const slot of made) if (must(first, 'a custom aggregate').isUntouched(slot)) this.#drop(slot)
     return taken
   }
 
-  /** Window of each row; rows on time stand in `#onTime` afterwards, late ones are gone. Returns how many are on time. */
-  #placeInWindows(batch: Batch, rows: Int32Array, count: number, window: WindowShape): number {
+  /** The window of each row. Returns the rows on time, in order; late ones are handed on. */
+  #placeInWindows(batch: Batch, rows: Int32Array, count: number, window: WindowShape): { readonly rows: Int32Array; readonly count: number } {
     const { sizeMs, graceMs, offsetMs } = window
-    if (this.#starts.length < batch.rowCount) {
-      this.#starts = new Float64Array(batch.rowCount * 2)
-      this.#ends = new Float64Array(batch.rowCount * 2)
-    }
+    if (this.#starts.length < batch.rowCount) this.#starts = new Float64Array(batch.rowCount * 2)
     const { times } = batch
     const starts = this.#starts
-    const ends = this.#ends
-    const onTime = this.#onTime.reset(count)
-    this.#late.reset(count)
-    let taken = 0
+    let lateCount = 0
     let start = NaN
     let end = NaN
     let closed = false
@@ -209,12 +199,22 @@ export class AggregateOperator implements Operator {
         closed = isClosed(end, graceMs, this.#watermark)
       }
       starts[row] = start
-      ends[row] = end
-      if (closed) this.#late.add(row)
+      if (closed) lateCount++
+    }
+    return lateCount === 0 ? { rows, count } : this.#splitLate(batch, rows, count, window)
+  }
+
+  #splitLate(batch: Batch, rows: Int32Array, count: number, window: WindowShape): { readonly rows: Int32Array; readonly count: number } {
+    const onTime = this.#onTime.reset(count)
+    this.#late.reset(count)
+    let taken = 0
+    for (let i = 0; i < count; i++) {
+      const row = rows[i] as number
+      if (isClosed((this.#starts[row] as number) + window.sizeMs, window.graceMs, this.#watermark)) this.#late.add(row)
       else onTime[taken++] = row
     }
-    if (this.#late.count > 0) this.#passLate(batch)
-    return taken
+    this.#passLate(batch)
+    return { rows: onTime, count: taken }
   }
 
   #passLate(batch: Batch): void {
@@ -267,9 +267,14 @@ export class AggregateOperator implements Operator {
     for (let from = 0; from < due.length; from += EMIT_ROWS) {
       const slots = due.subarray(from, from + EMIT_ROWS)
       if (this.#emit === 'close') this.#push(slots, slots.length, this.#windowTimes(slots, slots.length), null)
-      for (const slot of slots) this.#store.delete(slot)
+      for (const slot of slots) this.#drop(slot)
     }
     for (const distinct of this.#distincts) distinct.expire(closedMs)
+  }
+
+  #drop(slot: number): void {
+    this.#store.delete(slot)
+    this.#groups.forget()
   }
 
   #emitChanges(): void {
