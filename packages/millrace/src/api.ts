@@ -95,10 +95,20 @@ export interface RetryRequest {
 }
 
 export interface RetryAnswer {
+  /** Letters that are on their way back in. */
   readonly moved: number
+  /** Letters that cannot enter, by reason. */
+  readonly refused: readonly { readonly reason: string; readonly count: number }[]
 }
 
 /** Every error answer of every endpoint. */
 export interface ErrorAnswer {
-  readonly error: { readonly code: string; readonly message: string; readonly fix: string; readonly details: Readonly<Record<string, string | number | boolean | null>> }
+  readonly error: {
+    readonly code: string
+    readonly message: string
+    readonly fix: string
+    readonly details: Readonly<Record<string, string | number | boolean | null>>
+    /** MR_HTTP_EVENTS_REFUSED: what is wrong with which event. */
+    readonly lines?: readonly { readonly line: number; readonly field: string | null; readonly code: string; readonly message: string }[]
+  }
 }

@@ -328,6 +328,7 @@ export const ERRORS = {
   ),
   MR_SERVER_PORT_TAKEN: entry('invalid', 'The port is taken.', 'Stop the other program, or choose another port with `--port N`.'),
   MR_SERVER_TLS: entry('invalid', 'The key or certificate for TLS cannot be used.', 'Check the files that `tlsKey` and `tlsCert` name.'),
+  MR_SERVER_STARTING: entry('transient', 'The server is starting its pipelines.', 'Try again in a moment; `/health` says when it is ready.'),
   MR_SERVER_PIPELINE_UNKNOWN: entry('invalid', 'No pipeline of this name runs.', 'See `millrace topics` or the page for the names of the pipelines.'),
   MR_SERVER_UNREACHABLE: entry('transient', 'The server does not answer.', 'Start it with `millrace start FILE`, or name its port with `--port N`.'),
   MR_REPLAY_RUNNING: entry('invalid', 'A replay with this id is running or has run.', 'Choose another `--id`, or leave it out.'),

@@ -1,0 +1,10 @@
+// millrace: what people install. The typed API of @millrace/core, the plant, and a client for producers.
+export * from '@millrace/core'
+export { startPlant } from './server/plant.ts'
+export type { Plant, PlantOptions } from './server/plant.ts'
+export { createLogLines } from './server/log-lines.ts'
+export type { LogFields, LogLevel, LogLines, LogLinesOptions } from './server/log-lines.ts'
+export type { TlsFiles } from './server/http-server.ts'
+export type * from './api.ts'
+export { decodeJson, encodeJson } from './json.ts'
+export { VERSION } from './version.ts'

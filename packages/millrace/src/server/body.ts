@@ -1,0 +1,120 @@
+// Reads request bodies, gzip and zstd ones too, within limits: what a body may grow to is bounded before it grows.
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { promisify } from 'node:util'
+import { gunzip, zstdDecompress } from 'node:zlib'
+import { MillraceError } from '@millrace/core/engine'
+
+/** Bodies below this size are not counted: their number is bounded by the connections. */
+const COUNTED_BYTES_MIN = 65_536
+
+export interface BodyLimits {
+  /** Largest body, before and after decompression, bytes. */
+  readonly bodyBytesMax: number
+  readonly budget: BodyBudget
+}
+
+/** Memory of the larger bodies that are being read or worked on. */
+export class BodyBudget {
+  readonly #bytesMax: number
+  #bytes = 0
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** Throws MR_HTTP_BUSY when there is no room; a single body always has. */
+  take(bytes: number): void {
+    if (this.#bytes > 0 && this.#bytes + bytes > this.#bytesMax) {
+      throw new MillraceError('MR_HTTP_BUSY', { details: { bytes: this.#bytes, bytesMax: this.#bytesMax } })
+    }
+    this.#bytes += bytes
+  }
+
+  give(bytes: number): void {
+    this.#bytes -= bytes
+  }
+}
+
+const gunzipLater = promisify(gunzip)
+const unzstdLater = promisify(zstdDecompress)
+const NOTHING = Buffer.alloc(0)
+
+/** @throws {MillraceError} `MR_HTTP_BODY_TOO_LARGE`, `MR_HTTP_BODY_INVALID`, `MR_CODEC_UNSUPPORTED`. */
+export async function readBody(request: IncomingMessage, response: ServerResponse, { bodyBytesMax, budget }: BodyLimits): Promise<Buffer> {
+  const encoding = request.headers['content-encoding']
+  let taken = 0
+  const take = (bytes: number): void => {
+    if (taken === 0) response.once('close', () => budget.give(taken))
+    budget.take(bytes)
+    taken += bytes
+  }
+  const raw = await readRaw(request, bodyBytesMax, take)
+  if (encoding === undefined || encoding === 'identity') return raw
+  const body = await decompress(raw, encoding, bodyBytesMax)
+  if (body.length >= COUNTED_BYTES_MIN) take(body.length)
+  return body
+}
+
+function readRaw(request: IncomingMessage, bytesMax: number, take: (bytes: number) => void): Promise<Buffer> {
+  const announced = Number(request.headers['content-length'] ?? 0)
+  if (announced > bytesMax) {
+    // The rest is read and thrown away, so that the client sees the answer and not a reset.
+    request.resume()
+    return Promise.reject(tooLarge(announced, bytesMax))
+  }
+  return new Promise((resolve, reject) => {
+    let first: Buffer | null = null
+    let more: Buffer[] | null = null
+    let size = 0
+    let counted = 0
+    const refuse = (error: unknown): void => {
+      more = []
+      first = NOTHING
+      reject(error)
+    }
+    request.on('data', (chunk: Buffer) => {
+      size += chunk.length
+      if (size > bytesMax) return refuse(tooLarge(size, bytesMax))
+      if (size - counted >= COUNTED_BYTES_MIN) {
+        try {
+          take(size - counted)
+          counted = size
+        } catch (error) {
+          return refuse(error)
+        }
+      }
+      if (first === null) first = chunk
+      else if (more === null) more = [first, chunk]
+      else more.push(chunk)
+    })
+    request.on('end', () => resolve(more === null ? (first ?? NOTHING) : Buffer.concat(more, size)))
+    request.on('error', (error) => reject(new MillraceError('MR_HTTP_BODY_INVALID', { message: 'the connection ended inside the body.', cause: error })))
+  })
+}
+
+async function decompress(raw: Buffer, encoding: string, bytesMax: number): Promise<Buffer> {
+  const known = encoding === 'gzip' || encoding === 'x-gzip' ? gunzipLater : encoding === 'zstd' ? unzstdLater : null
+  if (known === null) {
+    throw new MillraceError('MR_CODEC_UNSUPPORTED', {
+      message: `the content encoding \`${encoding.slice(0, 40)}\` is not supported.`,
+      fix: 'Send the body as it is, or compressed with gzip or zstd.',
+    })
+  }
+  try {
+    return await known(raw, { maxOutputLength: bytesMax })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(null, bytesMax)
+    throw new MillraceError('MR_HTTP_BODY_INVALID', { message: `the body is not valid ${encoding}.`, cause: error })
+  }
+}
+
+function tooLarge(bytes: number | null, bytesMax: number): MillraceError {
+  return new MillraceError('MR_HTTP_BODY_TOO_LARGE', {
+    message: bytes === null ? 'the decompressed body is larger than the limit.' : 'the body is larger than the limit.',
+    details: { ...(bytes === null ? {} : { bytes }), bodyBytesMax: bytesMax },
+  })
+}

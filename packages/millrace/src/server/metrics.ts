@@ -1,0 +1,92 @@
+// Metrics in the text format of Prometheus, made from the same status that the page shows.
+import type { PlantStatus } from '../api.ts'
+import type { Collector } from './collector.ts'
+
+type Labels = Readonly<Record<string, string | number>>
+
+class Text {
+  readonly #lines: string[] = []
+
+  family(name: string, type: 'counter' | 'gauge', help: string, samples: Iterable<readonly [Labels, number]>): void {
+    const lines: string[] = []
+    for (const [labels, value] of samples) lines.push(`${name}${labelText(labels)} ${valueText(value)}`)
+    if (lines.length > 0) this.#lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, ...lines)
+  }
+
+  toString(): string {
+    return `${this.#lines.join('\n')}\n`
+  }
+}
+
+function labelText(labels: Labels): string {
+  const parts = Object.entries(labels).map(([name, value]) => `${name}="${String(value).replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')}"`)
+  return parts.length === 0 ? '' : `{${parts.join(',')}}`
+}
+
+function valueText(value: number): string {
+  return value === Number.POSITIVE_INFINITY ? '+Inf' : value === Number.NEGATIVE_INFINITY ? '-Inf' : String(value)
+}
+
+/** The metrics of a plant. */
+export function metricsText(status: PlantStatus, collector: Pick<Collector, 'figures' | 'inFlightBytes'>): string {
+  const text = new Text()
+  plantMetrics(text, status, collector)
+  topicMetrics(text, status)
+  taskMetrics(text, status)
+  nodeMetrics(text, status)
+  return text.toString()
+}
+
+function plantMetrics(text: Text, status: PlantStatus, { figures, inFlightBytes }: Pick<Collector, 'figures' | 'inFlightBytes'>): void {
+  text.family('millrace_info', 'gauge', 'Version of the server.', [[{ version: status.version }, 1]])
+  text.family('millrace_start_time_seconds', 'gauge', 'When the server started.', [[{}, status.startedAtMs / 1000]])
+  text.family('millrace_memory_bytes', 'gauge', 'Memory of the process.', [
+    [{ kind: 'resident' }, status.memory.residentBytes],
+    [{ kind: 'heap' }, status.memory.heapBytes],
+    [{ kind: 'budget' }, status.memory.budgetBytes],
+  ])
+  text.family('millrace_disk_free_bytes', 'gauge', 'Free space where the log is.', [[{}, status.disk.freeBytes]])
+  text.family('millrace_disk_reserve_bytes', 'gauge', 'Free space below which the collector answers 507.', [[{}, status.disk.reserveBytes]])
+  text.family('millrace_collector_requests_total', 'counter', 'Requests to the collector.', [[{}, figures.requests]])
+  text.family('millrace_collector_refused_total', 'counter', 'Requests that were refused.', [[{}, figures.refused]])
+  text.family('millrace_collector_repeated_total', 'counter', 'Requests whose idempotency key was known.', [[{}, figures.repeated]])
+  text.family('millrace_collector_events_total', 'counter', 'Events that were appended.', [[{}, figures.events]])
+  text.family('millrace_collector_bytes_total', 'counter', 'Bytes of bodies that were appended, decompressed.', [[{}, figures.bytes]])
+  text.family('millrace_collector_in_flight_bytes', 'gauge', 'Bytes that wait to become durable.', [[{}, inFlightBytes]])
+}
+
+function topicMetrics(text: Text, { topics, rates }: PlantStatus): void {
+  text.family('millrace_topic_records', 'gauge', 'Records kept.', topics.map((topic) => [{ topic: topic.name }, topic.records]))
+  text.family('millrace_topic_bytes', 'gauge', 'Bytes kept.', topics.map((topic) => [{ topic: topic.name }, topic.bytes]))
+  text.family('millrace_topic_records_per_second', 'gauge', 'Records appended per second.', Object.entries(rates.topics).map(([topic, rate]) => [{ topic }, rate]))
+}
+
+function taskMetrics(text: Text, { pipelines }: PlantStatus): void {
+  const tasks = pipelines.flatMap(({ pipeline, tasks: own }) => own.map((task) => ({ task, labels: { pipeline, task: task.task } })))
+  const each = (pick: (task: (typeof tasks)[number]['task']) => number): readonly (readonly [Labels, number])[] => tasks.map(({ task, labels }) => [labels, pick(task)])
+  text.family('millrace_task_running', 'gauge', '1 while the task runs.', each((task) => (task.phase === 'running' ? 1 : 0)))
+  text.family('millrace_task_lag_records', 'gauge', 'Records behind, over all inputs.', each((task) => task.lag))
+  text.family('millrace_task_watermark_seconds', 'gauge', 'Event time up to which the task is complete.', each((task) => task.watermarkMs / 1000))
+  text.family('millrace_task_state_rows', 'gauge', 'Rows of state.', each((task) => task.stateRows))
+  text.family('millrace_task_state_bytes', 'gauge', 'Bytes of state.', each((task) => task.stateBytes))
+  text.family('millrace_task_commits_total', 'counter', 'Commits.', each((task) => task.commits))
+  text.family('millrace_task_commit_seconds', 'gauge', 'Time of the newest commit.', each((task) => task.commitMsLast / 1000))
+  text.family('millrace_task_commit_seconds_max', 'gauge', 'Longest commit since the task started.', each((task) => task.commitMsMax / 1000))
+  text.family('millrace_task_rows_in_total', 'counter', 'Rows read.', each((task) => task.rowsIn))
+  text.family('millrace_task_rows_out_total', 'counter', 'Rows written.', each((task) => task.rowsOut))
+  text.family('millrace_task_dead_letters_total', 'counter', 'Rows that went to the dead letters.', each((task) => task.deadLetters))
+  const inputs = tasks.flatMap(({ task, labels }) => task.inputs.map((input) => [{ ...labels, input: input.input }, input.lag] as const))
+  text.family('millrace_input_lag_records', 'gauge', 'Records behind on one input.', inputs)
+}
+
+function nodeMetrics(text: Text, { pipelines, rates }: PlantStatus): void {
+  const nodes = pipelines.flatMap(({ pipeline, nodes: own }) => own.map((node) => ({ node, labels: { pipeline, operator: node.name } })))
+  const each = (pick: (node: (typeof nodes)[number]['node']) => number): readonly (readonly [Labels, number])[] => nodes.map(({ node, labels }) => [labels, pick(node)])
+  text.family('millrace_operator_rows_in_total', 'counter', 'Rows that reached the operator.', each((node) => node.counters.rowsIn))
+  text.family('millrace_operator_rows_out_total', 'counter', 'Rows that left it.', each((node) => node.counters.rowsOut))
+  text.family('millrace_operator_rows_late_total', 'counter', 'Rows that came behind the watermark.', each((node) => node.counters.rowsLate))
+  text.family('millrace_operator_rows_dropped_total', 'counter', 'Rows that it dropped: filtered, duplicates, without a match.', each((node) => node.counters.rowsDropped))
+  text.family('millrace_operator_rows_per_second', 'gauge', 'Rows that reached the operator, per second.', Object.entries(rates.nodes).map(([operator, rate]) => [{ operator }, rate]))
+  const tables = pipelines.flatMap(({ pipeline, tables: own }) => own.map((table) => [{ pipeline, table: table.name }, table.rows] as const))
+  text.family('millrace_table_rows', 'gauge', 'Rows of a live table.', tables)
+}

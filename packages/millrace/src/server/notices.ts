@@ -1,0 +1,86 @@
+// What a user should see of a running plant: one notice per cause with its count, on the page and as lines of the log.
+import { type Clock, isMillraceError, type TaskEvent } from '@millrace/core/engine'
+import type { Notice } from '../api.ts'
+import type { LogFields, LogLines } from './log-lines.ts'
+
+const NOTICES_MAX = 100
+/** A cause that goes on is said again after this long, with its count. */
+const REPEAT_MS = 30_000
+
+interface Cause {
+  notice: Notice
+  saidAtMs: number
+  saidCount: number
+}
+
+export class Notices {
+  readonly #clock: Clock
+  readonly #log: LogLines
+  readonly #causes = new Map<string, Cause>()
+
+  constructor(clock: Clock, log: LogLines) {
+    this.#clock = clock
+    this.#log = log
+  }
+
+  /** Newest first. */
+  list(): readonly Notice[] {
+    return Array.from(this.#causes.values(), (cause) => cause.notice).toReversed()
+  }
+
+  /** Notes what a task reported. */
+  take(pipeline: string, event: TaskEvent): void {
+    const task = `${pipeline}/${event.task}`
+    switch (event.kind) {
+      case 'restored':
+        if (event.rows > 0) this.add('info', task, 'restored', null, `restored ${event.rows} rows of state in ${Math.round(event.ms)} ms`, null)
+        return
+      case 'resumed':
+        this.add('info', task, 'resumed', null, 'goes on', null)
+        return
+      case 'restarted':
+        return this.#failure('warning', task, `was restarted from its last commit, try ${event.attempt}`, event.error)
+      case 'paused':
+        return this.#failure('error', task, 'is paused', event.error)
+      case 'failed':
+        return this.#failure('error', task, 'failed', event.error)
+      case 'dead-letters':
+        this.add('warning', task, `${event.code} ${event.operator}`, event.code, `dead letters at \`${event.operator}\`: ${event.sample}`, 'See `millrace dlq list`.', event.count)
+    }
+  }
+
+  #failure(level: 'warning' | 'error', task: string, what: string, error: unknown): void {
+    const known = isMillraceError(error)
+    const message = error instanceof Error ? error.message : String(error)
+    this.add(level, task, `${what} ${known ? error.code : message}`, known ? error.code : null, `${what}: ${message}`, known ? error.fix : null)
+  }
+
+  /** Adds `count` to the cause `id` of a task; the log gets a line for the first one and then now and then. */
+  add(level: Notice['level'], task: string, id: string, code: string | null, message: string, fix: string | null, count = 1): void {
+    const key = `${task} ${id}`
+    const atMs = this.#clock.nowMs()
+    const known = this.#causes.get(key)
+    const cause: Cause = known ?? { notice: { atMs, level, task, code, message, fix, count: 0 }, saidAtMs: Number.NEGATIVE_INFINITY, saidCount: 0 }
+    cause.notice = { atMs, level, task, code, message, fix, count: cause.notice.count + count }
+    this.#causes.delete(key)
+    this.#causes.set(key, cause)
+    if (this.#causes.size > NOTICES_MAX) this.#causes.delete(this.#causes.keys().next().value as string)
+    if (atMs - cause.saidAtMs < REPEAT_MS) return
+    const fields: LogFields = { task, ...(cause.notice.count === 1 ? {} : { count: cause.notice.count }), ...(code === null ? {} : { code }), ...(fix === null ? {} : { fix }) }
+    this.#log.write(level, message, fields)
+    cause.saidAtMs = atMs
+    cause.saidCount = cause.notice.count
+  }
+
+  /** Says the counts of causes that went on quietly; called each second. */
+  flush(): void {
+    const nowMs = this.#clock.nowMs()
+    for (const cause of this.#causes.values()) {
+      if (cause.notice.count === cause.saidCount || nowMs - cause.saidAtMs < REPEAT_MS) continue
+      const { level, message, task, code, fix, count } = cause.notice
+      this.#log.write(level, message, { task, count, ...(code === null ? {} : { code }), ...(fix === null ? {} : { fix }) })
+      cause.saidAtMs = nowMs
+      cause.saidCount = count
+    }
+  }
+}

@@ -1,0 +1,379 @@
+// A plant: one process that collects, keeps, processes, ships and shows. It opens the log, starts the pipelines, and answers over HTTP.
+//
+//   log opened (folder locked) -> pipelines started -> HTTP listens -> running
+//   stop: HTTP takes nothing new -> pipelines commit and publish -> log closed
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import {
+  type AnyTopic,
+  type Clock,
+  codeVersion,
+  compiler,
+  deadLetterTopic,
+  type Disk,
+  type EmbeddedLog,
+  type Log,
+  MemoryLog,
+  MillraceError,
+  nodeDisk,
+  openEmbeddedLog,
+  RunningPipeline,
+  type Scheduler,
+  seededRandom,
+  systemClock,
+  systemScheduler,
+  type Timer,
+} from '@millrace/core/engine'
+import type { PipelineDefinition } from '@millrace/core'
+import type { PlantStatus } from '../api.ts'
+import { VERSION } from '../version.ts'
+import { BodyBudget } from './body.ts'
+import { Collector } from './collector.ts'
+import { ConsoleFiles, consoleFolder } from './console-files.ts'
+import { type PlantContext, type PlantPipeline, pipelineStatuses } from './context.ts'
+import { DeadLetters } from './dead-letters.ts'
+import { type HttpServer, listen, type TlsFiles } from './http-server.ts'
+import { type LogLines, silentLog } from './log-lines.ts'
+import { Notices } from './notices.ts'
+import { storePlan } from './plan-store.ts'
+import { askPortOwner } from './port-owner.ts'
+import { Rates } from './rates.ts'
+import { type Replay, type ReplayRequest, startReplay } from './replays.ts'
+import { Router } from './router.ts'
+import { deadLetterRoutes } from './routes/dead-letters.ts'
+import { pipelineRoutes } from './routes/pipelines.ts'
+import { statusRoutes } from './routes/status.ts'
+import { tableRoutes } from './routes/tables.ts'
+import { topicRoutes, topicStatuses } from './routes/topics.ts'
+import { isLoopback, Security } from './security.ts'
+import { removeServerFile, writeServerFile } from './server-file.ts'
+import { Streams } from './streams.ts'
+
+/** Every default stands in docs/settings.md with its reason. */
+export const DEFAULT_HOST = '127.0.0.1'
+export const DEFAULT_PORT = 4410
+const BODY_BYTES_MAX = 32 << 20
+const MEMORY_BYTES = 256 << 20
+const DISK_RESERVE_BYTES = 256 << 20
+const SECOND_MS = 1000
+/** Time that requests and streams get to end when the plant stops. */
+const STOP_HTTP_MS = 5000
+
+export interface PlantOptions {
+  /** Data folder, made when missing. Null: everything in memory, gone at the end. */
+  readonly folder: string | null
+  readonly pipelines: readonly PipelineDefinition[]
+  /** Address to listen on. Default 127.0.0.1; another than a loopback one needs a token. */
+  readonly host?: string
+  /** Default 4410; 0 takes a free one. */
+  readonly port?: number
+  /** Every request but /health and the page itself must carry it. */
+  readonly token?: string | null
+  readonly tls?: TlsFiles | null
+  /** Further host names under which clients reach the server. */
+  readonly hosts?: readonly string[]
+  /** Largest request body, before and after decompression. Default 32 MiB. */
+  readonly bodyBytesMax?: number
+  /** Memory of the log and of requests in flight. Default 256 MiB. */
+  readonly memoryBytes?: number
+  /** Free disk space below which the collector answers 507. Default 256 MiB. */
+  readonly diskReserveBytes?: number
+  /** Hashes of user modules and the lock file, for the code version. */
+  readonly modules?: readonly string[]
+  /** Builds state again whose layout has changed. Default false: such a start is refused. */
+  readonly rebuild?: boolean
+  /** Where sources without a position start. Default earliest. */
+  readonly startAt?: 'earliest' | 'latest'
+  /** Ends the pipelines when what is in the sources at the start is processed. */
+  readonly bounded?: boolean
+  readonly log?: LogLines
+  readonly clock?: Clock
+  readonly scheduler?: Scheduler
+  readonly disk?: Disk
+  /** Called once when the log fails and the process must end: nothing can be made durable any more. */
+  readonly onFatal?: (error: unknown) => void
+}
+
+/** A running plant. */
+export interface Plant {
+  readonly url: string
+  readonly port: number
+  readonly log: Log
+  readonly pipelines: ReadonlyMap<string, RunningPipeline>
+  status(): PlantStatus
+  /** Graceful: takes nothing new, commits, publishes sinks, closes the log. */
+  stop(): Promise<void>
+}
+
+/**
+ * Starts a plant and resolves when it listens and every pipeline runs.
+ * @throws {MillraceError} `MR_LOG_LOCKED`, `MR_LOG_FORMAT_NEWER`, `MR_SERVER_PORT_TAKEN`, `MR_SERVER_ADDRESS`, `MR_SERVER_TLS`,
+ * `MR_RUNTIME_STATE_LAYOUT`, `MR_RUNTIME_GROUPS_FIXED`; nothing is left running then.
+ * @example
+ * const plant = await startPlant({ folder: 'millrace-data', pipelines: [definition] })
+ */
+export async function startPlant(options: PlantOptions): Promise<Plant> {
+  requireSafeAddress(options)
+  const { clock = systemClock, scheduler = systemScheduler } = options
+  const log = await openLog(options, clock, scheduler)
+  const plant = new RunningPlant(options, log, clock, scheduler)
+  try {
+    await plant.start()
+  } catch (error) {
+    await plant.stop()
+    throw error
+  }
+  return plant
+}
+
+function requireSafeAddress({ host = DEFAULT_HOST, token = null }: PlantOptions): void {
+  if (!isLoopback(host) && token === null) throw new MillraceError('MR_SERVER_ADDRESS', { details: { host } })
+}
+
+/** Folder of the log inside a data folder. */
+export function logFolder(folder: string): string {
+  return join(folder, 'log')
+}
+
+async function openLog(options: PlantOptions, clock: Clock, scheduler: Scheduler): Promise<Log> {
+  const { folder, disk = nodeDisk, memoryBytes = MEMORY_BYTES, diskReserveBytes = DISK_RESERVE_BYTES } = options
+  if (folder === null) return new MemoryLog({ clock, scheduler, random: seededRandom(clock.nowUs()), gaps: false })
+  mkdirSync(folder, { recursive: true })
+  // The journal's two halves are the largest part of the log's memory; they grow with the budget.
+  const journalHalfBytesMax = Math.max(8 << 20, Math.min(64 << 20, Math.floor(memoryBytes / 8)))
+  return openEmbeddedLog({ folder: logFolder(folder), disk, clock, scheduler, diskReserveBytes, journalHalfBytesMax })
+}
+
+class RunningPlant implements Plant {
+  readonly log: Log
+  readonly #options: PlantOptions
+  readonly #clock: Clock
+  readonly #scheduler: Scheduler
+  readonly #disk: Disk
+  readonly #lines: LogLines
+  readonly #startedAtMs: number
+  readonly #notices: Notices
+  readonly #topicRates: Rates
+  readonly #nodeRates: Rates
+  readonly #streams = new Streams()
+  readonly #collector: Collector
+  readonly #declarations = new Map<string, AnyTopic>()
+  readonly #reserved = new Set<string>()
+  readonly #pipelines = new Map<string, PlantPipeline>()
+  readonly #replays = new Map<string, Replay>()
+  readonly #seconds = new Set<() => void>()
+  #timer: Timer | null = null
+  #server: HttpServer | null = null
+  #stopping: Promise<void> | null = null
+  #isReady = false
+  #fatal = false
+
+  constructor(options: PlantOptions, log: Log, clock: Clock, scheduler: Scheduler) {
+    this.log = log
+    this.#options = options
+    this.#clock = clock
+    this.#scheduler = scheduler
+    this.#disk = options.disk ?? nodeDisk
+    this.#lines = options.log ?? silentLog
+    this.#startedAtMs = clock.nowMs()
+    this.#notices = new Notices(clock, this.#lines)
+    this.#topicRates = new Rates(clock)
+    this.#nodeRates = new Rates(clock)
+    this.#collector = new Collector({
+      log,
+      clock,
+      declarations: this.#declarations,
+      reserved: this.#reserved,
+      inFlightBytesMax: Math.floor((options.memoryBytes ?? MEMORY_BYTES) / 4),
+    })
+  }
+
+  get url(): string {
+    return this.#server?.url ?? ''
+  }
+
+  get port(): number {
+    return this.#server?.port ?? 0
+  }
+
+  get pipelines(): ReadonlyMap<string, RunningPipeline> {
+    return new Map(Array.from(this.#pipelines, ([name, { running }]) => [name, running]))
+  }
+
+  async start(): Promise<void> {
+    this.#sayRecovery()
+    // The port first: when it is taken, no pipeline has begun to work.
+    await this.#listen()
+    for (const definition of this.#options.pipelines) await this.#startPipeline(definition)
+    this.#isReady = true
+    const { folder } = this.#options
+    if (folder !== null) writeServerFile(folder, { pid: process.pid, url: this.url, startedAtMs: this.#startedAtMs, version: VERSION })
+    this.#tick()
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop()
+    return this.#stopping
+  }
+
+  status(): PlantStatus {
+    const { folder, memoryBytes = MEMORY_BYTES, diskReserveBytes = DISK_RESERVE_BYTES } = this.#options
+    const { rss, heapUsed } = process.memoryUsage()
+    return {
+      version: VERSION,
+      nowMs: this.#clock.nowMs(),
+      startedAtMs: this.#startedAtMs,
+      folder,
+      pipelines: pipelineStatuses({ pipelines: this.#pipelines }),
+      topics: topicStatuses({ log: this.log }, true),
+      memory: { residentBytes: rss, heapBytes: heapUsed, budgetBytes: memoryBytes },
+      disk: { freeBytes: folder === null ? 0 : this.#disk.freeBytes(folder), reserveBytes: folder === null ? 0 : diskReserveBytes },
+      rates: { topics: this.#topicRates.read(), nodes: this.#nodeRates.read() },
+      notices: this.#notices.list(),
+    }
+  }
+
+  async #startPipeline({ name, plan, warnings }: PipelineDefinition): Promise<void> {
+    if (this.#pipelines.has(name)) throw new MillraceError('MR_PLAN_NAME_TAKEN', { message: 'two pipelines have the same name.', details: { pipeline: name } })
+    for (const { message, place } of warnings) this.#notices.add('warning', name, message, null, `${message}${place === null ? '' : ` (${place})`}`, null)
+    const version = codeVersion(plan, this.#options.modules ?? [])
+    const { startAt, rebuild, bounded } = this.#options
+    const running = await RunningPipeline.start(plan, {
+      log: this.log,
+      clock: this.#clock,
+      scheduler: this.#scheduler,
+      disk: this.#disk,
+      compiler,
+      codeVersion: version,
+      ...(startAt === undefined ? {} : { startAt }),
+      ...(rebuild === undefined ? {} : { rebuild }),
+      ...(bounded === undefined ? {} : { bounded }),
+      onEvent: (event) => this.#notices.take(name, event),
+    })
+    const letters = new DeadLetters({ log: this.log, clock: this.#clock, pipeline: name, codeVersion: () => running.topology.codeVersion })
+    this.#pipelines.set(name, { name, plan, running, letters })
+    for (const node of plan.nodes) if ('topic' in node) this.#declarations.set(node.topic.name, node.topic)
+    for (const node of plan.nodes) if (node.kind === 'table-source' && node.from.kind === 'topic') this.#declarations.set(node.from.name, node.from)
+    this.#reserved.add(deadLetterTopic(name))
+    await storePlan(this.log, plan, version, this.#clock.nowMs())
+  }
+
+  async #listen(): Promise<void> {
+    const { host = DEFAULT_HOST, port = DEFAULT_PORT, token = null, tls = null, hosts = [], bodyBytesMax = BODY_BYTES_MAX, memoryBytes = MEMORY_BYTES } = this.#options
+    const router: Router = new Router(this.#routes(() => router.routes))
+    const page = new ConsoleFiles(consoleFolder())
+    try {
+      this.#server = await listen({
+        host,
+        port,
+        tls,
+        router,
+        security: new Security({ host, hosts: hosts.map((name) => name.toLowerCase()), token }),
+        limits: { bodyBytesMax, budget: new BodyBudget(Math.floor(memoryBytes / 4)) },
+        log: this.#lines,
+        isReady: () => this.#isReady,
+        fallback: (path, request, response) => page.answer(path, request, response),
+      })
+    } catch (error) {
+      throw await withOwner(error, host, port)
+    }
+  }
+
+  #routes(all: () => Router['routes']): Router['routes'] {
+    const context: PlantContext = {
+      folder: this.#options.folder,
+      isReady: () => this.#isReady,
+      log: this.log,
+      clock: this.#clock,
+      scheduler: this.#scheduler,
+      collector: this.#collector,
+      streams: this.#streams,
+      pipelines: this.#pipelines,
+      replays: this.#replays,
+      reserved: this.#reserved,
+      status: () => this.status(),
+      startReplay: (pipeline, request) => this.#startReplay(pipeline, request),
+      eachSecond: (run) => {
+        this.#seconds.add(run)
+        return () => this.#seconds.delete(run)
+      },
+    }
+    return [...topicRoutes(context), ...tableRoutes(context), ...deadLetterRoutes(context), ...pipelineRoutes(context), ...statusRoutes(context, all)]
+  }
+
+  async #startReplay({ plan }: PlantPipeline, request: ReplayRequest): Promise<Replay> {
+    const environment = {
+      log: this.log,
+      clock: this.#clock,
+      scheduler: this.#scheduler,
+      disk: this.#disk,
+      onEvent: (name: string, event: Parameters<Notices['take']>[1]) => this.#notices.take(name, event),
+    }
+    const replay = await startReplay(environment, plan, request)
+    this.#replays.set(request.id, replay)
+    return replay
+  }
+
+  #sayRecovery(): void {
+    const recovery = (this.log as Partial<EmbeddedLog>).recovery
+    for (const damage of recovery?.damages ?? []) {
+      this.#notices.add('error', 'log', JSON.stringify(damage), 'MR_LOG_CORRUPT', `the log is damaged: ${JSON.stringify(damage)}`, 'Run `millrace fsck`.')
+    }
+  }
+
+  /** Each second: rates, those who follow the status, and a look whether the log still works. */
+  #tick(): void {
+    this.#timer = this.#scheduler.after(SECOND_MS, () => this.#tick())
+    const failure = (this.log as Partial<EmbeddedLog>).failure ?? null
+    if (failure !== null) return this.#fail(failure)
+    const topics = new Map<string, number>()
+    for (const topic of this.log.topics()) topics.set(topic.name, this.log.ends(topic.name).reduce((sum, ends) => sum + ends.end, 0))
+    this.#topicRates.sample(topics)
+    const nodes = new Map<string, number>()
+    for (const { nodes: own } of pipelineStatuses({ pipelines: this.#pipelines })) for (const node of own) nodes.set(node.name, Math.max(node.counters.rowsIn, node.counters.rowsOut))
+    this.#nodeRates.sample(nodes)
+    this.#notices.flush()
+    for (const run of this.#seconds) run()
+  }
+
+  #fail(error: unknown): void {
+    if (this.#fatal) return
+    this.#fatal = true
+    this.#options.onFatal?.(error)
+  }
+
+  async #stop(): Promise<void> {
+    this.#timer?.cancel()
+    this.#streams.stop()
+    await this.#stopServer()
+    for (const replay of this.#replays.values()) await replay.stop()
+    for (const { running, letters } of this.#pipelines.values()) {
+      await running.stop()
+      await letters.close()
+    }
+    const { folder } = this.#options
+    if (folder !== null && this.#server !== null) removeServerFile(folder)
+    await this.log.close()
+  }
+
+  async #stopServer(): Promise<void> {
+    const server = this.#server
+    if (server === null) return
+    const late = this.#scheduler.after(STOP_HTTP_MS, () => server.destroy())
+    await server.stop()
+    late.cancel()
+  }
+}
+
+/** A taken port: says who has it. */
+async function withOwner(error: unknown, host: string, port: number): Promise<unknown> {
+  if (!(error instanceof MillraceError) || error.code !== 'MR_SERVER_PORT_TAKEN') return error
+  const owner = await askPortOwner(host, port)
+  if (owner === null) return new MillraceError('MR_SERVER_PORT_TAKEN', { message: 'the port is taken by another program.', details: { host, port }, cause: error })
+  return new MillraceError('MR_SERVER_PORT_TAKEN', {
+    message: 'the port is taken by another millrace.',
+    details: { host, port, pid: owner.pid, folder: owner.folder },
+    fix: `Stop it (\`kill ${owner.pid}\`), or choose another port with \`--port N\`.`,
+    cause: error,
+  })
+}

@@ -1,0 +1,74 @@
+// Dead letters over HTTP: grouped, listed, sent back in.
+import { MillraceError } from '@millrace/core/engine'
+import type { DeadLetterGroup, RetryRequest } from '../../api.ts'
+import { type PlantContext, pipelineOf } from '../context.ts'
+import type { Exchange } from '../exchange.ts'
+import type { Route } from '../router.ts'
+import * as schemas from './schemas.ts'
+
+const LIMIT_MAX = 1000
+
+export function deadLetterRoutes(context: PlantContext): readonly Route[] {
+  return [
+    {
+      method: 'GET',
+      path: '/api/dead-letters',
+      access: 'read',
+      summary: 'Dead letters grouped by cause; those that were retried are not counted.',
+      parameters: [{ name: 'pipeline', in: 'query', type: 'string', summary: 'Default: all.' }],
+      answer: { types: ['application/json'], summary: 'Groups, the largest first.', schema: { type: 'array', items: schemas.LETTER_GROUP } },
+      refusals: [404],
+      handle: (exchange) => groups(context, exchange),
+    },
+    {
+      method: 'GET',
+      path: '/api/dead-letters/{pipeline}',
+      access: 'read',
+      summary: 'Dead letters of a pipeline with their original bytes, oldest first.',
+      parameters: [
+        { name: 'code', in: 'query', type: 'string', summary: 'Only those with this error code.' },
+        { name: 'operator', in: 'query', type: 'string', summary: 'Only those of this operator.' },
+        { name: 'from', in: 'query', type: 'integer', default: 0, summary: 'The least id.' },
+        { name: 'limit', in: 'query', type: 'integer', default: 100, summary: `At most ${LIMIT_MAX}.` },
+      ],
+      answer: { types: ['application/json'], summary: 'Letters.', schema: { type: 'array', items: schemas.LETTER } },
+      refusals: [400, 404],
+      handle: (exchange) => {
+        const { letters } = pipelineOf(context, exchange.params['pipeline'] as string)
+        const filter = { code: exchange.query.get('code') ?? undefined, operator: exchange.query.get('operator') ?? undefined }
+        return letters.list(filter, exchange.number('from', 0, 0, Number.MAX_SAFE_INTEGER), exchange.number('limit', 100, 1, LIMIT_MAX))
+      },
+    },
+    {
+      method: 'POST',
+      path: '/api/dead-letters/{pipeline}/retry',
+      access: 'change',
+      summary: 'Sends dead letters back to the operator that failed, in their original order.',
+      body: { types: ['application/json'], summary: '`ids`, or `code` and `operator`.', schema: schemas.RETRY },
+      answer: { types: ['application/json'], summary: 'How many are on their way, and why others are not.', schema: schemas.RETRIED },
+      refusals: [400, 404],
+      handle: async (exchange) => pipelineOf(context, exchange.params['pipeline'] as string).letters.retry(retryOf(await exchange.json(['ids', 'code', 'operator']))),
+    },
+  ]
+}
+
+async function groups(context: PlantContext, exchange: Exchange): Promise<readonly DeadLetterGroup[]> {
+  const name = exchange.query.get('pipeline')
+  if (name !== null) return pipelineOf(context, name).letters.groups()
+  const all = await Promise.all(Array.from(context.pipelines.values(), ({ letters }) => letters.groups()))
+  return all.flat().toSorted((a, b) => b.count - a.count)
+}
+
+function retryOf({ ids, code, operator }: Readonly<Record<string, unknown>>): RetryRequest {
+  const refuse = (member: string, expected: string): never => {
+    throw new MillraceError('MR_HTTP_BODY_INVALID', { message: `\`${member}\` must be ${expected}.`, details: { member } })
+  }
+  if (ids !== undefined && !(Array.isArray(ids) && ids.every((id) => Number.isSafeInteger(id) && (id as number) >= 0))) refuse('ids', 'a list of whole numbers')
+  if (code !== undefined && typeof code !== 'string') refuse('code', 'a text')
+  if (operator !== undefined && typeof operator !== 'string') refuse('operator', 'a text')
+  return {
+    ...(ids === undefined ? {} : { ids: ids as readonly number[] }),
+    ...(code === undefined ? {} : { code: code as string }),
+    ...(operator === undefined ? {} : { operator: operator as string }),
+  }
+}

@@ -1,0 +1,111 @@
+// Pipelines over HTTP: the plan that runs, and replays beside it.
+import { MillraceError, serializePlan } from '@millrace/core/engine'
+import { type PlantContext, pipelineOf } from '../context.ts'
+import { ANSWERED, type Exchange } from '../exchange.ts'
+import { sendJson } from '../answers.ts'
+import { newestPlan } from '../plan-store.ts'
+import type { ReplayRequest } from '../replays.ts'
+import type { Route } from '../router.ts'
+import { timeOf } from '../tail.ts'
+import * as schemas from './schemas.ts'
+
+const REPLAY_MEMBERS = ['id', 'from', 'to', 'by', 'topic', 'partition', 'fromOffset', 'toOffset', 'sinks']
+const ID = /^[A-Za-z0-9_-]{1,40}$/
+
+export function pipelineRoutes(context: PlantContext): readonly Route[] {
+  return [
+    {
+      method: 'GET',
+      path: '/api/pipelines/{pipeline}/plan',
+      access: 'read',
+      summary: 'The plan with which the pipeline was started last; also of a pipeline that does not run.',
+      answer: { types: ['application/json'], summary: 'Code version, time and plan; null when it was never started.', schema: { type: ['object', 'null'] } },
+      handle: async (exchange) => {
+        const name = exchange.params['pipeline'] as string
+        const running = context.pipelines.get(name)
+        if (running === undefined) return newestPlan(context.log, name)
+        const { codeVersion, startedAtMs } = running.running.status()
+        return { codeVersion, atMs: startedAtMs, plan: serializePlan(running.plan) }
+      },
+    },
+    {
+      method: 'POST',
+      path: '/api/pipelines/{pipeline}/replays',
+      access: 'change',
+      summary: 'Sends a range of the sources through the pipeline again, beside the live one. Outputs go to topics with the suffix `.replay-ID`.',
+      body: { types: ['application/json'], summary: 'Times `from` and `to`, or `topic`, `partition` and offsets; `sinks` to run sinks too.', schema: schemas.REPLAY },
+      answer: { types: ['application/json'], summary: 'The replay as it begins.', schema: schemas.REPLAY_STATUS },
+      refusals: [400, 404, 409],
+      handle: async (exchange) => {
+        const pipeline = pipelineOf(context, exchange.params['pipeline'] as string)
+        const request = replayOf(await exchange.json(REPLAY_MEMBERS), context.clock.nowMs())
+        if (context.replays.has(request.id)) throw new MillraceError('MR_REPLAY_RUNNING', { details: { id: request.id, pipeline: pipeline.name } })
+        const replay = await context.startReplay(pipeline, request)
+        return replay.status()
+      },
+    },
+    {
+      method: 'GET',
+      path: '/api/replays',
+      access: 'read',
+      summary: 'Replays since the server started.',
+      answer: { types: ['application/json'], summary: 'Replays.', schema: { type: 'array', items: schemas.REPLAY_STATUS } },
+      handle: () => Array.from(context.replays.values(), (replay) => replay.status()),
+    },
+    {
+      method: 'GET',
+      path: '/api/replays/{id}',
+      access: 'read',
+      summary: 'One replay.',
+      answer: { types: ['application/json'], summary: 'The replay as it is.', schema: schemas.REPLAY_STATUS },
+      refusals: [404],
+      handle: (exchange) => one(context, exchange),
+    },
+  ]
+}
+
+function one(context: PlantContext, exchange: Exchange): typeof ANSWERED {
+  const id = exchange.params['id'] as string
+  const replay = context.replays.get(id)
+  if (replay === undefined) throw new MillraceError('MR_HTTP_ROUTE_UNKNOWN', { message: 'no replay has this id.', details: { id: id.slice(0, 40) }, fix: 'See `/api/replays`.' })
+  sendJson(exchange.response, 200, replay.status())
+  return ANSWERED
+}
+
+function invalid(member: string, expected: string): MillraceError {
+  return new MillraceError('MR_HTTP_BODY_INVALID', { message: `\`${member}\` must be ${expected}.`, details: { member } })
+}
+
+function timeMember(body: Readonly<Record<string, unknown>>, member: string, fallback: number, nowMs: number): number {
+  const value = body[member]
+  if (value === undefined || value === null) return fallback
+  const timeMs = typeof value === 'number' ? value : typeof value === 'string' ? (/^\d+$/.test(value) ? Number(value) : timeOf(value, nowMs)) : null
+  if (timeMs === null || timeMs < 0) throw invalid(member, 'a time: milliseconds, ISO-8601, or an age such as `-2h`')
+  return timeMs
+}
+
+function wholeMember(body: Readonly<Record<string, unknown>>, member: string, fallback: number): number {
+  const value = body[member] ?? fallback
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) throw invalid(member, 'a whole number from 0')
+  return value
+}
+
+/** The request of a body. Throws MR_HTTP_BODY_INVALID. */
+export function replayOf(body: Readonly<Record<string, unknown>>, nowMs: number): ReplayRequest {
+  const { id = nowMs.toString(36), by = 'event', topic, sinks = false } = body
+  if (typeof id !== 'string' || !ID.test(id)) throw invalid('id', '1 to 40 of a-z A-Z 0-9 _ -')
+  if (by !== 'event' && by !== 'append') throw invalid('by', '`event` or `append`')
+  if (typeof sinks !== 'boolean') throw invalid('sinks', 'true or false')
+  if (topic !== undefined && typeof topic !== 'string') throw invalid('topic', 'the name of a topic')
+  if (topic === undefined && (body['fromOffset'] !== undefined || body['toOffset'] !== undefined)) throw invalid('topic', 'given with offsets')
+  const offsets =
+    topic === undefined
+      ? null
+      : {
+          topic,
+          partition: wholeMember(body, 'partition', 0),
+          from: wholeMember(body, 'fromOffset', 0),
+          to: wholeMember(body, 'toOffset', Number.MAX_SAFE_INTEGER),
+        }
+  return { id, by, sinks, offsets, fromMs: timeMember(body, 'from', Number.NEGATIVE_INFINITY, nowMs), toMs: timeMember(body, 'to', Number.POSITIVE_INFINITY, nowMs) }
+}

@@ -1,0 +1,113 @@
+// JSON Schemas of what the routes take and answer; /openapi.json holds them.
+
+const text = { type: 'string' } as const
+const whole = { type: 'integer' } as const
+const flag = { type: 'boolean' } as const
+const maybeText = { type: ['string', 'null'] } as const
+const maybeWhole = { type: ['integer', 'null'] } as const
+/** A number, or '+inf' or '-inf'. */
+const time = { type: ['number', 'string'], description: 'Milliseconds, or `+inf` or `-inf`.' } as const
+
+function object(properties: Readonly<Record<string, object>>, optional: readonly string[] = []): object {
+  return { type: 'object', properties, required: Object.keys(properties).filter((name) => !optional.includes(name)) }
+}
+
+export const ERROR: object = object({
+  error: object(
+    {
+      code: text,
+      message: text,
+      fix: text,
+      details: { type: 'object', additionalProperties: true },
+      lines: { type: 'array', items: object({ line: whole, field: maybeText, code: text, message: text }) },
+    },
+    ['lines'],
+  ),
+})
+
+export const COLLECTED: object = object(
+  { topic: text, count: whole, offsets: { type: 'array', items: object({ partition: whole, first: whole, count: whole }) }, repeated: flag },
+  ['repeated'],
+)
+
+export const TAIL_RECORD: object = object({ partition: whole, offset: whole, timeMs: whole, key: maybeText, value: {}, bytes: maybeText })
+
+export const TOPIC: object = object({ name: text, partitions: whole, records: whole, bytes: whole, retentionMs: maybeWhole, compacted: flag, internal: flag })
+
+export const TOPIC_SETTINGS: object = {
+  type: 'object',
+  properties: { partitions: whole, retentionMs: maybeWhole, retentionBytes: maybeWhole, compacted: flag, batchBytesMax: whole },
+  additionalProperties: false,
+}
+
+export const TABLE_PAGE: object = object({ table: text, rows: { type: 'array', items: { type: 'object' } }, rowCount: whole, tick: { type: ['number', 'string'] }, watermarkMs: time })
+
+export const TABLE: object = object({ pipeline: text, name: text, primaryKey: { type: 'array', items: text }, fields: { type: 'array', items: text }, rows: whole, bytes: whole })
+
+export const LETTER: object = object({
+  id: whole,
+  code: text,
+  operator: text,
+  message: text,
+  fix: text,
+  place: maybeText,
+  topic: text,
+  partition: whole,
+  offset: whole,
+  timeMs: whole,
+  atMs: whole,
+  attempt: whole,
+  text: maybeText,
+  base64: maybeText,
+  state: { enum: ['open', 'retried'] },
+})
+
+export const LETTER_GROUP: object = object({ pipeline: text, code: text, operator: text, count: whole, firstAtMs: whole, lastAtMs: whole, sample: LETTER })
+
+export const RETRY: object = {
+  type: 'object',
+  properties: { ids: { type: 'array', items: whole }, code: text, operator: text },
+  additionalProperties: false,
+}
+
+export const RETRIED: object = object({ moved: whole, refused: { type: 'array', items: object({ reason: text, count: whole }) } })
+
+export const STATUS: object = object({
+  version: text,
+  nowMs: whole,
+  startedAtMs: whole,
+  folder: maybeText,
+  pipelines: { type: 'array', items: { type: 'object' } },
+  topics: { type: 'array', items: TOPIC },
+  memory: object({ residentBytes: whole, heapBytes: whole, budgetBytes: whole }),
+  disk: object({ freeBytes: whole, reserveBytes: whole }),
+  rates: object({ topics: { type: 'object' }, nodes: { type: 'object' } }),
+  notices: { type: 'array', items: { type: 'object' } },
+})
+
+export const REPLAY: object = {
+  type: 'object',
+  properties: {
+    id: text,
+    from: { type: ['string', 'integer'], description: 'ISO-8601 time, ms, or an age such as `-2h`.' },
+    to: { type: ['string', 'integer'] },
+    by: { enum: ['event', 'append'] },
+    topic: text,
+    partition: whole,
+    fromOffset: whole,
+    toOffset: whole,
+    sinks: flag,
+  },
+  additionalProperties: false,
+}
+
+export const REPLAY_STATUS: object = object({
+  id: text,
+  pipeline: text,
+  phase: { enum: ['running', 'finished', 'failed'] },
+  startedAtMs: whole,
+  endedAtMs: maybeWhole,
+  outputs: { type: 'array', items: text },
+  rowsIn: whole,
+  error: { type: ['object', 'null'] },
+})

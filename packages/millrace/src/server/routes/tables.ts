@@ -1,0 +1,72 @@
+// Live tables over HTTP: rows as they were at the last commit.
+import type { TablePage, TableQuery } from '@millrace/core/engine'
+import type { PlantContext } from '../context.ts'
+import { readTableOf } from '../context.ts'
+import type { Exchange } from '../exchange.ts'
+import type { Route } from '../router.ts'
+import * as schemas from './schemas.ts'
+
+const LIMIT_MAX = 100_000
+
+export function tableRoutes(context: PlantContext): readonly Route[] {
+  return [
+    {
+      method: 'GET',
+      path: '/tables',
+      access: 'read',
+      summary: 'Lists the tables of the running pipelines.',
+      answer: { types: ['application/json'], summary: 'Tables.', schema: { type: 'array', items: schemas.TABLE } },
+      handle: () => Array.from(context.pipelines.values(), ({ name, running }) => running.status().tables.map((table) => ({ pipeline: name, ...table }))).flat(),
+    },
+    {
+      method: 'GET',
+      path: '/tables/{table}',
+      access: 'read',
+      summary: 'Reads rows of a live table: by key, by the first fields of the key, or by a range.',
+      parameters: [
+        { name: 'key', in: 'query', type: 'string', summary: 'Values of the whole key, in order, separated by commas; or one `key` per value.' },
+        { name: 'prefix', in: 'query', type: 'string', summary: 'Values of the first fields of the key, in the same two forms.' },
+        { name: 'from', in: 'query', type: 'string', summary: 'Least value, inclusive, of the key field behind the prefix.' },
+        { name: 'to', in: 'query', type: 'string', summary: 'Largest value, exclusive.' },
+        { name: 'limit', in: 'query', type: 'integer', default: 1000, summary: `Rows, at most ${LIMIT_MAX}.` },
+        { name: 'descending', in: 'query', type: 'boolean', default: false, summary: 'Largest key first.' },
+      ],
+      answer: { types: ['application/json'], summary: 'Rows, in the order of the key.', schema: schemas.TABLE_PAGE },
+      refusals: [400, 404, 503],
+      handle: (exchange) => read(context, exchange),
+    },
+  ]
+}
+
+function read(context: PlantContext, exchange: Exchange): Promise<TablePage> {
+  const table = exchange.params['table'] as string
+  const keyFields = keyFieldCount(context, table)
+  const key = values(exchange, 'key', keyFields)
+  const prefix = values(exchange, 'prefix', keyFields)
+  const from = exchange.query.get('from')
+  const to = exchange.query.get('to')
+  const query: TableQuery = {
+    ...(key === null ? {} : { key }),
+    ...(prefix === null ? {} : { prefix }),
+    ...(from === null ? {} : { from }),
+    ...(to === null ? {} : { to }),
+    limit: exchange.number('limit', 1000, 1, LIMIT_MAX),
+    descending: exchange.flag('descending'),
+  }
+  return readTableOf(context, table, query)
+}
+
+function keyFieldCount(context: PlantContext, table: string): number {
+  for (const { running } of context.pipelines.values()) {
+    const known = running.topology.tables.find((one) => one.name === table)
+    if (known !== undefined) return known.primaryKey.length
+  }
+  return 1
+}
+
+/** `key=a,b` or `key=a&key=b`. A comma in the only field of a key is part of the value. */
+function values(exchange: Exchange, name: string, keyFields: number): readonly string[] | null {
+  const given = exchange.query.getAll(name)
+  if (given.length === 0) return null
+  return given.length === 1 && keyFields > 1 ? (given[0] as string).split(',') : given
+}

@@ -1,0 +1,112 @@
+// Reads records of a topic for people: a page of them, or a stream that follows the topic's end.
+import { type FetchPosition, type Log, type LogReader, MillraceError, RecordRows } from '@millrace/core/engine'
+import type { TailRecord } from '../api.ts'
+import { queryInvalid } from './exchange.ts'
+
+const PAGE_BYTES_MAX = 4 << 20
+/** Bytes of a record's value that are shown; a larger one would stall the page. */
+const decoder = new TextDecoder('utf-8', { fatal: true })
+const KEY_DECODER = new TextDecoder()
+
+export interface TailRequest {
+  readonly topic: string
+  /** Null: all partitions. */
+  readonly partition: number | null
+  /** earliest, latest, newest (the last `limit` records), an offset, or a time. */
+  readonly from: string
+  readonly limit: number
+}
+
+/** Where reading starts, per partition. Throws MR_HTTP_QUERY_INVALID, MR_PARTITION_UNKNOWN. */
+export async function startPositions(log: Log, request: TailRequest, nowMs: number): Promise<FetchPosition[]> {
+  const { topic, partition, from, limit } = request
+  const all = log.ends(topic)
+  const ends = partition === null ? all : all.filter((one) => one.partition === partition)
+  if (ends.length === 0) throw new MillraceError('MR_PARTITION_UNKNOWN', { details: { topic, partition: partition ?? 0, partitions: all.length } })
+  const timeMs = timeOf(from, nowMs)
+  const positions: FetchPosition[] = []
+  for (const end of ends) {
+    let offset: number
+    if (from === 'earliest') offset = end.start
+    else if (from === 'latest') offset = end.end
+    else if (from === 'newest') offset = Math.max(end.start, end.end - limit)
+    else if (/^\d+$/.test(from)) offset = Math.max(end.start, Number(from))
+    else if (timeMs !== null) offset = await log.offsetForTime(topic, end.partition, timeMs, 'event')
+    else throw queryInvalid('from', from, '`earliest`, `latest`, `newest`, an offset, an ISO-8601 time or an age such as `-10m`')
+    positions.push({ topic, partition: end.partition, offset })
+  }
+  return positions
+}
+
+const AGE = /^-(\d+)(s|m|h|d)$/
+const AGE_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+
+/** A time as people write it: ISO-8601, or an age such as `-10m`. Null when it is neither. */
+export function timeOf(text: string, nowMs: number): number | null {
+  const age = AGE.exec(text)
+  if (age !== null) return nowMs - Number(age[1]) * (AGE_MS[age[2] as string] as number)
+  if (/^\d+$/.test(text)) return null
+  const timeMs = Date.parse(text)
+  return Number.isNaN(timeMs) ? null : timeMs
+}
+
+/** Reads on from positions, which it moves. One per request or stream. */
+export class Tail {
+  readonly #reader: LogReader
+  readonly #rows = new RecordRows()
+  #positions: FetchPosition[]
+
+  constructor(log: Log, positions: readonly FetchPosition[]) {
+    this.#reader = log.reader()
+    this.#positions = [...positions]
+  }
+
+  get positions(): readonly FetchPosition[] {
+    return this.#positions
+  }
+
+  /** Up to `limit` records from all partitions, oldest first within each; waits up to `waitMs` while there is none. */
+  async next(limit: number, waitMs: number): Promise<readonly TailRecord[]> {
+    const fetched = await this.#reader.fetch(this.#positions, { bytesMax: PAGE_BYTES_MAX, waitMs })
+    const records: TailRecord[] = []
+    const moved: FetchPosition[] = []
+    for (const part of fetched) {
+      if (part.error !== null) throw part.error
+      const count = this.#rows.read(part.bytes, part.from)
+      const taken = Math.min(count, Math.max(0, limit - records.length))
+      for (let row = 0; row < taken; row++) records.push(recordOf(this.#rows, row, part.partition))
+      const offset = taken === count ? part.next : (this.#rows.offsets[taken] as number)
+      moved.push({ topic: part.topic, partition: part.partition, offset })
+    }
+    // The partition that was read first is read last the next time, so that a busy one does not starve the others.
+    this.#positions = moved.length > 1 ? [...moved.slice(1), ...moved.slice(0, 1)] : moved
+    return records
+  }
+
+  close(): void {
+    this.#reader.close()
+  }
+}
+
+function recordOf(rows: RecordRows, row: number, partition: number): TailRecord {
+  const { bytes } = rows
+  const keyStart = rows.keyStarts[row] as number
+  const start = rows.valueStarts[row] as number
+  const value = start < 0 ? { value: null, bytes: null } : valueOf(bytes.subarray(start, rows.valueEnds[row]))
+  return {
+    partition,
+    offset: rows.offsets[row] as number,
+    timeMs: rows.times[row] as number,
+    key: keyStart < 0 ? null : KEY_DECODER.decode(bytes.subarray(keyStart, rows.keyEnds[row])),
+    ...value,
+  }
+}
+
+function valueOf(bytes: Uint8Array): { readonly value: unknown; readonly bytes: string | null } {
+  try {
+    return { value: JSON.parse(decoder.decode(bytes)) as unknown, bytes: null }
+  } catch {
+    // Not JSON, or not text: shown as its bytes.
+    return { value: null, bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64') }
+  }
+}
