@@ -1,0 +1,114 @@
+// Which records of a topic were accepted, in which tick, and which had to become dead letters: from the records and the bindings alone.
+import type { PipelineSettings } from '@millrace/core'
+import type { Binding, Topology } from '@millrace/core/engine'
+import type { Progress } from './clocks.ts'
+import { violated } from './recipe.ts'
+import type { Event, ExpectedLetter, OracleRow, SeenRecord } from './rows.ts'
+import type { SeenLetter } from './reading.ts'
+
+interface Range {
+  readonly from: number
+  readonly to: number
+  readonly tick: number
+}
+
+/** Ranges of one partition of a topic, checked to tile it from its start. */
+export function rangesOf(topology: Topology, progress: Progress, topic: string, partition: number): readonly Range[] {
+  const binder = topology.parts.find((part) => part.inputs.some((input) => input.kind === 'source' && input.topic.name === topic))
+  if (binder === undefined) return violated(`nobody binds ${topic}`)
+  const bindings: readonly Binding[] = (progress.get(`${binder.name}/${partition % binder.groups}`) ?? []).flatMap((record) => record.bindings)
+  const ranges: Range[] = []
+  for (const { tick, ranges: bound } of bindings) {
+    for (const range of bound) {
+      if (range.topic !== topic || range.partition !== partition) continue
+      const before = ranges.at(-1)
+      if (before !== undefined && (range.from !== before.to || tick <= before.tick)) violated(`bindings of ${topic}/${partition} do not tile: tick ${before.tick} to ${before.to}, tick ${tick} from ${range.from}`)
+      ranges.push({ from: range.from, to: range.to, tick })
+    }
+  }
+  return ranges
+}
+
+export interface AcceptOptions {
+  readonly topology: Topology
+  readonly progress: Progress
+  readonly settings: PipelineSettings
+  /** True: no partition was ever idle, so the guard's decisions follow from the records alone. */
+  readonly exactGuard: boolean
+  /** The name of the operator that reads the topic. */
+  readonly source: string
+  readonly letters: readonly SeenLetter[]
+}
+
+/** Accepted rows of a topic; letters of the others are added to `expected`. */
+export function acceptedRows(topic: string, records: readonly SeenRecord[], options: AcceptOptions, expected: ExpectedLetter[]): readonly OracleRow[] {
+  const rows: OracleRow[] = []
+  for (const [partition, list] of Map.groupBy(records, (record) => record.partition)) {
+    const ranges = rangesOf(options.topology, options.progress, topic, partition)
+    const decoded = list.map((record) => ({ record, ...decode(record.text ?? '') }))
+    const ahead = options.exactGuard ? guard(decoded.map(({ event }) => event?.at ?? Number.NaN), options.settings) : aheadOf(topic, partition, decoded, options)
+    for (const [index, { record, event, code, subject }] of decoded.entries()) {
+      const range = ranges.find((other) => record.offset >= other.from && record.offset < other.to)
+      if (range === undefined) violated(`${topic}/${partition} offset ${record.offset} of ${list.length} was never bound`)
+      if (event === null) expected.push({ operator: options.source, code, subject })
+      else if (ahead.has(index)) expected.push({ operator: options.source, code: 'MR_TIME_AHEAD', subject })
+      else rows.push({ value: event, tick: range.tick, topic, partition, offset: record.offset })
+    }
+  }
+  return rows
+}
+
+function decode(text: string): { readonly event: Event | null; readonly code: string; readonly subject: string } {
+  let value: Readonly<Record<string, unknown>>
+  try {
+    value = JSON.parse(text) as Readonly<Record<string, unknown>>
+  } catch {
+    return { event: null, code: 'MR_CODEC_JSON_INVALID', subject: text }
+  }
+  const { id } = value
+  if (id === undefined) return { event: null, code: 'MR_CODEC_FIELD_MISSING', subject: text }
+  if (typeof id !== 'number') return { event: null, code: 'MR_CODEC_FIELD_TYPE', subject: text }
+  const event = { id, key: String(value['key']), shop: String(value['shop']), amount: Number(value['amount']), at: Number(value['at']), extra: (value['extra'] ?? null) as number | null }
+  return { event, code: '', subject: String(id) }
+}
+
+/** What a letter is known by, from its original bytes. */
+export function subjectOf(text: string): string {
+  return decode(text).subject
+}
+
+/** The clock-ahead guard over a whole partition; indexes of the rejected records. */
+function guard(times: readonly number[], settings: PipelineSettings): ReadonlySet<number> {
+  const rejected = new Set<number>()
+  let largest = Number.NEGATIVE_INFINITY
+  for (const [index, time] of times.entries()) {
+    if (Number.isNaN(time)) continue
+    if (time > largest + settings.clockAheadMs || largest === Number.NEGATIVE_INFINITY) {
+      const next = times.slice(index + 1).filter((other) => !Number.isNaN(other))
+      const confirming = next.slice(0, settings.clockConfirmations)
+      if (confirming.some((other) => other < time - settings.clockAheadMs)) {
+        rejected.add(index)
+        continue
+      }
+    }
+    largest = Math.max(largest, time)
+  }
+  return rejected
+}
+
+/** Where idle time takes part in the decision, the letters are believed, but only for records that are jumps. */
+function aheadOf(topic: string, partition: number, decoded: readonly { readonly record: SeenRecord; readonly event: Event | null }[], options: AcceptOptions): ReadonlySet<number> {
+  const offsets = new Set(options.letters.filter((letter) => letter.code === 'MR_TIME_AHEAD' && letter.topic === topic && letter.partition === partition).map((letter) => letter.offset))
+  const rejected = new Set<number>()
+  let largest = Number.NEGATIVE_INFINITY
+  for (const [index, { record, event }] of decoded.entries()) {
+    if (event === null) continue
+    if (!offsets.has(record.offset)) {
+      largest = Math.max(largest, event.at)
+      continue
+    }
+    if (event.at <= largest + options.settings.clockAheadMs) violated(`${topic}/${partition} offset ${record.offset} was refused as ahead, and is not`)
+    rejected.add(index)
+  }
+  return rejected
+}

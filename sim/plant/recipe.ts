@@ -1,0 +1,61 @@
+// A pipeline and its oracle made together: every step and end knows what it adds to the plan and what it must do to rows. The oracle is
+// the slow, obvious form: lists and maps over all accepted records.
+import type { Mill } from '@millrace/core'
+import type { Clocks } from './clocks.ts'
+import type { ExpectedLetter, Flow, OracleRow, SeenRecord } from './rows.ts'
+
+/** What a run has left behind, as its users see it. */
+export interface Seen {
+  readonly table: (name: string) => readonly Readonly<Record<string, unknown>>[]
+  readonly topic: (name: string) => readonly SeenRecord[]
+  readonly archive: (folder: string) => readonly Readonly<Record<string, unknown>>[]
+  readonly tableNames: readonly string[]
+  readonly topicNames: readonly string[]
+}
+
+/** What the oracle may ask, and where steps put the letters that must exist. */
+export interface OracleContext {
+  readonly seen: Seen
+  readonly clocks: Clocks
+  readonly letters: ExpectedLetter[]
+  /** Id in the plan of the node with that name. */
+  readonly node: (name: string) => number
+  /** Accepted rows of a topic, in order of partition and offset, with the ticks that bound them. */
+  readonly rowsOf: (topic: string) => readonly OracleRow[]
+  /** Rows of the table topic: text of the key, value and tick, by offset. */
+  readonly tableRows: (topic: string) => readonly { readonly key: string; readonly factor: number | null; readonly tick: number }[]
+}
+
+export interface Step {
+  readonly label: string
+  build(flow: Flow, mill: Mill): Flow
+  expect(rows: readonly OracleRow[], context: OracleContext): readonly OracleRow[]
+}
+
+/** Where rows leave the pipeline. `check` throws what is wrong. */
+export interface End {
+  readonly label: string
+  build(flow: Flow, mill: Mill): void
+  check(rows: readonly OracleRow[], context: OracleContext): void
+}
+
+/** A violated law. */
+export class Violation extends Error {
+  override readonly name = 'Violation'
+}
+
+export function violated(what: string): never {
+  throw new Violation(what)
+}
+
+/** Compares two collections of texts as multisets. */
+export function sameTexts(what: string, seen: readonly string[], expected: readonly string[]): void {
+  const counts = new Map<string, number>()
+  for (const text of expected) counts.set(text, (counts.get(text) ?? 0) + 1)
+  for (const text of seen) counts.set(text, (counts.get(text) ?? 0) - 1)
+  const missing = [...counts].filter(([, count]) => count > 0)
+  const extra = [...counts].filter(([, count]) => count < 0)
+  if (missing.length === 0 && extra.length === 0) return
+  const show = (list: readonly (readonly [string, number])[]): string => list.slice(0, 3).map(([text, count]) => `${text} x${Math.abs(count)}`).join(', ')
+  violated(`${what}: ${missing.length} missing (${show(missing)}), ${extra.length} too many (${show(extra)}); ${seen.length} seen, ${expected.length} expected`)
+}

@@ -1,0 +1,243 @@
+// The plant of one run: log, disk, clock and the real pipeline, which can be killed at any moment and started again.
+import type { Random } from '@millrace/core/connect'
+import { MemoryLog, MemoryStore, RunningPipeline, codeVersion, compiler, openEmbeddedLog } from '@millrace/core/engine'
+import type { Log, PipelineOptions, Plan, TaskEvent } from '@millrace/core/engine'
+import { SimulatedDisk, VirtualTime } from '@millrace/core/testing'
+import type { Disk } from '@millrace/core/engine'
+import { Violation, violated } from './recipe.ts'
+import type { Scenario } from './scenario.ts'
+import { FACTORS_CSV, FACTORS_FILE, PRICES } from './steps.ts'
+
+export const LOG_FOLDER = 'log'
+const START_LIMIT_MS = 600_000
+
+/** A deliberate error that the laws must notice. */
+export interface Mutant {
+  /** Files whose syncs do nothing. */
+  readonly unsynced?: RegExp
+  /** Changes what the pipeline writes to its log. */
+  readonly log?: (log: Log) => Log
+}
+
+export class World {
+  readonly scenario: Scenario
+  readonly time: VirtualTime
+  readonly trace: string[] = []
+  readonly #random: Random
+  readonly #mutant: Mutant
+  readonly #store = new MemoryStore()
+  disk: SimulatedDisk
+  #cutAt = Number.POSITIVE_INFINITY
+  #log: Log | null = null
+  #pipeline: RunningPipeline | null = null
+  /** Failures of tasks that no injected fault explains. */
+  readonly failures: string[] = []
+  #fullUntilMs = Number.NEGATIVE_INFINITY
+  crashes = 0
+
+  constructor(scenario: Scenario, random: Random, mutant: Mutant) {
+    this.scenario = scenario
+    this.#random = random
+    this.#mutant = mutant
+    this.time = new VirtualTime({ random: random.fork() })
+    this.disk = new SimulatedDisk({ random: random.fork(), scheduler: this.time })
+    this.disk.makeFolder('files')
+    const file = this.disk.open(FACTORS_FILE, 'create')
+    file.write(new TextEncoder().encode(FACTORS_CSV), 0)
+    file.sync()
+    file.close()
+    this.disk.syncFolder('')
+    this.disk.syncFolder('files')
+  }
+
+  get log(): Log {
+    return this.#log ?? violated('there is no log')
+  }
+
+  get pipeline(): RunningPipeline {
+    return this.#pipeline ?? violated('there is no pipeline')
+  }
+
+  get isDead(): boolean {
+    return this.disk.counts.operations >= this.#cutAt
+  }
+
+  /** The power goes after that many more operations of the disk. */
+  cutPowerAfter(operations: number): void {
+    this.#cutAt = this.disk.counts.operations + operations
+    this.disk.cutPowerAfter(operations)
+  }
+
+  squeeze(bytes: number, forMs: number): void {
+    this.disk.setCapacity(this.disk.usedBytes() + bytes)
+    this.#fullUntilMs = this.time.monotonicMs() + forMs + 60_000
+  }
+
+  relax(): void {
+    this.disk.setCapacity(2 ** 50)
+  }
+
+  /** Starts log and pipeline; false when the power went meanwhile. */
+  async start(): Promise<boolean> {
+    const opened = await this.#guard(this.#openLog())
+    if (opened === null) return false
+    this.#log = opened
+    const topics = await this.#guard(this.#makeTopics(opened))
+    if (topics === null) return false
+    const started = await this.#guard(RunningPipeline.start(this.scenario.definition.plan, this.options(this.scenario.definition.plan)))
+    if (started === null) return false
+    this.#pipeline = started
+    return true
+  }
+
+  options(plan: Plan): PipelineOptions {
+    const { aheadBytes, snapshotBytesMin } = this.scenario
+    return {
+      log: this.#mutant.log === undefined ? this.log : this.#mutant.log(this.log),
+      clock: this.time,
+      scheduler: this.time,
+      disk: this.#pipelineDisk(),
+      compiler,
+      codeVersion: codeVersion(plan),
+      aheadBytes,
+      snapshotBytesMin,
+      guardRows: true,
+      onEvent: (event) => this.#note(event),
+    }
+  }
+
+  #pipelineDisk(): Disk {
+    return this.disk
+  }
+
+  /** What a promise gives, or null when the power goes first. Failures that have another cause are thrown. */
+  async #guard<T>(promise: Promise<T>): Promise<T | null> {
+    let outcome: { readonly value: T } | { readonly error: unknown } | null = null
+    promise.then(
+      (value) => (outcome = { value }),
+      (error: unknown) => (outcome = { error }),
+    )
+    await this.time.until(() => outcome !== null || this.isDead, START_LIMIT_MS)
+    const settled = outcome as { readonly value: T } | { readonly error: unknown } | null
+    if (this.isDead || settled === null) return null
+    if ('error' in settled) throw settled.error
+    return settled.value
+  }
+
+  async #openLog(): Promise<Log> {
+    const { time, disk } = this
+    if (this.scenario.log === 'memory') return new MemoryLog({ clock: time, scheduler: time, random: this.#random.fork(), gaps: true, store: this.#store })
+    return openEmbeddedLog({
+      folder: LOG_FOLDER,
+      disk: this.#mutant.unsynced === undefined ? disk : forgetful(disk, this.#mutant.unsynced),
+      clock: time,
+      scheduler: time,
+      journalHalfBytes: 32_768,
+      journalHalfBytesMax: 262_144,
+      segmentBytes: 32_768,
+      referenceBytes: 8_192,
+      diskReserveBytes: 0,
+      maintainEveryMs: this.#random.chance(0.5) ? 1_000 : 0,
+    })
+  }
+
+  async #makeTopics(log: Log): Promise<true> {
+    for (const { name, partitions } of this.scenario.sources) if (log.topic(name) === null) await log.createTopic(name, { partitions })
+    if (log.topic(PRICES.name) === null) await log.createTopic(PRICES.name, { partitions: this.scenario.pricePartitions, compacted: false })
+    return true
+  }
+
+  #note(event: TaskEvent): void {
+    if (this.isDead) return
+    if (event.kind === 'failed' || event.kind === 'restarted') {
+      if (this.time.monotonicMs() < this.#fullUntilMs && isFull(event.error)) return
+      this.failures.push(`task ${event.task} ${event.kind}: ${errorText(event.error)}`)
+    }
+  }
+
+  /** kill -9 and a power cut in one: nothing that is not synced need be there afterwards. Starts again until it runs. */
+  async crash(): Promise<void> {
+    await this.kill()
+    while (!(await this.start())) await this.kill()
+  }
+
+  /** The process and the disk's cache are gone. */
+  async kill(): Promise<void> {
+    this.crashes++
+    const log = this.#log
+    this.#pipeline?.abandon()
+    this.#pipeline = null
+    this.#log = null
+    this.disk = this.disk.crash()
+    this.#cutAt = Number.POSITIVE_INFINITY
+    if (log instanceof MemoryLog) log.crash()
+    else if (log !== null) await this.#bury(log)
+  }
+
+  /** The dead process still has promises and timers: they meet a dead disk. */
+  async #bury(log: Log): Promise<void> {
+    let over = false
+    const end = (): void => void (over = true)
+    log.close().then(end, end)
+    await this.time.until(() => over, START_LIMIT_MS)
+  }
+
+  /** Stops in order and starts again. */
+  async restart(): Promise<boolean> {
+    const { pipeline, log } = this
+    const stopped = await this.#guard(pipeline.stop().then(() => true))
+    if (stopped === null) return false
+    const closed = await this.#guard(log.close().then(() => true))
+    if (closed === null) return false
+    this.#pipeline = null
+    this.#log = null
+    return this.start()
+  }
+
+  checkFailures(): void {
+    const [first] = this.failures
+    if (first !== undefined) throw new Violation(first)
+  }
+}
+
+function isFull(error: unknown): boolean {
+  for (let at = error; at instanceof Error; at = at.cause) if ('code' in at && (at.code === 'MR_LOG_FULL' || at.code === 'MR_DISK_FULL')) return true
+  return false
+}
+
+export function errorText(error: unknown): string {
+  const texts: string[] = []
+  for (let at = error; at instanceof Error; at = at.cause) texts.push(at.stack ?? at.message)
+  return texts.length === 0 ? String(error) : texts.join('\ncaused by ')
+}
+
+/** A disk that says it has synced the files that match, and has not. */
+function forgetful(disk: SimulatedDisk, unsynced: RegExp): Disk {
+  const open: Disk['open'] = (path, mode) => {
+    const file = disk.open(path, mode)
+    if (!unsynced.test(path)) return file
+    return {
+      path,
+      size: () => file.size(),
+      read: (target, position) => file.read(target, position),
+      write: (source, position) => file.write(source, position),
+      writeAll: (sources, position) => file.writeAll(sources, position),
+      truncate: (size) => file.truncate(size),
+      sync: () => undefined,
+      syncLater: async () => undefined,
+      close: () => file.close(),
+    }
+  }
+  return {
+    open,
+    exists: (path) => disk.exists(path),
+    stat: (path) => disk.stat(path),
+    list: (path) => disk.list(path),
+    makeFolder: (path) => disk.makeFolder(path),
+    remove: (path) => disk.remove(path),
+    rename: (from, to) => disk.rename(from, to),
+    syncFolder: (path) => disk.syncFolder(path),
+    freeBytes: (path) => disk.freeBytes(path),
+    lock: (path) => disk.lock(path),
+  }
+}
