@@ -3,17 +3,40 @@ import fc from 'fast-check'
 import type { Column, Field, FieldType } from './column.ts'
 
 const safe = fc.oneof(fc.integer(), fc.maxSafeInteger())
-const text = fc.oneof(fc.string(), fc.string({ unit: 'grapheme' }), fc.string({ unit: 'binary' }).filter((value) => value.isWellFormed()), fc.constantFrom('', '"', '\\', '\n', '\u0000', 'é', '😀', '__proto__'))
-
-export const leafType: fc.Arbitrary<FieldType> = fc.oneof(
-  fc.constantFrom<FieldType>({ kind: 'bool' }, { kind: 'i32' }, { kind: 'i64' }, { kind: 'i64', big: true }, { kind: 'f64' }, { kind: 'time' }, { kind: 'string' }, { kind: 'bytes' }),
-  fc.tuple(fc.integer({ min: 1, max: 18 }), fc.nat()).map(([precision, scale]): FieldType => ({ kind: 'decimal', precision, scale: scale % (precision + 1) })),
+const text = fc.oneof(
+  fc.string(),
+  fc.string({ unit: 'grapheme' }),
+  fc.string({ unit: 'binary' }).filter((value) => value.isWellFormed()),
+  fc.constantFrom('', '"', '\\', '\n', '\u0000', 'é', '😀', '__proto__'),
 )
 
-const name = fc.oneof(fc.constantFrom('id', 'price', 'a', 'b', 'x"y', 'ключ', 'a\\b', 'constructor', 'toString'), fc.string({ minLength: 1, maxLength: 9 })).filter((value) => value !== '__proto__')
+export const leafType: fc.Arbitrary<FieldType> = fc.oneof(
+  fc.constantFrom<FieldType>(
+    { kind: 'bool' },
+    { kind: 'i32' },
+    { kind: 'i64' },
+    { kind: 'i64', big: true },
+    { kind: 'f64' },
+    { kind: 'time' },
+    { kind: 'string' },
+    { kind: 'bytes' },
+  ),
+  fc
+    .tuple(fc.integer({ min: 1, max: 18 }), fc.nat())
+    .map(([precision, scale]): FieldType => ({ kind: 'decimal', precision, scale: scale % (precision + 1) })),
+)
+
+const name = fc
+  .oneof(
+    fc.constantFrom('id', 'price', 'a', 'b', 'x"y', 'ключ', 'a\\b', 'constructor', 'toString'),
+    fc.string({ minLength: 1, maxLength: 9 }),
+  )
+  .filter((value) => value !== '__proto__')
 
 function fieldsOfTypes(type: fc.Arbitrary<FieldType>, max: number): fc.Arbitrary<Field[]> {
-  return fc.uniqueArray(fc.record({ name, type, nullable: fc.boolean() }), { minLength: 1, maxLength: max, selector: (field) => field.name }).map((fields) => fields.map((field) => (field.type.kind === 'json' ? { ...field, nullable: true } : field)))
+  return fc
+    .uniqueArray(fc.record({ name, type, nullable: fc.boolean() }), { minLength: 1, maxLength: max, selector: (field) => field.name })
+    .map((fields) => fields.map((field) => (field.type.kind === 'json' ? { ...field, nullable: true } : field)))
 }
 
 export const leafFields: fc.Arbitrary<Field[]> = fieldsOfTypes(leafType, 6)
@@ -46,7 +69,11 @@ function presentValue(type: FieldType): fc.Arbitrary<unknown> {
     case 'time':
       return safe
     case 'f64':
-      return fc.oneof(fc.double({ noNaN: true, noDefaultInfinity: true }), safe, fc.integer().map((cents) => cents / 100))
+      return fc.oneof(
+        fc.double({ noNaN: true, noDefaultInfinity: true }),
+        safe,
+        fc.integer().map((cents) => cents / 100),
+      )
     case 'decimal':
       return fc.bigInt({ min: -(10n ** BigInt(type.precision)) + 1n, max: 10n ** BigInt(type.precision) - 1n }).map((scaled) => {
         const digits = (scaled < 0n ? -scaled : scaled).toString().padStart(type.scale + 1, '0')
@@ -62,12 +89,17 @@ function presentValue(type: FieldType): fc.Arbitrary<unknown> {
     case 'struct':
       return rowOf(type.fields)
     default:
-      return fc.jsonValue({ maxDepth: 2 }).filter((value) => value !== null && !JSON.stringify(value).includes('__proto__')).map((value) => JSON.parse(JSON.stringify(value)) as unknown)
+      return fc
+        .jsonValue({ maxDepth: 2 })
+        .filter((value) => value !== null && !JSON.stringify(value).includes('__proto__'))
+        .map((value) => JSON.parse(JSON.stringify(value)) as unknown)
   }
 }
 
 export function rowOf(fields: readonly Field[]): fc.Arbitrary<Record<string, unknown>> {
-  return fc.tuple(...fields.map((field) => valueOf(field.type, field.nullable))).map((values) => Object.fromEntries(fields.map((field, index) => [field.name, values[index]])))
+  return fc
+    .tuple(...fields.map((field) => valueOf(field.type, field.nullable)))
+    .map((values) => Object.fromEntries(fields.map((field, index) => [field.name, values[index]])))
 }
 
 /** Another layout of the same bytes column: slices, or a dictionary. */
@@ -86,5 +118,11 @@ export function relayout(column: Column, layout: 'slice' | 'dictionary' | 'bytes
     at += part.length
     dictionaryOffsets[id + 1] = at
   })
-  return { layout, ids: Int32Array.from(order), dictionary: { layout: 'bytes', offsets: dictionaryOffsets, data: copied, validity: null }, dictionaryCount: count, validity }
+  return {
+    layout,
+    ids: Int32Array.from(order),
+    dictionary: { layout: 'bytes', offsets: dictionaryOffsets, data: copied, validity: null },
+    dictionaryCount: count,
+    validity,
+  }
 }

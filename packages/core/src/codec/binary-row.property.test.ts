@@ -9,26 +9,33 @@ import type { Field } from './column.ts'
 import { KeyWriter, readKey, readKeys } from './key-bytes.ts'
 import { layoutId, layoutText } from './layout-id.ts'
 
-const rowsOf = (fields: fc.Arbitrary<Field[]>) => fields.chain((found) => fc.tuple(fc.constant(found), fc.array(rowOf(found), { minLength: 1, maxLength: 12 })))
+const rowsOf = (fields: fc.Arbitrary<Field[]>) =>
+  fields.chain((found) => fc.tuple(fc.constant(found), fc.array(rowOf(found), { minLength: 1, maxLength: 12 })))
 
 test('rows read back as they were written, for any fields, selection and column layout', () => {
   fc.assert(
-    fc.property(rowsOf(anyFields), fc.constantFrom('bytes', 'slice', 'dictionary'), fc.infiniteStream(fc.boolean()), fc.nat(40), ([fields, rows], layout, picks, prefix) => {
-      const columns = columnsOf(fields, rows).map((column) => relayout(column, layout, rows.length))
-      const selected = Int32Array.from([...rows.keys()].filter(() => picks.next().value === true))
-      for (const chosen of [null, selected]) {
-        const count = chosen === null ? rows.length : chosen.length
-        const writer = new RowWriter(fields)
-        writer.encode(columns, chosen, count)
-        // Rows lie anywhere in a buffer, unaligned.
-        const bytes = new Uint8Array(prefix + (writer.offsets[count] ?? 0))
-        bytes.set(writer.bytes.subarray(0, writer.offsets[count]), prefix)
-        const starts = writer.offsets.subarray(0, count).map((at) => at + prefix)
-        const ends = writer.offsets.subarray(1, count + 1).map((at) => at + prefix)
-        const read = new RowReader(fields).decode(bytes, starts, ends, count)
-        for (let i = 0; i < count; i++) assert.deepEqual(rowValue(read, fields, i), rows[chosen === null ? i : (chosen[i] ?? 0)])
-      }
-    }),
+    fc.property(
+      rowsOf(anyFields),
+      fc.constantFrom('bytes', 'slice', 'dictionary'),
+      fc.infiniteStream(fc.boolean()),
+      fc.nat(40),
+      ([fields, rows], layout, picks, prefix) => {
+        const columns = columnsOf(fields, rows).map((column) => relayout(column, layout, rows.length))
+        const selected = Int32Array.from([...rows.keys()].filter(() => picks.next().value === true))
+        for (const chosen of [null, selected]) {
+          const count = chosen === null ? rows.length : chosen.length
+          const writer = new RowWriter(fields)
+          writer.encode(columns, chosen, count)
+          // Rows lie anywhere in a buffer, unaligned.
+          const bytes = new Uint8Array(prefix + (writer.offsets[count] ?? 0))
+          bytes.set(writer.bytes.subarray(0, writer.offsets[count]), prefix)
+          const starts = writer.offsets.subarray(0, count).map((at) => at + prefix)
+          const ends = writer.offsets.subarray(1, count + 1).map((at) => at + prefix)
+          const read = new RowReader(fields).decode(bytes, starts, ends, count)
+          for (let i = 0; i < count; i++) assert.deepEqual(rowValue(read, fields, i), rows[chosen === null ? i : (chosen[i] ?? 0)])
+        }
+      },
+    ),
     { numRuns: 300 },
   )
 })
@@ -36,7 +43,9 @@ test('rows read back as they were written, for any fields, selection and column 
 test('a writer that is used again leaves nothing of the rows before', () => {
   fc.assert(
     fc.property(
-      leafFields.chain((fields) => fc.tuple(fc.constant(fields), fc.array(rowOf(fields), { maxLength: 9 }), fc.array(rowOf(fields), { minLength: 1, maxLength: 9 }))),
+      leafFields.chain((fields) =>
+        fc.tuple(fc.constant(fields), fc.array(rowOf(fields), { maxLength: 9 }), fc.array(rowOf(fields), { minLength: 1, maxLength: 9 })),
+      ),
       ([fields, first, second]) => {
         const used = new RowWriter(fields)
         const fresh = new RowWriter(fields)
@@ -144,9 +153,20 @@ test('nested and variant keys do not depend on the order of names', () => {
 
 test('a layout id depends on names, kinds and nullability', () => {
   const base: Field = { name: 'a', type: { kind: 'i64' }, nullable: false }
-  const variants: Field[][] = [[base], [{ ...base, name: 'b' }], [{ ...base, nullable: true }], [{ ...base, type: { kind: 'f64' } }], [{ ...base, type: { kind: 'i64', big: true } }], [base, { ...base, name: 'b' }], [{ ...base, name: 'a":i64,"b' }]]
+  const variants: Field[][] = [
+    [base],
+    [{ ...base, name: 'b' }],
+    [{ ...base, nullable: true }],
+    [{ ...base, type: { kind: 'f64' } }],
+    [{ ...base, type: { kind: 'i64', big: true } }],
+    [base, { ...base, name: 'b' }],
+    [{ ...base, name: 'a":i64,"b' }],
+  ]
   assert.equal(new Set(variants.map(layoutId)).size, variants.length)
-  assert.equal(layoutText([base, { name: 'b', type: { kind: 'list', item: { kind: 'string' }, itemNullable: true }, nullable: true }]), '("a":i64,"b":list<string?>?)')
+  assert.equal(
+    layoutText([base, { name: 'b', type: { kind: 'list', item: { kind: 'string' }, itemNullable: true }, nullable: true }]),
+    '("a":i64,"b":list<string?>?)',
+  )
   assert.equal(layoutId([base]), layoutId([{ ...base }]))
   assert.match(layoutId([base]), /^[0-9a-f]{16}$/)
 })

@@ -94,7 +94,9 @@ export class RowWriter {
       this.offsets = new Int32Array(count * 2 + 1)
       this.#cursors = new Int32Array(count * 2)
     }
-    const tagged = this.#places.map((place, index) => (place.lane === 'tagged' ? taggedBytes(columns[index] ?? null, place.field.type, rows, count) : (columns[index] ?? null)))
+    const tagged = this.#places.map((place, index) =>
+      place.lane === 'tagged' ? taggedBytes(columns[index] ?? null, place.field.type, rows, count) : (columns[index] ?? null),
+    )
     const total = this.#measure(tagged, rows, count)
     if (this.bytes.length < total) {
       this.bytes = new Uint8Array(Math.max(total, this.bytes.length * 2))
@@ -106,7 +108,8 @@ export class RowWriter {
       const own = place.lane === 'tagged' ? null : rows
       if (place.nullBit >= 0) this.#nulls(place, column, own, count)
       if (column === null) {
-        if (!place.field.nullable) throw new MillraceError('MR_CODEC_UNSUPPORTED', { message: `no column for the required field \`${place.field.name}\`.` })
+        if (!place.field.nullable)
+          throw new MillraceError('MR_CODEC_UNSUPPORTED', { message: `no column for the required field \`${place.field.name}\`.` })
         if (place.variable >= 0) this.#emptyEnds(place, count)
       } else this.#values(place, column, own, count)
     })
@@ -163,35 +166,12 @@ export class RowWriter {
       }
       case 'i32': {
         const values = column.values
-        for (let i = 0; i < count; i++) view.setInt32((offsets[i] as number) + at, values[rows === null ? i : (rows[i] as number)] as number, true)
+        for (let i = 0; i < count; i++)
+          view.setInt32((offsets[i] as number) + at, values[rows === null ? i : (rows[i] as number)] as number, true)
         return
       }
-      case 'f64': {
-        const values = column.values
-        if (place.lane === 'f64') {
-          for (let i = 0; i < count; i++) view.setFloat64((offsets[i] as number) + at, values[rows === null ? i : (rows[i] as number)] as number, true)
-          return
-        }
-        if (place.lane === 'i32' || place.lane === 'bool') {
-          // A store keeps these kinds as f64.
-          for (let i = 0; i < count; i++) {
-            const value = values[rows === null ? i : (rows[i] as number)] as number
-            if (place.lane === 'i32') view.setInt32((offsets[i] as number) + at, value, true)
-            else bytes[(offsets[i] as number) + at] = value
-          }
-          return
-        }
-        for (let i = 0; i < count; i++) {
-          const row = rows === null ? i : (rows[i] as number)
-          if (validity !== null && validity[row] !== 1) continue
-          const value = values[row] as number
-          const high = Math.floor(value / 4294967296)
-          const start = (offsets[i] as number) + at
-          view.setInt32(start, value - high * 4294967296, true)
-          view.setInt32(start + 4, high, true)
-        }
-        return
-      }
+      case 'f64':
+        return this.#numbers(place, column.values, validity, rows, count)
       case 'i64': {
         const values = column.values
         for (let i = 0; i < count; i++) {
@@ -206,13 +186,63 @@ export class RowWriter {
       case 'slice':
         return this.#slices(at, column.data, column.starts, column.ends, 0, null, validity, rows, count)
       case 'dictionary':
-        return this.#slices(at, column.dictionary.data, column.dictionary.offsets, column.dictionary.offsets, 1, column.ids, validity, rows, count)
+        return this.#slices(
+          at,
+          column.dictionary.data,
+          column.dictionary.offsets,
+          column.dictionary.offsets,
+          1,
+          column.ids,
+          validity,
+          rows,
+          count,
+        )
       default:
         throw new TypeError(`a column of layout ${column.layout} is written tagged`)
     }
   }
 
-  #slices(at: number, data: Uint8Array, starts: Int32Array, ends: Int32Array, shift: number, ids: Int32Array | null, validity: Uint8Array | null, rows: Int32Array | null, count: number): void {
+  /** Doubles as they are, or as the integers that they stand for. */
+  #numbers(place: Place, values: Float64Array, validity: Uint8Array | null, rows: Int32Array | null, count: number): void {
+    const { offsets, bytes } = this
+    const view = this.#view
+    const at = place.at
+    if (place.lane === 'f64') {
+      for (let i = 0; i < count; i++)
+        view.setFloat64((offsets[i] as number) + at, values[rows === null ? i : (rows[i] as number)] as number, true)
+      return
+    }
+    if (place.lane === 'i32' || place.lane === 'bool') {
+      // A store keeps these kinds as f64.
+      for (let i = 0; i < count; i++) {
+        const value = values[rows === null ? i : (rows[i] as number)] as number
+        if (place.lane === 'i32') view.setInt32((offsets[i] as number) + at, value, true)
+        else bytes[(offsets[i] as number) + at] = value
+      }
+      return
+    }
+    for (let i = 0; i < count; i++) {
+      const row = rows === null ? i : (rows[i] as number)
+      if (validity !== null && validity[row] !== 1) continue
+      const value = values[row] as number
+      const high = Math.floor(value / 4294967296)
+      const start = (offsets[i] as number) + at
+      view.setInt32(start, value - high * 4294967296, true)
+      view.setInt32(start + 4, high, true)
+    }
+  }
+
+  #slices(
+    at: number,
+    data: Uint8Array,
+    starts: Int32Array,
+    ends: Int32Array,
+    shift: number,
+    ids: Int32Array | null,
+    validity: Uint8Array | null,
+    rows: Int32Array | null,
+    count: number,
+  ): void {
     const { offsets, bytes } = this
     const view = this.#view
     const cursors = this.#cursors
@@ -282,7 +312,13 @@ export class RowReader {
     const layout = places(fields)
     this.#places = layout.places
     this.#fixedBytes = layout.fixedBytes
-    this.#arrays = fields.map(() => ({ f64: new Float64Array(0), i32: new Int32Array(0), ends: new Int32Array(0), u8: new Uint8Array(0), validity: new Uint8Array(0) }))
+    this.#arrays = fields.map(() => ({
+      f64: new Float64Array(0),
+      i32: new Int32Array(0),
+      ends: new Int32Array(0),
+      u8: new Uint8Array(0),
+      validity: new Uint8Array(0),
+    }))
   }
 
   /** Row i is bytes[starts[i] .. ends[i]). Throws `MR_CODEC_BATCH_CORRUPT` when a row does not have this layout's shape. */
@@ -292,7 +328,8 @@ export class RowReader {
     for (let i = 0; i < count; i++) {
       const start = starts[i] as number
       const end = ends[i] as number
-      if (start < 0 || end > bytes.length || end - start < fixedBytes) corrupt(`row ${i} has ${end - start} bytes, its layout at least ${fixedBytes}.`)
+      if (start < 0 || end > bytes.length || end - start < fixedBytes)
+        corrupt(`row ${i} has ${end - start} bytes, its layout at least ${fixedBytes}.`)
     }
     return this.#places.map((place, index) => {
       const validity = this.#validity(place, index, bytes, starts, count)
@@ -317,7 +354,11 @@ export class RowReader {
     })
   }
 
-  #room<K extends 'f64' | 'i32' | 'ends' | 'u8' | 'validity'>(index: number, kind: K, count: number): { f64: Float64Array; i32: Int32Array; ends: Int32Array; u8: Uint8Array; validity: Uint8Array }[K] {
+  #room<K extends 'f64' | 'i32' | 'ends' | 'u8' | 'validity'>(
+    index: number,
+    kind: K,
+    count: number,
+  ): { f64: Float64Array; i32: Int32Array; ends: Int32Array; u8: Uint8Array; validity: Uint8Array }[K] {
     const arrays = must(this.#arrays[index], 'arrays')
     if (arrays[kind].length < count) {
       const room = count * 2
@@ -365,7 +406,16 @@ export class RowReader {
     return { layout: 'i64', values: promote(values, count, big), validity }
   }
 
-  #variable(place: Place, index: number, bytes: Uint8Array, view: DataView, starts: Int32Array, ends: Int32Array, count: number, validity: Uint8Array | null): Column {
+  #variable(
+    place: Place,
+    index: number,
+    bytes: Uint8Array,
+    view: DataView,
+    starts: Int32Array,
+    ends: Int32Array,
+    count: number,
+    validity: Uint8Array | null,
+  ): Column {
     const from = this.#room(index, 'i32', count)
     const to = this.#room(index, 'ends', count)
     const first = place.variable === 0

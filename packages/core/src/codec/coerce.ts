@@ -17,7 +17,13 @@ export interface Problem {
  * The value as the kind says: boolean, number, bigint (big i64), string (string, decimal), Uint8Array, array, object or null.
  * Pushes a problem and returns null when the value is refused; goes on with the siblings, so that all problems are named.
  */
-export function coerce(type: FieldType, nullable: boolean, value: unknown, path: readonly (string | number)[], problems: Problem[]): unknown {
+export function coerce(
+  type: FieldType,
+  nullable: boolean,
+  value: unknown,
+  path: readonly (string | number)[],
+  problems: Problem[],
+): unknown {
   if (value === undefined || value === null) {
     if (!nullable) problems.push({ code: 'MR_CODEC_FIELD_MISSING', message: 'required', path })
     return null
@@ -39,7 +45,8 @@ export function coerce(type: FieldType, nullable: boolean, value: unknown, path:
       return Number.isFinite(number) ? number : fail('MR_CODEC_FIELD_RANGE', 'expected a finite number')
     }
     case 'time': {
-      if (typeof value !== 'string') return wholeNumber(value, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER, fail, 'expected milliseconds or ISO-8601')
+      if (typeof value !== 'string')
+        return wholeNumber(value, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER, fail, 'expected milliseconds or ISO-8601')
       const time = parseTime(value)
       return Number.isNaN(time) ? fail('MR_CODEC_FIELD_TYPE', 'expected milliseconds or ISO-8601') : time
     }
@@ -62,7 +69,8 @@ export function coerce(type: FieldType, nullable: boolean, value: unknown, path:
       if (!Array.isArray(value)) return fail('MR_CODEC_FIELD_TYPE', 'expected an array')
       return value.map((item: unknown, index) => coerce(type.item, type.itemNullable, item ?? null, [...path, index], problems))
     case 'struct':
-      if (typeof value !== 'object' || value === null || Array.isArray(value) || value instanceof ExactNumber) return fail('MR_CODEC_FIELD_TYPE', 'expected an object')
+      if (typeof value !== 'object' || value === null || Array.isArray(value) || value instanceof ExactNumber)
+        return fail('MR_CODEC_FIELD_TYPE', 'expected an object')
       return coerceRow(type.fields, value as Readonly<Record<string, unknown>>, path, problems)
     default:
       return unreachable(type, 'kind')
@@ -70,7 +78,12 @@ export function coerce(type: FieldType, nullable: boolean, value: unknown, path:
 }
 
 /** Every named field of `value`, coerced. Only own properties count, as in a document. */
-export function coerceRow(fields: readonly Field[], value: Readonly<Record<string, unknown>>, path: readonly (string | number)[], problems: Problem[]): Record<string, unknown> {
+export function coerceRow(
+  fields: readonly Field[],
+  value: Readonly<Record<string, unknown>>,
+  path: readonly (string | number)[],
+  problems: Problem[],
+): Record<string, unknown> {
   const row: Record<string, unknown> = {}
   for (const field of fields) {
     const own = Object.hasOwn(value, field.name) ? value[field.name] : undefined
@@ -89,7 +102,8 @@ function numberOf(value: unknown): number | null {
 function wholeNumber(value: unknown, least: number, most: number, fail: Fail, expected = 'expected a whole number'): number | null {
   const number = numberOf(value)
   if (number === null) return fail('MR_CODEC_FIELD_TYPE', expected)
-  if (!Number.isInteger(number) || number < least || number > most) return fail('MR_CODEC_FIELD_RANGE', `expected a whole number from ${least} to ${most}`)
+  if (!Number.isInteger(number) || number < least || number > most)
+    return fail('MR_CODEC_FIELD_RANGE', `expected a whole number from ${least} to ${most}`)
   return number + 0 // -0 becomes 0: whole numbers have one zero
 }
 
@@ -129,7 +143,8 @@ export function scaledDecimal(value: unknown, precision: number, scale: number, 
   if (digits === '') return 0n
   const point = Number(exponentText) - fraction.length + scale // digits x 10^point is the scaled integer
   const trailing = digits.length - digits.replace(/0+$/, '').length
-  if (digits.length + point > precision || point < -trailing) return fail('MR_CODEC_FIELD_RANGE', `expected at most ${precision} digits, ${scale} of them behind the point`)
+  if (digits.length + point > precision || point < -trailing)
+    return fail('MR_CODEC_FIELD_RANGE', `expected at most ${precision} digits, ${scale} of them behind the point`)
   const magnitude = point >= 0 ? BigInt(digits) * 10n ** BigInt(point) : BigInt(digits.slice(0, digits.length + point))
   return sign === '-' ? -magnitude : magnitude
 }
@@ -148,6 +163,7 @@ function plain(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(plain)
   if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return value
   const copy: Record<string, unknown> = {}
-  for (const [key, part] of Object.entries(value)) Object.defineProperty(copy, key, { value: plain(part), enumerable: true, writable: true, configurable: true })
+  for (const [key, part] of Object.entries(value))
+    Object.defineProperty(copy, key, { value: plain(part), enumerable: true, writable: true, configurable: true })
   return copy
 }

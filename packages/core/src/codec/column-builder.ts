@@ -95,7 +95,10 @@ class NumberBuilder implements ColumnBuilder {
       this.#values.push(0)
       return
     }
-    const number = this.#type.kind === 'decimal' ? must(scaledDecimal(value, this.#type.precision, this.#type.scale, neverFails), 'a decimal in range') : value
+    const number =
+      this.#type.kind === 'decimal'
+        ? must(scaledDecimal(value, this.#type.precision, this.#type.scale, neverFails), 'a decimal in range')
+        : value
     this.#values.push(Number(number))
     if (typeof number === 'bigint' && !Number.isSafeInteger(Number(number))) this.#big.set(row, number)
   }
@@ -108,7 +111,9 @@ class NumberBuilder implements ColumnBuilder {
       case 'i32':
         return { layout: 'i32', values: Int32Array.from(this.#values), validity }
       default:
-        return this.#big.size === 0 ? { layout: 'f64', values: Float64Array.from(this.#values), validity } : { layout: 'i64', values: promote(Float64Array.from(this.#values), this.#values.length, this.#big), validity }
+        return this.#big.size === 0
+          ? { layout: 'f64', values: Float64Array.from(this.#values), validity }
+          : { layout: 'i64', values: promote(Float64Array.from(this.#values), this.#values.length, this.#big), validity }
     }
   }
 
@@ -172,7 +177,12 @@ class BytesBuilder implements ColumnBuilder {
   }
 
   finish(): Column {
-    return { layout: 'bytes', offsets: Int32Array.from(this.#offsets), data: this.#data.slice(0, this.#at), validity: this.#validity.finish() }
+    return {
+      layout: 'bytes',
+      offsets: Int32Array.from(this.#offsets),
+      data: this.#data.slice(0, this.#at),
+      validity: this.#validity.finish(),
+    }
   }
 
   reset(): void {

@@ -45,7 +45,8 @@ export function columnValue(column: Column, type: FieldType, row: number): unkno
     case 'list': {
       const item: FieldType = type.kind === 'list' ? type.item : { kind: 'variant' }
       const values: unknown[] = []
-      for (let at = column.offsets[row] as number; at < (column.offsets[row + 1] as number); at++) values.push(columnValue(column.items, item, at))
+      for (let at = column.offsets[row] as number; at < (column.offsets[row + 1] as number); at++)
+        values.push(columnValue(column.items, item, at))
       return values
     }
     case 'struct':

@@ -90,7 +90,8 @@ export interface VariantColumn {
   readonly values: readonly unknown[]
   readonly validity: Uint8Array | null
 }
-export type Column = VariantColumn | BoolColumn | I32Column | F64Column | BigColumn | BytesColumn | SliceColumn | DictionaryColumn | ListColumn | StructColumn
+export type Column =
+  VariantColumn | BoolColumn | I32Column | F64Column | BigColumn | BytesColumn | SliceColumn | DictionaryColumn | ListColumn | StructColumn
 
 export const DICTIONARY_SIZE_MAX = 65_536
 

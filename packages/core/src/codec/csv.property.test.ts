@@ -14,7 +14,13 @@ function textOf(field: Field, value: unknown): string {
   if (value instanceof Uint8Array) return encodeBase64(value)
   if (typeof value === 'string' && field.type.kind !== 'json') return value
   if (field.type.kind === 'json' || field.type.kind === 'list' || field.type.kind === 'struct') {
-    return JSON.stringify(value, (_key, part: unknown) => (part instanceof Uint8Array ? encodeBase64(part) : part instanceof Object || typeof part !== 'bigint' ? part : JSON.parse(jsonText(Number(part)))))
+    return JSON.stringify(value, (_key, part: unknown) =>
+      part instanceof Uint8Array
+        ? encodeBase64(part)
+        : part instanceof Object || typeof part !== 'bigint'
+          ? part
+          : JSON.parse(jsonText(Number(part))),
+    )
   }
   return jsonText(value)
 }
@@ -22,17 +28,28 @@ function textOf(field: Field, value: unknown): string {
 function written(field: Field, value: unknown, quote: boolean, separator: string): string {
   if (value === null) return ''
   const text = textOf(field, value)
-  return quote || text === '' || text.startsWith('"') || /["\r\n]/.test(text) || text.includes(separator) ? `"${text.replaceAll('"', '""')}"` : text
+  return quote || text === '' || text.startsWith('"') || /["\r\n]/.test(text) || text.includes(separator)
+    ? `"${text.replaceAll('"', '""')}"`
+    : text
 }
 
 /** Values that JSON text keeps: a bigint inside a list is beyond this test's writer. */
-const hasBig = (fields: readonly Field[]): boolean => JSON.stringify(fields.filter((field) => field.type.kind === 'list' || field.type.kind === 'struct')).includes('"big"')
+const hasBig = (fields: readonly Field[]): boolean =>
+  JSON.stringify(fields.filter((field) => field.type.kind === 'list' || field.type.kind === 'struct')).includes('"big"')
 
 test('CSV decodes to the rows that were written, for any fields, order of columns and projection', () => {
   const cases = anyFields
     .filter((fields) => !hasBig(fields))
     .chain((fields) =>
-      fc.record({ fields: fc.constant(fields), rows: fc.array(rowOf(fields), { minLength: 1, maxLength: 6 }), order: fc.shuffledSubarray([...fields.keys()], { minLength: fields.length }), quotes: fc.infiniteStream(fc.boolean()), separator: fc.constantFrom(',', ';', '\t'), crlf: fc.boolean(), dictionary: fc.boolean() }),
+      fc.record({
+        fields: fc.constant(fields),
+        rows: fc.array(rowOf(fields), { minLength: 1, maxLength: 6 }),
+        order: fc.shuffledSubarray([...fields.keys()], { minLength: fields.length }),
+        quotes: fc.infiniteStream(fc.boolean()),
+        separator: fc.constantFrom(',', ';', '\t'),
+        crlf: fc.boolean(),
+        dictionary: fc.boolean(),
+      }),
     )
   fc.assert(
     fc.property(cases, ({ fields, rows, order, quotes, separator, crlf, dictionary }) => {
@@ -47,7 +64,10 @@ test('CSV decodes to the rows that were written, for any fields, order of column
       const batch = splitter.push(new TextEncoder().encode([header, ...body, ''].join(line)))
       assert.equal(batch.count, rows.length + 1)
       const names = csvHeader(batch.bytes, batch.starts[0] ?? 0, batch.ends[0] ?? 0, { separator })
-      assert.deepEqual(names, columns.map((field) => field.name))
+      assert.deepEqual(
+        names,
+        columns.map((field) => field.name),
+      )
       const projection = [...fields.keys()].filter((index) => index % 2 === 0)
       const decoder = csvDecoder(fields, projection, { separator, header: names, dictionary: dictionary ? projection : [] })
       const into = decoder.columns()

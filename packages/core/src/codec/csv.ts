@@ -27,7 +27,11 @@ export interface CsvOptions {
 function separatorOf(options: CsvOptions): number {
   const separator = options.separator ?? ','
   const code = separator.charCodeAt(0)
-  if (separator.length !== 1 || code > 127 || code === QUOTE || code === 10 || code === 13) throw new MillraceError('MR_CODEC_UNSUPPORTED', { message: 'the CSV separator must be one ASCII character, not a quote or a line end.', details: { separator } })
+  if (separator.length !== 1 || code > 127 || code === QUOTE || code === 10 || code === 13)
+    throw new MillraceError('MR_CODEC_UNSUPPORTED', {
+      message: 'the CSV separator must be one ASCII character, not a quote or a line end.',
+      details: { separator },
+    })
   return code
 }
 
@@ -128,11 +132,14 @@ class CsvRecord {
 /** The names in a header record. Throws `MR_CODEC_CSV_INVALID`. */
 export function csvHeader(bytes: Uint8Array, start: number, end: number, options: CsvOptions = {}): string[] {
   const record = new CsvRecord()
-  if (!isUtf8(bytes, start, end) || !record.read(bytes, start, end, separatorOf(options))) throw new MillraceError('MR_CODEC_CSV_INVALID', { message: 'the header is not valid CSV.' })
+  if (!isUtf8(bytes, start, end) || !record.read(bytes, start, end, separatorOf(options)))
+    throw new MillraceError('MR_CODEC_CSV_INVALID', { message: 'the header is not valid CSV.' })
   const names: string[] = []
   for (let field = 0; field < record.count; field++) {
     const text = record.texts[field] ?? null
-    names.push(text === null ? utf8Text(bytes, record.starts[field] as number, record.ends[field] as number) : utf8Text(text, 0, text.length))
+    names.push(
+      text === null ? utf8Text(bytes, record.starts[field] as number, record.ends[field] as number) : utf8Text(text, 0, text.length),
+    )
   }
   return names
 }
@@ -172,7 +179,10 @@ class CsvDecoder implements RecordDecoder {
     for (const field of fields) {
       if (field.nullable || header.includes(field.name)) continue
       const near = nearestWord(field.name, header)
-      throw new MillraceError('MR_CODEC_CSV_INVALID', { message: `the header has no column \`${field.name}\`${near === null ? '' : `; did you mean \`${near}\`?`}`, details: { header: header.join(',') } })
+      throw new MillraceError('MR_CODEC_CSV_INVALID', {
+        message: `the header has no column \`${field.name}\`${near === null ? '' : `; did you mean \`${near}\`?`}`,
+        details: { header: header.join(',') },
+      })
     }
     this.#places = projection.map((index) => header.indexOf(fields[index]?.name ?? ''))
   }
@@ -181,7 +191,14 @@ class CsvDecoder implements RecordDecoder {
     return new DecodedColumns(this.#fields, this.#projection, this.#dictionary)
   }
 
-  decode(bytes: Uint8Array, starts: Int32Array, ends: Int32Array, count: number, into: DecodedColumns, rows: Int32Array | null = null): number {
+  decode(
+    bytes: Uint8Array,
+    starts: Int32Array,
+    ends: Int32Array,
+    count: number,
+    into: DecodedColumns,
+    rows: Int32Array | null = null,
+  ): number {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     into.prepare(rows === null ? count : count === 0 ? 0 : (rows[count - 1] as number) + 1, rows !== null)
     for (let i = 0; i < count; i++) {
@@ -196,14 +213,23 @@ class CsvDecoder implements RecordDecoder {
   #row(bytes: Uint8Array, view: DataView, start: number, end: number, row: number, into: DecodedColumns): void {
     const record = this.#record
     if (!isUtf8(bytes, start, end)) return into.reject(row, 'MR_CODEC_UTF8_INVALID', 0, '', 'not valid UTF-8')
-    if (!record.read(bytes, start, end, this.#separator)) return into.reject(row, 'MR_CODEC_CSV_INVALID', record.brokenAt - start, '', 'a quote stands where none may be, or the closing one is missing')
-    if (record.count !== this.#width) return into.reject(row, 'MR_CODEC_CSV_INVALID', 0, '', `${record.count} fields where the header has ${this.#width}`)
+    if (!record.read(bytes, start, end, this.#separator))
+      return into.reject(
+        row,
+        'MR_CODEC_CSV_INVALID',
+        record.brokenAt - start,
+        '',
+        'a quote stands where none may be, or the closing one is missing',
+      )
+    if (record.count !== this.#width)
+      return into.reject(row, 'MR_CODEC_CSV_INVALID', 0, '', `${record.count} fields where the header has ${this.#width}`)
     into.status[row] = ROW_OK
     for (let index = 0; index < into.slots.length; index++) {
       const slot = into.slots[index] as FieldSlot
       const place = this.#places[index] as number
       const problem = this.#store(slot, row, place, bytes, view)
-      if (problem !== null) return into.reject(row, problem.code, place < 0 ? 0 : (record.starts[place] as number) - start, slot.field.name, problem.message)
+      if (problem !== null)
+        return into.reject(row, problem.code, place < 0 ? 0 : (record.starts[place] as number) - start, slot.field.name, problem.message)
     }
   }
 
@@ -275,7 +301,8 @@ function storeOther(slot: FieldSlot, row: number, text: Uint8Array): Problem | n
     case 'json':
     case 'list':
     case 'struct':
-      if (!isDocument(text, new DataView(text.buffer, text.byteOffset, text.byteLength), 0, text.length)) return { code: 'MR_CODEC_FIELD_TYPE', message: 'expected JSON text', path: [] }
+      if (!isDocument(text, new DataView(text.buffer, text.byteOffset, text.byteLength), 0, text.length))
+        return { code: 'MR_CODEC_FIELD_TYPE', message: 'expected JSON text', path: [] }
       value = parseExact(word)
       break
     default:

@@ -138,7 +138,9 @@ export class FieldSlot {
         if (this.arena.at > 0) return this.#copied(data, status, rows, validity)
         return { layout: 'slice', starts: this.starts, ends: this.ends, data, validity }
       default:
-        return this.big.size === 0 ? { layout: 'f64', values: this.f64, validity } : { layout: 'i64', values: promote(this.f64, rows, this.big), validity }
+        return this.big.size === 0
+          ? { layout: 'f64', values: this.f64, validity }
+          : { layout: 'i64', values: promote(this.f64, rows, this.big), validity }
     }
   }
 

@@ -15,7 +15,10 @@ test('columns follow from what a zod schema says of its output', () => {
     place: z.object({ x: z.number(), y: z.number().nullable() }),
     kind: z.enum(['a', 'b']),
     mixed: z.union([z.string(), z.number()]),
-    length: z.string().transform((text) => text.length).pipe(z.number()),
+    length: z
+      .string()
+      .transform((text) => text.length)
+      .pipe(z.number()),
     fallback: z.string().default('none'),
   })
   assert.equal(

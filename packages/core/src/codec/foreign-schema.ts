@@ -49,7 +49,9 @@ function typeOf(description: unknown): { readonly type: FieldType; readonly null
   const named = description['type']
   if (Array.isArray(named)) {
     const others = named.filter((name) => name !== 'null')
-    return others.length === 1 && named.length === 2 ? { type: typeOf({ ...description, type: others[0] as unknown }).type, nullable: true } : JSON_TYPE
+    return others.length === 1 && named.length === 2
+      ? { type: typeOf({ ...description, type: others[0] as unknown }).type, nullable: true }
+      : JSON_TYPE
   }
   switch (named) {
     case 'string':
@@ -62,7 +64,9 @@ function typeOf(description: unknown): { readonly type: FieldType; readonly null
       return { type: { kind: isSafe(description) ? 'i64' : 'f64' }, nullable: false }
     case 'array': {
       const item = typeOf(description['items'])
-      return description['prefixItems'] === undefined ? { type: { kind: 'list', item: item.type, itemNullable: item.nullable }, nullable: false } : JSON_TYPE
+      return description['prefixItems'] === undefined
+        ? { type: { kind: 'list', item: item.type, itemNullable: item.nullable }, nullable: false }
+        : JSON_TYPE
     }
     case 'object': {
       const fields = structFields(description)

@@ -9,6 +9,7 @@ import { MillraceError } from '../base/errors.ts'
 import { columnValue } from './column-value.ts'
 import type { Batch, BytesColumn, Column, Field } from './column.ts'
 import { ROW_OK, type DecodedColumns } from './decoded-columns.ts'
+import { generate } from './generate.ts'
 import { jsonDecoder, type RecordDecoder } from './json/decoder.ts'
 import { utf8Text } from './utf8.ts'
 
@@ -96,7 +97,8 @@ export class LazyRows {
   #value(index: number, row: number): unknown {
     const column = this.#columns[index] ?? this.#load(index, row)
     const field = must(this.#fields[index], 'field')
-    if (column.layout === 'dictionary' && field.type.kind === 'string') return this.#text(index, column.dictionary, column.ids[row] as number, column.validity === null || column.validity[row] === 1)
+    if (column.layout === 'dictionary' && field.type.kind === 'string')
+      return this.#text(index, column.dictionary, column.ids[row] as number, column.validity === null || column.validity[row] === 1)
     return columnValue(column, field.type, row)
   }
 
@@ -123,13 +125,19 @@ export class LazyRows {
     }
     const column = must(decoded.columns[index], 'a decoded column')
     // With refused rows the accessor goes on asking here, so that it throws for them.
-    if (decoded.errors.length === 0) for (const each of this.#projection) if (this.#columns[each] === null) this.#setColumn(each, must(decoded.columns[each], 'a decoded column'))
+    if (decoded.errors.length === 0)
+      for (const each of this.#projection)
+        if (this.#columns[each] === null) this.#setColumn(each, must(decoded.columns[each], 'a decoded column'))
     return column
   }
 
   #decode(index: number): void {
     const { origin, originRows, selected, selectedCount, rowCount } = must(this.#batch, 'a bound batch')
-    if (origin === null) throw new MillraceError('MR_CODEC_FIELD_MISSING', { message: 'the batch has no column and no bytes for the field.', details: { field: must(this.#fields[index], 'field').name } })
+    if (origin === null)
+      throw new MillraceError('MR_CODEC_FIELD_MISSING', {
+        message: 'the batch has no column and no bytes for the field.',
+        details: { field: must(this.#fields[index], 'field').name },
+      })
     if (!this.wanted.has(index) || this.#decoder === null) {
       this.wanted.add(index)
       this.#projection = [...this.wanted].sort((a, b) => a - b)
@@ -150,7 +158,14 @@ export class LazyRows {
         ends[row] = origin.valueEnds[originRows[row] as number] as number
       }
     }
-    this.#decoder.decode(origin.bytes, starts, ends, selected === null ? rowCount : selectedCount, must(this.#decoded, 'decoded columns'), selected)
+    this.#decoder.decode(
+      origin.bytes,
+      starts,
+      ends,
+      selected === null ? rowCount : selectedCount,
+      must(this.#decoded, 'decoded columns'),
+      selected,
+    )
     this.#isDecoded = true
   }
 
@@ -173,7 +188,9 @@ type Slow = (index: number, row: number) => unknown
 function interpretedCursor(fields: readonly Field[], slow: Slow): Cursor {
   let current = 0
   const row = {}
-  fields.forEach((field, index) => Object.defineProperty(row, field.name, { get: () => slow(index, current), enumerable: true, configurable: true }))
+  fields.forEach((field, index) =>
+    Object.defineProperty(row, field.name, { get: () => slow(index, current), enumerable: true, configurable: true }),
+  )
   const move = (to: number): void => {
     current = to
   }
@@ -213,5 +230,5 @@ ${fields.map((_, index) => `      case ${index}: values${index} = plain ? column
 }
 
 function generatedCursor(fields: readonly Field[], slow: Slow): Cursor {
-  return new Function('slow', cursorSource(fields))(slow) as Cursor
+  return generate('slow', slow, cursorSource(fields)) as Cursor
 }

@@ -12,7 +12,11 @@ interface Found {
 }
 
 /** Feeds `bytes` in chunks that end at `cuts` through one reused buffer, as a file reader does. */
-function feed(splitter: RecordSplitter, bytes: Uint8Array, cuts: readonly number[]): { readonly found: Found[]; readonly refused: { line: number; position: number; bytes: number }[]; readonly ends: number[] } {
+function feed(
+  splitter: RecordSplitter,
+  bytes: Uint8Array,
+  cuts: readonly number[],
+): { readonly found: Found[]; readonly refused: { line: number; position: number; bytes: number }[]; readonly ends: number[] } {
   const found: Found[] = []
   const refused: { line: number; position: number; bytes: number }[] = []
   const ends: number[] = []
@@ -20,7 +24,11 @@ function feed(splitter: RecordSplitter, bytes: Uint8Array, cuts: readonly number
   let from = 0
   const collect = (batch: ReturnType<RecordSplitter['push']>): void => {
     for (let i = 0; i < batch.count; i++) {
-      found.push({ text: Buffer.from(batch.bytes.subarray(batch.starts[i], batch.ends[i])).toString('latin1'), line: batch.lines[i] ?? 0, position: batch.position + (batch.starts[i] ?? 0) })
+      found.push({
+        text: Buffer.from(batch.bytes.subarray(batch.starts[i], batch.ends[i])).toString('latin1'),
+        line: batch.lines[i] ?? 0,
+        position: batch.position + (batch.starts[i] ?? 0),
+      })
     }
     refused.push(...batch.refused.map(({ line, position, bytes: size }) => ({ line, position, bytes: size })))
     ends.push(batch.end)
@@ -35,7 +43,10 @@ function feed(splitter: RecordSplitter, bytes: Uint8Array, cuts: readonly number
   return { found, refused, ends }
 }
 
-const pieces = fc.array(fc.constantFrom('\n', '\r\n', '\r', '{"a":1}', 'x', ' ', 'é', 'longer than the limit', ',', '"', '""', '"a\nb"', ',"c"'), { maxLength: 25 })
+const pieces = fc.array(
+  fc.constantFrom('\n', '\r\n', '\r', '{"a":1}', 'x', ' ', 'é', 'longer than the limit', ',', '"', '""', '"a\nb"', ',"c"'),
+  { maxLength: 25 },
+)
 const withBom = fc.tuple(fc.boolean(), pieces).map(([bom, parts]) => (bom ? '\ufeff' : '') + parts.join(''))
 
 /** Lines by the naive way: split at feeds, and where each begins. */
@@ -63,7 +74,10 @@ test('NDJSON splits the same wherever the chunks end', () => {
       const all = lines(bytes, () => true)
       const { found, refused } = feed(ndjsonSplitter({ recordBytesMax: limit }), bytes, cuts)
       const kept = all.filter((line) => !/^[ \t\r]*$/.test(line.text))
-      assert.deepEqual(found, kept.filter((line) => line.text.length <= limit))
+      assert.deepEqual(
+        found,
+        kept.filter((line) => line.text.length <= limit),
+      )
       const long = kept.filter((line) => line.text.length > limit)
       assert.deepEqual(
         refused.map(({ line, position }) => ({ line, position })),
@@ -76,7 +90,8 @@ test('NDJSON splits the same wherever the chunks end', () => {
 
 test('CSV splits outside quotes only, the same wherever the chunks end', () => {
   /** A feed ends a record when the fields before it are closed: each is unquoted, or quoted with its quotes doubled. */
-  const closed = (text: string, at: number, start: number): boolean => /^(?:(?:"(?:[^"]|"")*"(?!")[^,\n]*|[^",\n][^,\n]*|),)*(?:"(?:[^"]|"")*"(?!")[^,\n]*|[^",\n][^,\n]*|)$/s.test(text.slice(start, at))
+  const closed = (text: string, at: number, start: number): boolean =>
+    /^(?:(?:"(?:[^"]|"")*"(?!")[^,\n]*|[^",\n][^,\n]*|),)*(?:"(?:[^"]|"")*"(?!")[^,\n]*|[^",\n][^,\n]*|)$/s.test(text.slice(start, at))
   fc.assert(
     fc.property(withBom, fc.array(fc.nat()), (text, cuts) => {
       const bytes = new TextEncoder().encode(text)
@@ -100,8 +115,14 @@ test('reading goes on at `end` after a restart', () => {
       const batch = splitter.push(bytes.subarray(0, first))
       const before = whole.filter((line) => line.position < batch.end)
       const after = feed(ndjsonSplitter({ position: batch.end }), bytes.subarray(batch.end), cuts).found
-      assert.deepEqual([...before.map((line) => line.text), ...after.map((line) => line.text)], whole.map((line) => line.text))
-      assert.deepEqual(after.map((line) => line.position), whole.filter((line) => line.position >= batch.end).map((line) => line.position))
+      assert.deepEqual(
+        [...before.map((line) => line.text), ...after.map((line) => line.text)],
+        whole.map((line) => line.text),
+      )
+      assert.deepEqual(
+        after.map((line) => line.position),
+        whole.filter((line) => line.position >= batch.end).map((line) => line.position),
+      )
     }),
     { numRuns: 300 },
   )

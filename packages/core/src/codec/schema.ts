@@ -37,7 +37,9 @@ type Flat<T> = { [K in keyof T]: T[K] } & {}
 type Shape = Readonly<Record<string, AnySchema>>
 type RowOutput<S extends Shape> = { -readonly [K in keyof S]: OutputOf<S[K]> }
 type OptionalKeys<S extends Shape> = { -readonly [K in keyof S]: undefined extends InputOf<S[K]> ? K : never }[keyof S]
-type RowInput<S extends Shape> = Flat<{ -readonly [K in Exclude<keyof S, OptionalKeys<S>>]: InputOf<S[K]> } & { -readonly [K in OptionalKeys<S>]?: InputOf<S[K]> }>
+type RowInput<S extends Shape> = Flat<
+  { -readonly [K in Exclude<keyof S, OptionalKeys<S>>]: InputOf<S[K]> } & { -readonly [K in OptionalKeys<S>]?: InputOf<S[K]> }
+>
 
 /** The type of the values that a schema describes: `Infer<typeof orderSchema>`. Works for any Standard Schema. */
 export type Infer<S extends StandardSchemaV1> = OutputOf<S>
@@ -80,8 +82,17 @@ function optional<S extends AnySchema>(inner: S): Schema<OutputOf<S> | null, Inp
 export const DECIMAL_PRECISION_MAX = 18
 
 function decimal(precision: number, scale: number): Schema<string, string | number> {
-  const legal = Number.isInteger(precision) && Number.isInteger(scale) && precision >= 1 && precision <= DECIMAL_PRECISION_MAX && scale >= 0 && scale <= precision
-  if (!legal) refuse(`t.decimal needs 1 <= precision <= ${DECIMAL_PRECISION_MAX} and 0 <= scale <= precision. precision=\`${precision}\`, scale=\`${scale}\``)
+  const legal =
+    Number.isInteger(precision) &&
+    Number.isInteger(scale) &&
+    precision >= 1 &&
+    precision <= DECIMAL_PRECISION_MAX &&
+    scale >= 0 &&
+    scale <= precision
+  if (!legal)
+    refuse(
+      `t.decimal needs 1 <= precision <= ${DECIMAL_PRECISION_MAX} and 0 <= scale <= precision. precision=\`${precision}\`, scale=\`${scale}\``,
+    )
   return schema(Object.freeze({ kind: 'decimal', precision, scale }), false)
 }
 

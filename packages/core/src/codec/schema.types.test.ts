@@ -21,7 +21,16 @@ test('types infer without type arguments', () => {
   yes<
     Equal<
       Infer<typeof order>,
-      { id: number; at: number; amount: string; note: string | null; tags: string[]; big: bigint; place: { x: number; y: number | null }; any: unknown }
+      {
+        id: number
+        at: number
+        amount: string
+        note: string | null
+        tags: string[]
+        big: bigint
+        place: { x: number; y: number | null }
+        any: unknown
+      }
     >
   >()
   yes<Equal<InferOutput<typeof order>['note'], string | null>>()

@@ -3,7 +3,7 @@
 // 7 array (u32 count, values), 8 object (u32 count, pairs of string value and value; own enumerable properties in their order).
 // `canonical` sorts an object's names and turns -0 into 0, so that equal values have equal bytes.
 import { MillraceError } from '../base/errors.ts'
-import { GrowingBytes } from './growing-bytes.ts'
+import type { GrowingBytes } from './growing-bytes.ts'
 import { utf8Text } from './utf8.ts'
 
 const NULL = 0

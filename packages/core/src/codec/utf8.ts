@@ -68,7 +68,7 @@ export function sequenceEnd(data: Uint8Array, at: number, end: number): number {
 
 /** True when data[start .. end) is valid UTF-8. */
 export function isUtf8(data: Uint8Array, start: number, end: number): boolean {
-  for (let at = start; at < end; ) {
+  for (let at = start; at < end;) {
     if ((data[at] as number) < 0x80) at++
     else {
       at = sequenceEnd(data, at, end)

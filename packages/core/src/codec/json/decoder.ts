@@ -62,7 +62,14 @@ class JsonDecoder implements RecordDecoder {
     return new DecodedColumns(this.#fields, this.#projection, this.#dictionary)
   }
 
-  decode(bytes: Uint8Array, starts: Int32Array, ends: Int32Array, count: number, into: DecodedColumns, rows: Int32Array | null = null): number {
+  decode(
+    bytes: Uint8Array,
+    starts: Int32Array,
+    ends: Int32Array,
+    count: number,
+    into: DecodedColumns,
+    rows: Int32Array | null = null,
+  ): number {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     into.prepare(rows === null ? count : count === 0 ? 0 : (rows[count - 1] as number) + 1, rows !== null)
     const general = this.#general
@@ -89,7 +96,16 @@ class JsonDecoder implements RecordDecoder {
    * A scanner for the records from `from` on: for their one layout, or, when the next records differ in order or in members, for all of
    * them together.
    */
-  #learn(bytes: Uint8Array, view: DataView, starts: Int32Array, ends: Int32Array, rows: Int32Array | null, from: number, count: number, into: DecodedColumns): SpeculativeScanner | null {
+  #learn(
+    bytes: Uint8Array,
+    view: DataView,
+    starts: Int32Array,
+    ends: Int32Array,
+    rows: Int32Array | null,
+    from: number,
+    count: number,
+    into: DecodedColumns,
+  ): SpeculativeScanner | null {
     const layouts = new Map<string, RecordLayout>()
     for (let i = from; i < count && i < from + SAMPLE_RECORDS; i++) {
       const row = rows === null ? i : (rows[i] as number)
@@ -102,7 +118,10 @@ class JsonDecoder implements RecordDecoder {
     if (layouts.size === 1) return this.#compile(only.signature, () => orderedSource(only, into.slots))
     const sample = [...layouts.values()]
     const keys = [...new Set(sample.flatMap((layout) => layout.members.map((member) => member.key)))].sort()
-    return this.#compile(`any order ${JSON.stringify(keys)}`, () => unorderedSource(sample, into.slots)) ?? this.#compile(only.signature, () => orderedSource(only, into.slots))
+    return (
+      this.#compile(`any order ${JSON.stringify(keys)}`, () => unorderedSource(sample, into.slots)) ??
+      this.#compile(only.signature, () => orderedSource(only, into.slots))
+    )
   }
 
   #compile(signature: string, source: () => string | null): SpeculativeScanner | null {

@@ -10,9 +10,86 @@ type Pick = (n: number) => number
 
 const SPACES = ['', '', '', ' ', '\n', '\t\r', '   ']
 const EXTRA_KEYS = ['extra', '__proto__', 'constructor', 'id', '', 'ключ', 'a\\nb', '\\u0061', 'price', '\\ud800', '😀']
-const EXTRA_VALUES = ['1', '-0', '1e400', '1E-7', '0.1', '"text"', '"\\u00e9\\n"', '"é😀"', 'true', 'false', 'null', '{}', '[]', '[1,[2,{"a":null}]]', '{"x":{"y":"z"},"x":1}', '"\\ud800"', '123456789012345678901234567890', ' [ 1 , 2 ] ']
+const EXTRA_VALUES = [
+  '1',
+  '-0',
+  '1e400',
+  '1E-7',
+  '0.1',
+  '"text"',
+  '"\\u00e9\\n"',
+  '"é😀"',
+  'true',
+  'false',
+  'null',
+  '{}',
+  '[]',
+  '[1,[2,{"a":null}]]',
+  '{"x":{"y":"z"},"x":1}',
+  '"\\ud800"',
+  '123456789012345678901234567890',
+  ' [ 1 , 2 ] ',
+]
 /** Values that are legal for some kind, and what looks like them. */
-export const ODD_VALUES: readonly string[] = ['0', '-0', '1', '1.0', '1e3', '1e400', '-1e-400', '0.1', '0.30000000000000004', '5e-324', '1.7976931348623157e308', '9007199254740991', '9007199254740992', '9007199254740993', '-9223372036854775808', '9223372036854775808', '2147483648', '-2147483649', '123456789012345', '1234567890123456', '0.000000000000001', '12.50', '12.500', '"12.5"', '"7"', '1e2', '01', '+1', '.5', '1.', '-', '1e', 'NaN', 'true', 'false', 'null', 'tru', '""', '"x"', '"\\ud83d\\ude00"', '"\\udc00"', '"2001-02-03"', '"2001-02-03T04:05:06.789Z"', '"2001-02-30"', '"2001-02-03T04:05+01:00"', '[]', '[null]', '{}', '"AA=="', '"AAAA"', '"\u007f"', '"\t"', '2}', '"a"}', '2 ', ' 2', '"a" ']
+export const ODD_VALUES: readonly string[] = [
+  '0',
+  '-0',
+  '1',
+  '1.0',
+  '1e3',
+  '1e400',
+  '-1e-400',
+  '0.1',
+  '0.30000000000000004',
+  '5e-324',
+  '1.7976931348623157e308',
+  '9007199254740991',
+  '9007199254740992',
+  '9007199254740993',
+  '-9223372036854775808',
+  '9223372036854775808',
+  '2147483648',
+  '-2147483649',
+  '123456789012345',
+  '1234567890123456',
+  '0.000000000000001',
+  '12.50',
+  '12.500',
+  '"12.5"',
+  '"7"',
+  '1e2',
+  '01',
+  '+1',
+  '.5',
+  '1.',
+  '-',
+  '1e',
+  'NaN',
+  'true',
+  'false',
+  'null',
+  'tru',
+  '""',
+  '"x"',
+  '"\\ud83d\\ude00"',
+  '"\\udc00"',
+  '"2001-02-03"',
+  '"2001-02-03T04:05:06.789Z"',
+  '"2001-02-30"',
+  '"2001-02-03T04:05+01:00"',
+  '[]',
+  '[null]',
+  '{}',
+  '"AA=="',
+  '"AAAA"',
+  '"\u007f"',
+  '"\t"',
+  '2}',
+  '"a"}',
+  '2 ',
+  ' 2',
+  '"a" ',
+]
 
 /** JSON text of a value as a producer could write it: times as ISO-8601, characters escaped, spaces between. */
 function textOf(value: unknown, pick: Pick): string {
@@ -20,10 +97,16 @@ function textOf(value: unknown, pick: Pick): string {
   if (typeof value === 'string') {
     const text = JSON.stringify(value)
     if (pick(4) > 0) return text
-    return `"${text.slice(1, -1).replace(/[a-z\u0080-\uffff]/gu, (char) => (pick(2) === 0 ? char : [...Array(char.length).keys()].map((at) => `\\u${char.charCodeAt(at).toString(16).padStart(4, '0')}`).join('')))}"`.replace(/\\\\u/g, '\\\\u')
+    return `"${text.slice(1, -1).replace(/[a-z\u0080-\uffff]/gu, (char) => (pick(2) === 0 ? char : [...Array(char.length).keys()].map((at) => `\\u${char.charCodeAt(at).toString(16).padStart(4, '0')}`).join('')))}"`.replace(
+      /\\\\u/g,
+      '\\\\u',
+    )
   }
   if (Array.isArray(value)) return `[${value.map((item) => SPACES[pick(SPACES.length)] + textOf(item, pick)).join(',')}]`
-  if (typeof value === 'object' && value !== null) return `{${Object.entries(value).map(([key, part]) => `${JSON.stringify(key)}:${textOf(part, pick)}`).join(',')}}`
+  if (typeof value === 'object' && value !== null)
+    return `{${Object.entries(value)
+      .map(([key, part]) => `${JSON.stringify(key)}:${textOf(part, pick)}`)
+      .join(',')}}`
   if (typeof value === 'number' && Number.isInteger(value) && pick(9) === 0) return `${value}.0`
   if (typeof value === 'number' && pick(9) === 0) return value.toExponential()
   return jsonText(value)
@@ -47,7 +130,12 @@ export function documentText(fields: readonly Field[], row: Readonly<Record<stri
   for (const field of fields) {
     if ((wild || style === 'shuffled') && pick(14) === 0) continue
     const key = JSON.stringify(field.name).slice(1, -1)
-    const value = style !== 'plain' && pick(12) === 0 ? (ODD_VALUES[pick(ODD_VALUES.length)] as string) : style !== 'plain' ? textOf(row[field.name], pick) : plainText(row[field.name])
+    const value =
+      style !== 'plain' && pick(12) === 0
+        ? (ODD_VALUES[pick(ODD_VALUES.length)] as string)
+        : style !== 'plain'
+          ? textOf(row[field.name], pick)
+          : plainText(row[field.name])
     add(wild && pick(40) === 0 ? key.replace(/^[a-z]/, (char) => `\\u00${char.charCodeAt(0).toString(16)}`) : key, value)
     if ((wild || style === 'shuffled') && pick(30) === 0) add(key, textOf(row[field.name], pick))
     if (wild && pick(6) === 0) add(EXTRA_KEYS[pick(EXTRA_KEYS.length)] as string, EXTRA_VALUES[pick(EXTRA_VALUES.length)] as string)
@@ -61,7 +149,9 @@ function plainText(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(plainText).join(',')}]`
   if (Object.is(value, -0)) return '-0' // JSON.stringify drops the sign, JSON.parse keeps it
   if (typeof value !== 'object' || value === null) return jsonText(value)
-  return `{${Object.entries(value).map(([key, part]) => `${JSON.stringify(key)}:${plainText(part)}`).join(',')}}`
+  return `{${Object.entries(value)
+    .map(([key, part]) => `${JSON.stringify(key)}:${plainText(part)}`)
+    .join(',')}}`
 }
 
 /** Bytes of a document with some of them changed, cut off or repeated. */

@@ -29,7 +29,8 @@ function literal(text: string): { readonly code: string; readonly length: number
   const lines: string[] = []
   let at = 0
   for (; at + 4 <= bytes.length; at += 4) {
-    const word = (bytes[at] as number) | ((bytes[at + 1] as number) << 8) | ((bytes[at + 2] as number) << 16) | ((bytes[at + 3] as number) << 24)
+    const word =
+      (bytes[at] as number) | ((bytes[at + 1] as number) << 8) | ((bytes[at + 2] as number) << 16) | ((bytes[at + 3] as number) << 24)
     lines.push(`view.setInt32(at + ${at}, ${word}, true)`)
   }
   for (; at < bytes.length; at++) lines.push(`bytes[at + ${at}] = ${bytes[at] as number}`)
@@ -99,7 +100,12 @@ export function encoderSource(fields: readonly Field[], order: readonly number[]
   return `'use strict'
 const { writeBool, writeInteger, writeNull, writeNumber, writeString, writeValue } = runtime
 const fixed = ${fixed} // bytes of a row without its strings
-${fields.map((field, index) => (writeOf(field) === 'any' || writeOf(field) !== 'string' ? `const field${index} = ${JSON.stringify({ type: field.type })}` : '')).filter((line) => line !== '').join('\n')}
+${fields
+  .map((field, index) =>
+    writeOf(field) === 'any' || writeOf(field) !== 'string' ? `const field${index} = ${JSON.stringify({ type: field.type })}` : '',
+  )
+  .filter((line) => line !== '')
+  .join('\n')}
 return function encode(into, columns, rows, count, offsets) {
 ${fields.map(declare).join('\n')}
   let bytes = into.bytes, view = into.view, at = into.at

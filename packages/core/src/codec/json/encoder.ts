@@ -5,6 +5,7 @@ import { unreachable } from '../../base/assert.ts'
 import { columnValue, withBytes } from '../column-value.ts'
 import type { Column, Field } from '../column.ts'
 import { encodeBase64 } from '../base64.ts'
+import { generate } from '../generate.ts'
 import { GrowingBytes } from '../growing-bytes.ts'
 import { writeUtf8 } from '../utf8.ts'
 import { encoderSource, RUNTIME } from './encoder-source.ts'
@@ -13,7 +14,13 @@ import { NUMBER_BYTES_MAX, writeBool, writeInteger, writeNull, writeNumber } fro
 import { stringBytesMax, writeCompact, writeString } from './write-string.ts'
 
 /** Appends `count` rows to `into`; row i starts at offsets[i] and ends where the next one starts, the last at `into.at`. */
-export type RowEncoder = (into: GrowingBytes, columns: readonly (Column | null)[], rows: Int32Array | null, count: number, offsets: Int32Array) => void
+export type RowEncoder = (
+  into: GrowingBytes,
+  columns: readonly (Column | null)[],
+  rows: Int32Array | null,
+  count: number,
+  offsets: Int32Array,
+) => void
 
 export interface JsonEncoderOptions {
   /** False where `new Function` is forbidden, and for the oracle. Default true. */
@@ -80,7 +87,7 @@ export function rowEncoder(fields: readonly Field[], options: JsonEncoderOptions
 }
 
 function generatedEncoder(fields: readonly Field[], lines: boolean): RowEncoder {
-  return new Function('runtime', encoderSource(fields, objectOrder(fields), lines))({ ...RUNTIME, writeValue }) as RowEncoder
+  return generate('runtime', { ...RUNTIME, writeValue }, encoderSource(fields, objectOrder(fields), lines)) as RowEncoder
 }
 
 function interpretedEncoder(fields: readonly Field[], lines: boolean): RowEncoder {

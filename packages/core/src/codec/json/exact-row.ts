@@ -82,7 +82,11 @@ export function storeCoerced(slot: FieldSlot, row: number, value: unknown): void
       return storeBig(slot, row, value as bigint)
     case 'decimal': {
       const { type } = slot.field
-      return storeBig(slot, row, must(type.kind === 'decimal' ? scaledDecimal(value, type.precision, type.scale, () => null) : null, 'a decimal'))
+      return storeBig(
+        slot,
+        row,
+        must(type.kind === 'decimal' ? scaledDecimal(value, type.precision, type.scale, () => null) : null, 'a decimal'),
+      )
     }
     case 'string':
       return storeText(slot, row, value as string)

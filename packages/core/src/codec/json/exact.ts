@@ -15,7 +15,9 @@ const rawJson = (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON
 
 /** JSON.parse with every number as an ExactNumber. Throws SyntaxError. */
 export function parseExact(text: string): unknown {
-  return parse(text, (_key, value, context) => (typeof value === 'number' && context.source !== undefined ? new ExactNumber(context.source) : value))
+  return parse(text, (_key, value, context) =>
+    typeof value === 'number' && context.source !== undefined ? new ExactNumber(context.source) : value,
+  )
 }
 
 /** JSON text of a value: bigint and ExactNumber as their digits, undefined as null. */

@@ -46,7 +46,13 @@ export function learnLayout(bytes: Uint8Array, view: DataView, start: number, en
     keys.add(key)
     at = skipSpace(bytes, at + 1, end)
     if (at - from > LITERAL_BYTES_MAX) return null
-    members.push({ literal: bytes.slice(from, at), lead: bytes.slice(from, keyStart), name: bytes.slice(keyStart, at), key, look: lookOf(bytes[at] as number) })
+    members.push({
+      literal: bytes.slice(from, at),
+      lead: bytes.slice(from, keyStart),
+      name: bytes.slice(keyStart, at),
+      key,
+      look: lookOf(bytes[at] as number),
+    })
     at = skipValue(bytes, view, at, end, 1)
     if (at === FAIL) return null
     from = at
@@ -58,7 +64,10 @@ export function learnLayout(bytes: Uint8Array, view: DataView, start: number, en
   if (skipSpace(bytes, at + 1, end) !== end || end - from > LITERAL_BYTES_MAX) return null
   const tail = bytes.slice(from, end)
   const literals = [...members.map((member) => member.literal), tail]
-  const signature = [...members.map((member) => `${latin1Text(member.literal, 0, member.literal.length)}${member.look}`), latin1Text(tail, 0, tail.length)].join('\u0000')
+  const signature = [
+    ...members.map((member) => `${latin1Text(member.literal, 0, member.literal.length)}${member.look}`),
+    latin1Text(tail, 0, tail.length),
+  ].join('\u0000')
   return { members, tail, signature, literalBytesMax: Math.max(...literals.map((literal) => literal.length)) }
 }
 

@@ -5,6 +5,7 @@
 // Every literal is compared at or before the record's end, so that at most its length and 12 bytes behind it are read; loops are bounded by
 // the end, and the last test is that the record ends exactly where the literal tail does.
 import type { DecodedColumns, FieldSlot } from '../decoded-columns.ts'
+import { generate } from '../generate.ts'
 import { parseTimeBytes } from '../time-text.ts'
 import type { GeneralScanner } from './general.ts'
 import type { LayoutMember } from './layout.ts'
@@ -14,12 +15,22 @@ import { numberRest, skipValue, stringRest } from './scan.ts'
 /**
  * Decodes rows[from .. count) and returns where it stopped: `count`, or earlier when too many records did not have the layout.
  */
-export type SpeculativeScanner = (general: GeneralScanner, into: DecodedColumns, bytes: Uint8Array, view: DataView, starts: Int32Array, ends: Int32Array, rows: Int32Array | null, from: number, count: number) => number
+export type SpeculativeScanner = (
+  general: GeneralScanner,
+  into: DecodedColumns,
+  bytes: Uint8Array,
+  view: DataView,
+  starts: Int32Array,
+  ends: Int32Array,
+  rows: Int32Array | null,
+  from: number,
+  count: number,
+) => number
 
 const RUNTIME = { skipValue, stringRest, numberRest, floatInto, integerInto, parseTimeBytes }
 
 export function compileScanner(source: string): SpeculativeScanner {
-  return (new Function('runtime', source) as (runtime: typeof RUNTIME) => SpeculativeScanner)(RUNTIME)
+  return generate('runtime', RUNTIME, source) as SpeculativeScanner
 }
 
 /** The function around the code of one record. `literalBytesMax`: length of the longest literal that `body` compares. */
@@ -56,7 +67,8 @@ function declare(slot: FieldSlot, index: number): string {
   const lines = [`  const slot${index} = into.slots[${index}]`]
   if (slot.field.nullable) lines.push(`  const validity${index} = slot${index}.validity`)
   if (slot.kind === 'string') lines.push(`  const starts${index} = slot${index}.starts, ends${index} = slot${index}.ends`)
-  if (slot.kind === 'f64' || slot.kind === 'i64' || slot.kind === 'time' || slot.kind === 'i32') lines.push(`  const values${index} = slot${index}.f64`)
+  if (slot.kind === 'f64' || slot.kind === 'i64' || slot.kind === 'time' || slot.kind === 'i32')
+    lines.push(`  const values${index} = slot${index}.f64`)
   if (slot.kind === 'i32') lines.push(`  const ints${index} = slot${index}.i32`)
   if (slot.interner !== null) lines.push(`  const ids${index} = slot${index}.ids, interner${index} = slot${index}.interner`)
   return lines.join('\n')
@@ -156,7 +168,8 @@ function fastStore(member: LayoutMember, index: number, slot: FieldSlot): string
   const { kind } = slot
   if (member.look === 'number') {
     if (kind === 'i64' || kind === 'time') return `${readDigits('integerInto', index)}`
-    if (kind === 'i32') return `${readDigits('integerInto', index)}\n        value = values${index}[row]\n        if (value !== (value | 0)) break hit\n        ints${index}[row] = value`
+    if (kind === 'i32')
+      return `${readDigits('integerInto', index)}\n        value = values${index}[row]\n        if (value !== (value | 0)) break hit\n        ints${index}[row] = value`
     if (kind === 'f64') return readFloat(index)
   }
   if (member.look === 'string') {
@@ -165,7 +178,8 @@ function fastStore(member: LayoutMember, index: number, slot: FieldSlot): string
       const intern = slot.interner === null ? '' : `\n        ids${index}[row] = interner${index}.intern(bytes, view, first, at)`
       return `        text: {\n        first = ++at\n${scanString(escaped)}\n        if (at > end) break hit\n        starts${index}[row] = first\n        ends${index}[row] = at${intern}\n        at++\n        }`
     }
-    if (kind === 'time') return `        first = ++at\n${scanString('break hit')}\n        if (at > end) break hit\n        value = parseTimeBytes(bytes, first, at)\n        if (value !== value) break hit\n        values${index}[row] = value\n        at++`
+    if (kind === 'time')
+      return `        first = ++at\n${scanString('break hit')}\n        if (at > end) break hit\n        value = parseTimeBytes(bytes, first, at)\n        if (value !== value) break hit\n        values${index}[row] = value\n        at++`
   }
   return null
 }

@@ -38,7 +38,8 @@ export function floatInto(bytes: Uint8Array, at: number, end: number, values: Fl
     scale = at - first
     if (scale === 0) return FAIL
   }
-  if (at - start > SHORT_NUMBER_CHARS || (at < end && ((bytes[at] as number) | 32) === 101)) return longFloatInto(bytes, start, at, end, values, row)
+  if (at - start > SHORT_NUMBER_CHARS || (at < end && ((bytes[at] as number) | 32) === 101))
+    return longFloatInto(bytes, start, at, end, values, row)
   if (negative) value = -value
   values[row] = scale === 0 ? value : value / (POWERS_OF_TEN[scale] as number)
   return at
@@ -85,7 +86,15 @@ function longIntegerInto(bytes: Uint8Array, start: number, at: number, end: numb
 }
 
 /** Reads a plain number with at most `precision` digits, `scale` of them behind the point, as a scaled integer. FAIL for any other form. */
-export function decimalInto(bytes: Uint8Array, at: number, end: number, values: Float64Array, row: number, precision: number, scale: number): number {
+export function decimalInto(
+  bytes: Uint8Array,
+  at: number,
+  end: number,
+  values: Float64Array,
+  row: number,
+  precision: number,
+  scale: number,
+): number {
   const start = at
   const negative = at < end && bytes[at] === 45
   if (negative) at++

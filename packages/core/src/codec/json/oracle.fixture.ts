@@ -26,7 +26,8 @@ export function oracle(document: Uint8Array | null, fields: readonly Field[]): E
     return { status: ROW_BAD, row: {}, codes: ['MR_CODEC_JSON_INVALID', 'MR_CODEC_UTF8_INVALID'] }
   }
   if (depthOf(value) > JSON_DEPTH_MAX) return { status: ROW_BAD, row: {}, codes: ['MR_CODEC_JSON_INVALID'] }
-  if (typeof value !== 'object' || value === null || Array.isArray(value) || value instanceof ExactNumber) return { status: ROW_BAD, row: {}, codes: ['MR_CODEC_FIELD_TYPE'] }
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || value instanceof ExactNumber)
+    return { status: ROW_BAD, row: {}, codes: ['MR_CODEC_FIELD_TYPE'] }
   const problems: Problem[] = []
   const row = coerceRow(fields, value as Record<string, unknown>, [], problems)
   return { status: problems.length > 0 ? ROW_BAD : ROW_OK, row, codes: problems.map((problem) => problem.code) }

@@ -3,7 +3,8 @@ import type { GrowingBytes } from '../growing-bytes.ts'
 import { utf8Text } from '../utf8.ts'
 
 const SHORT = new Uint8Array(128)
-for (const [letter, code] of Object.entries({ b: 8, f: 12, n: 10, r: 13, t: 9, '"': 34, '/': 47, '\\': 92 })) SHORT[letter.charCodeAt(0)] = code
+for (const [letter, code] of Object.entries({ b: 8, f: 12, n: 10, r: 13, t: 9, '"': 34, '/': 47, '\\': 92 }))
+  SHORT[letter.charCodeAt(0)] = code
 
 function hex4(bytes: Uint8Array, at: number): number {
   return Number.parseInt(utf8Text(bytes, at, at + 4), 16)
@@ -14,7 +15,7 @@ export function unescape(bytes: Uint8Array, start: number, end: number, into: Gr
   into.reserve(end - start)
   const target = into.bytes
   let to = into.at
-  for (let at = start; at < end; ) {
+  for (let at = start; at < end;) {
     const byte = bytes[at] as number
     if (byte !== 92) {
       target[to++] = byte

@@ -27,7 +27,11 @@ function spacingOf(layouts: readonly RecordLayout[]): Spacing | null {
   const [one, two] = first?.members ?? []
   if (first === undefined || one === undefined || two === undefined) return null
   const spacing = { open: one.lead, between: two.lead, tail: first.tail }
-  const same = layouts.every((layout) => equal(layout.tail, spacing.tail) && layout.members.every((member, index) => equal(member.lead, index === 0 ? spacing.open : spacing.between)))
+  const same = layouts.every(
+    (layout) =>
+      equal(layout.tail, spacing.tail) &&
+      layout.members.every((member, index) => equal(member.lead, index === 0 ? spacing.open : spacing.between)),
+  )
   return same ? spacing : null
 }
 
@@ -53,9 +57,12 @@ export function unorderedSource(layouts: readonly RecordLayout[], slots: readonl
   members.forEach((member, index) => groups.set(key3(member.name), [...(groups.get(key3(member.name)) ?? []), index]))
   const multiplier = perfectMultiplier([...groups.keys()])
   if (multiplier === null) return null
-  const table = new Array<number>(1 << TABLE_BITS).fill(255)
+  const table = Array.from({ length: 1 << TABLE_BITS }, () => 255)
   ;[...groups.keys()].forEach((key, number) => (table[Math.imul(key, multiplier) >>> (32 - TABLE_BITS)] = number))
-  const cases = [...groups.values()].map((group, number) => `        case ${number}:\n${group.map((index) => memberCase(members[index] as LayoutMember, index, slots)).join(' else ')} else break hit\n          break`)
+  const cases = [...groups.values()].map(
+    (group, number) =>
+      `        case ${number}:\n${group.map((index) => memberCase(members[index] as LayoutMember, index, slots)).join(' else ')} else break hit\n          break`,
+  )
   const body = `${expect(spacing.open)}
       let seen0 = 0, seen1 = 0
       for (;;) {
