@@ -36,7 +36,7 @@ const AGENTS = [
 ]
 const STATUSES = [200, 200, 200, 200, 200, 200, 304, 404, 301, 500]
 
-export interface Hits {
+export interface HitColumns {
   readonly rowCount: number
   readonly ts: Float64Array
   readonly ids: { readonly user: Int32Array; readonly url: Int32Array; readonly ua: Int32Array }
@@ -49,7 +49,7 @@ export interface Hits {
 }
 
 /** Makes the data set; the same seed gives the same rows. */
-export function makeHits(rowCount: number, seed: number): Hits {
+export function makeHitColumns(rowCount: number, seed: number): HitColumns {
   const random = seededRandom(seed)
   const ids = { user: new Int32Array(rowCount), url: new Int32Array(rowCount), ua: new Int32Array(rowCount) }
   const ts = new Float64Array(rowCount)
@@ -101,7 +101,7 @@ export function makeHits(rowCount: number, seed: number): Hits {
 }
 
 /** The rows from..to as a batch of views. */
-export function hitsBatch(hits: Hits, from: number, to: number): Batch {
+export function hitsBatch(hits: HitColumns, from: number, to: number): Batch {
   const dictionary = (ids: Int32Array, values: BytesColumn): Column => ({
     layout: 'dictionary',
     ids: ids.subarray(from, to),

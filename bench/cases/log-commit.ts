@@ -1,0 +1,96 @@
+// Atomic commits of 64 KiB over 1, 10 and 100 partitions, one after the other, each durable before the next begins; checkpoints included.
+import { rmSync } from 'node:fs'
+import path from 'node:path'
+import { type LogPart, RecordBatchBuilder, RecordRows } from '@millrace/core/engine'
+import type { BenchCase, BenchContext, Measured } from '../support/case.ts'
+import { openLog } from '../support/log.ts'
+import { spent } from '../support/measure.ts'
+
+const COMMIT_BYTES = 64 << 10
+const PARTITIONS = [1, 10, 100] as const
+const TOPIC = 'results'
+/** Header of a batch and frame of its one record, so that a commit is 64 KiB with everything. */
+const FRAME_BYTES = 61 + 16
+
+export const benchCase: BenchCase = {
+  name: 'log-commit',
+  summary: 'atomic commits of 64 KiB over 1, 10 and 100 partitions, durable, one after the other',
+  bars: [
+    { name: 'log-commit-1', figure: 'perSecond1', unit: 'commits/s', must: 4000, aim: 7000 },
+    { name: 'log-commit-10', figure: 'perSecond10', unit: 'commits/s', must: 3500, aim: 6500 },
+    { name: 'log-commit-100', figure: 'perSecond100', unit: 'commits/s', must: 2500, aim: 4000 },
+  ],
+  own: commitAll,
+  obvious: ({ quick }) =>
+    Promise.resolve({ figures: {}, answer: PARTITIONS.map((count) => expectedOf(count, commitCount(quick))).join('; ') }),
+}
+
+function commitCount(quick: boolean): number {
+  return quick ? 20 : 4000
+}
+
+/** Each commit writes its number into every partition; so every partition must hold 0, 1, 2 ... */
+function expectedOf(partitions: number, commits: number): string {
+  return `${partitions} partitions of ${commits}`
+}
+
+async function commitAll(context: BenchContext): Promise<Measured> {
+  const figures: Record<string, number> = {}
+  const answers: string[] = []
+  for (const partitions of PARTITIONS) {
+    const at = path.join(context.folder, `log-${context.run}-${partitions}`)
+    const { commits, perSecond, perCpuSecond } = await commitOver(at, partitions, commitCount(context.quick))
+    figures[`perSecond${partitions}`] = perSecond
+    figures[`perCpuSecond${partitions}`] = perCpuSecond
+    answers.push((await everyPartitionHolds(at, partitions, commits)) ? expectedOf(partitions, commits) : `${partitions} partitions differ`)
+    rmSync(at, { recursive: true })
+  }
+  return { figures, answer: answers.join('; ') }
+}
+
+async function commitOver(
+  folder: string,
+  partitions: number,
+  commits: number,
+): Promise<{ commits: number; perSecond: number; perCpuSecond: number }> {
+  const log = await openLog(folder)
+  await log.createTopic(TOPIC, { partitions })
+  const writer = await log.openWriter('bench')
+  const value = new Uint8Array(Math.floor(COMMIT_BYTES / partitions) - FRAME_BYTES).fill(120)
+  const view = new DataView(value.buffer)
+  const builder = new RecordBatchBuilder(COMMIT_BYTES)
+  const { wallSeconds, cpuSeconds } = await spent(async () => {
+    for (let number = 0; number < commits; number++) {
+      view.setUint32(0, number)
+      const parts: LogPart[] = []
+      for (let partition = 0; partition < partitions; partition++) {
+        builder.append(null, value, 1_700_000_000_000 + number)
+        parts.push({ topic: TOPIC, partition, batch: builder.finish() })
+        builder.reset()
+      }
+      await writer.commit(parts)
+    }
+  })
+  await log.close()
+  return { commits, perSecond: commits / wallSeconds, perCpuSecond: commits / cpuSeconds }
+}
+
+async function everyPartitionHolds(folder: string, partitions: number, commits: number): Promise<boolean> {
+  const log = await openLog(folder)
+  const reader = log.reader()
+  const rows = new RecordRows()
+  let right = true
+  for (let partition = 0; partition < partitions; partition++) {
+    let offset = 0
+    for (let number = 0; number < commits;) {
+      const [fetched] = await reader.fetch([{ topic: TOPIC, partition, offset }])
+      if (fetched === undefined || fetched.error !== null || fetched.next === offset) return false
+      rows.read(fetched.bytes, fetched.from)
+      const view = new DataView(rows.bytes.buffer, rows.bytes.byteOffset)
+      for (let row = 0; row < rows.count; row++, number++) right &&= view.getUint32(rows.valueStarts[row] as number) === number
+      offset = fetched.next
+    }
+  }
+  await log.close()
+  return right
+}
