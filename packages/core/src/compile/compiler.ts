@@ -5,7 +5,7 @@ import type { Compiler } from './instantiate.ts'
 import { neededFields } from '../plan/rewrite.ts'
 import { fileTableBatches } from './file-table.ts'
 import { instantiate } from './instantiate-topology.ts'
-import { ObjectValueWriter, recordEncoder } from './record-encoder.ts'
+import { recordEncoder } from './record-encoder.ts'
 import { sourceDecoder } from './source-decoder.ts'
 import { stores } from './stores.ts'
 
@@ -21,7 +21,7 @@ export const compiler: Compiler = {
     return sourceDecoder(input.topic, { needed: input.needed, dictionary, table: input.table, codegen })
   },
   fileTable: fileTableBatches,
-  recordEncoder: (spec) => recordEncoder(spec, new ObjectValueWriter(spec.fields)),
+  recordEncoder,
 }
 
 /** Fields by which somebody groups or that are compared with constant texts: for them a dictionary pays, since each distinct text is hashed or compared once. */

@@ -39,6 +39,8 @@ export interface RunnerOptions {
   /** Which sub-topology; default the first. */
   readonly part?: number
   readonly partitions?: number
+  /** The incarnation whose state this one goes on with. */
+  readonly after?: Runner
   /** Emitted rows are counted and not kept. */
   readonly count?: boolean
 }
@@ -61,7 +63,7 @@ export class Runner {
     const topology = planTopology(plan, { codeVersion: 'test', partitions: () => options.partitions ?? 1, needed: neededFields(plan), stores: (node) => stores(plan, node) })
     this.parts = topology.parts
     this.part = must(topology.parts[options.part ?? 0], 'part')
-    this.stores = new Map(this.part.stores.map((spec) => [spec.name, createTableStore(layoutOf(spec.name, spec.key, spec.value))]))
+    this.stores = new Map(this.part.stores.map((spec) => [spec.name, options.after?.stores.get(spec.name) ?? createTableStore(layoutOf(spec.name, spec.key, spec.value))]))
     const services: InstantiateServices = {
       outputs: { push: options.count === true ? (_output, batch) => void (this.emittedCount += batch.selectedCount) : (output, batch) => this.#keep(output, batch) },
       deadLetters: { reject: (operator, input, batch, row, error) => void this.letters.push({ operator, input, row: rowAt(batch, this.instance.fieldsAt(operator, input), row), error }) },
@@ -69,7 +71,13 @@ export class Runner {
       codegen: options.codegen ?? true,
       guardRows: options.guardRows ?? false,
     }
+    this.#watermark = options.after?.watermark ?? -Infinity
     this.instance = instantiate(plan, this.part, services)
+  }
+
+  /** Of the last tick that was committed. */
+  get watermark(): number {
+    return this.#watermark
   }
 
   #fieldsOut(output: number): readonly Field[] | null {

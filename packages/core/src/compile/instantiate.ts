@@ -15,5 +15,5 @@ export interface Compiler {
   sourceDecoder(plan: Plan, input: Extract<InputSpec, { kind: 'source' }>, codegen: boolean): SourceDecoder
   /** The rows of a file table, from the file's bytes. Throws MR_CODEC_* naming file and line: a broken table must not start half. */
   fileTable(table: FileTable, bytes: Uint8Array): readonly Batch[]
-  recordEncoder(output: Extract<OutputSpec, { kind: 'topic' }>): RecordEncoder
+  recordEncoder(output: Extract<OutputSpec, { kind: 'topic' }>, codegen: boolean): RecordEncoder
 }

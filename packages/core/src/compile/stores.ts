@@ -7,6 +7,7 @@ import { must } from '../base/assert.ts'
 import { distinctKeyFields, distinctStoreName, groupKeyFields, stateFields, WINDOW_END_FIELD } from '../operators/aggregate-state.ts'
 import { typeOfExpression } from '../plan/expression-type.ts'
 import { fieldIn, fieldsOfShape } from '../plan/shape.ts'
+import { SEEN_FIELDS } from '../state/seen-keys.ts'
 import { keyFieldsOf } from './row-access.ts'
 
 const VARIANT: FieldType = { kind: 'variant' }
@@ -23,7 +24,7 @@ export function stores(plan: Plan, node: PlanNode): readonly StoreSpec[] {
     case 'aggregate':
       return aggregateStores(plan, node, spec)
     case 'dedupe':
-      return [spec(node.name, keyFieldsOf(must(input, 'input').shape, node.by), [{ name: 'seen', type: { kind: 'time' }, nullable: true }])]
+      return [spec(node.name, keyFieldsOf(must(input, 'input').shape, node.by), SEEN_FIELDS)]
     case 'scan':
       return [spec(node.name, keyFieldsOf(must(input, 'input').shape, node.by), [{ name: 'state', type: VARIANT, nullable: true }])]
     case 'stream-table-join':

@@ -24,6 +24,8 @@ export interface TickDraft<R> {
   readonly advanceMs: number
   /** The tick is run, rolled back and run again. */
   readonly isRepeated: boolean
+  /** Before the tick the operators are made anew over the stores. */
+  readonly isRestarted: boolean
 }
 
 export const TIME_MAX = 400
@@ -32,7 +34,7 @@ export const TIME_MAX = 400
 export function ticksOf<R>(row: fc.Arbitrary<R>): fc.Arbitrary<readonly TickDraft<R>[]> {
   const timed = fc.record({ row, timeMs: fc.nat(TIME_MAX), isLive: fc.boolean().chain((rarely) => (rarely ? fc.boolean() : fc.constant(true))) })
   const batch = fc.record({ rows: fc.array(timed, { maxLength: 12 }), layout: fc.constantFrom('slice' as const, 'dictionary' as const, 'bytes' as const), isBig: fc.boolean() })
-  return fc.array(fc.record({ batches: fc.array(batch, { maxLength: 3 }), advanceMs: fc.constantFrom(0, 0, 10, 50, 150), isRepeated: fc.boolean() }), { maxLength: 6 })
+  return fc.array(fc.record({ batches: fc.array(batch, { maxLength: 3 }), advanceMs: fc.constantFrom(0, 0, 10, 50, 150), isRepeated: fc.boolean(), isRestarted: fc.boolean() }), { maxLength: 6 })
 }
 
 /** The live rows of a tick, in order. */
@@ -77,25 +79,29 @@ export interface RunDraft<R> {
 
 /** Runs the ticks, then one that ends everything. */
 export function runTicks(draft: RunDraft<unknown>): RunResult {
-  const runner = draft.make(draft.options ?? {})
+  let runner = draft.make(draft.options ?? {})
+  const letters: RunResult['letters'][number][] = []
   const fields = runner.fieldsIn(draft.input ?? 0)
   let watermark = 0
   const emitted: (readonly Emitted[])[] = []
-  for (const tick of [...draft.ticks, { batches: [], advanceMs: Infinity, isRepeated: false }]) {
+  for (const tick of [...draft.ticks, { batches: [], advanceMs: Infinity, isRepeated: false, isRestarted: true }]) {
     watermark += tick.advanceMs
+    if (tick.isRestarted) runner = draft.make({ ...draft.options, after: runner })
+    runner.letters.length = 0
     const feed = (process: (input: number, batch: Batch) => void): void => {
       for (const batch of tick.batches) process(draft.input ?? 0, batchOfDraft(fields, batch))
     }
     if (tick.isRepeated && draft.repeats !== false) {
-      const [rows, letters] = [runner.emitted.length, runner.letters.length]
+      const rows = runner.emitted.length
       runner.run(watermark, feed)
       runner.rollback()
       runner.emitted.length = rows
-      runner.letters.length = letters
+      runner.letters.length = 0
     }
     emitted.push(runner.tick(watermark, feed))
+    letters.push(...runner.letters.map(({ row, error }) => ({ row, code: codeOf(error) })))
   }
-  return { emitted, letters: runner.letters.map(({ row, error }) => ({ row, code: codeOf(error) })), runner }
+  return { emitted, letters, runner }
 }
 
 function codeOf(error: unknown): string {

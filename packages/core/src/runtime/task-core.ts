@@ -128,7 +128,7 @@ export class TaskCore {
 
   #openOutput(index: number, output: OutputSpec): void {
     if (output.kind === 'exchange') this.#exchanges.set(index, new ExchangeOutput(output, this.group, this.#state.running[index] ?? []))
-    else this.#topics.set(index, new TopicOutput(output, this.environment.compiler.recordEncoder(output)))
+    else this.#topics.set(index, new TopicOutput(output, this.environment.compiler.recordEncoder(output, this.environment.codegen)))
   }
 
   /** The newest committed state. */

@@ -44,12 +44,13 @@ export class TopicOutput {
     const rows = liveRows(batch)
     const encoded = this.#encoder.encode(batch, rows, batch.selectedCount)
     if (this.#update) return this.#gather(batch, rows, encoded)
+    const { keys, keyStarts, keyEnds, values, valueStarts, valueEnds } = encoded
     for (let i = 0; i < batch.selectedCount; i++) {
-      const keyStart = encoded.keyStarts[i] as number
-      const keyEnd = encoded.keyEnds[i] as number
-      const partition = this.#partition(encoded.bytes, keyStart, keyEnd)
+      const keyStart = keyStarts[i] as number
+      const keyEnd = keyEnds[i] as number
+      const partition = this.#partition(keys, keyStart, keyEnd)
       const builder = this.#builders[partition] as RecordBatchBuilder
-      builder.appendRange(keyStart < 0 ? null : encoded.bytes, keyStart, keyEnd, encoded.bytes, encoded.valueStarts[i] as number, encoded.valueEnds[i] as number, Math.max(0, batch.times[rows[i] as number] as number))
+      builder.appendRange(keyStart < 0 ? null : keys, keyStart, keyEnd, values, valueStarts[i] as number, valueEnds[i] as number, Math.max(0, batch.times[rows[i] as number] as number))
       if (builder.bytes >= BATCH_BYTES_TARGET) this.#close(partition)
     }
   }
@@ -57,13 +58,13 @@ export class TopicOutput {
   #gather(batch: Batch, rows: Int32Array, encoded: ReturnType<RecordEncoder['encode']>): void {
     for (let i = 0; i < batch.selectedCount; i++) {
       const row = rows[i] as number
-      const key = encoded.bytes.slice(Math.max(0, encoded.keyStarts[i] as number), encoded.keyEnds[i])
+      const key = encoded.keys.slice(Math.max(0, encoded.keyStarts[i] as number), Math.max(0, encoded.keyEnds[i] as number))
       const id = latin1(key)
       const inserts = batch.weights === null || (batch.weights[row] as number) > 0
       const before = this.#upserts.get(id)
       // −old behind +new of the same key in one tick must not delete the new row.
       if (!inserts && before !== undefined && before.value !== null) continue
-      this.#upserts.set(id, { key, value: inserts ? encoded.bytes.slice(encoded.valueStarts[i], encoded.valueEnds[i]) : null, timeMs: Math.max(0, batch.times[row] as number) })
+      this.#upserts.set(id, { key, value: inserts ? encoded.values.slice(encoded.valueStarts[i], encoded.valueEnds[i]) : null, timeMs: Math.max(0, batch.times[row] as number) })
     }
   }
 
