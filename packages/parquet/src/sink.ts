@@ -1,6 +1,14 @@
 // The Parquet sink: an archive of immutable files, partitioned into folders, each row exactly once. How files are staged, committed and
 // shown is the archive's part (@millrace/core/connect); here is what is Parquet: the settings of row groups and the encoder of one file.
-import { ARCHIVE_FIELDS, archiveSink, type ArchiveSettings, checkSettings, type ConnectorSpec, type FileEncoder, type Sink } from '@millrace/core/connect'
+import {
+  ARCHIVE_FIELDS,
+  archiveSink,
+  type ArchiveSettings,
+  checkSettings,
+  type ConnectorSpec,
+  type FileEncoder,
+  type Sink,
+} from '@millrace/core/connect'
 import { ChunkWorkspace } from './chunk.ts'
 import { parquetEncoder } from './encoder.ts'
 import { fileSchema } from './schema.ts'

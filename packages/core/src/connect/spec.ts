@@ -48,14 +48,22 @@ function checkNumber(spec: ConnectorSpec, field: SettingField, given: unknown): 
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= min && value <= max) return value
   const range = max === Number.MAX_SAFE_INTEGER ? `${min} or more` : `${min} to ${max}`
   const example = field.type === 'bytes' ? ', or text such as `64 MiB`' : field.type === 'duration' ? ', or text such as `5 min`' : ''
-  return refuse(spec, name, `\`${name}\` must be a whole number${field.unit === null ? '' : ` of ${field.unit}`}, ${range}${example}, not \`${String(given)}\`.`)
+  return refuse(
+    spec,
+    name,
+    `\`${name}\` must be a whole number${field.unit === null ? '' : ` of ${field.unit}`}, ${range}${example}, not \`${String(given)}\`.`,
+  )
 }
 
 function checkText(spec: ConnectorSpec, { name, choices }: SettingField, value: unknown): string {
   if (typeof value !== 'string' || value === '') return refuse(spec, name, `\`${name}\` must be a text, not \`${String(value)}\`.`)
   if (choices === undefined || choices.includes(value)) return value
   const near = nearestWord(value, choices)
-  return refuse(spec, name, `\`${name}\` is one of ${choices.join(', ')}, not \`${value}\`${near === null ? '' : `; did you mean \`${near}\`?`}`)
+  return refuse(
+    spec,
+    name,
+    `\`${name}\` is one of ${choices.join(', ')}, not \`${value}\`${near === null ? '' : `; did you mean \`${near}\`?`}`,
+  )
 }
 
 function checkValue(spec: ConnectorSpec, field: SettingField, value: unknown): unknown {
@@ -66,7 +74,8 @@ function checkValue(spec: ConnectorSpec, field: SettingField, value: unknown): u
     case 'strings':
       // One text stands for a list of one, as people write it.
       if (typeof value === 'string') return [checkText(spec, field, value)]
-      if (!Array.isArray(value) || (field.required === true && value.length === 0)) return refuse(spec, name, `\`${name}\` must be a list of texts.`)
+      if (!Array.isArray(value) || (field.required === true && value.length === 0))
+        return refuse(spec, name, `\`${name}\` must be a list of texts.`)
       return value.map((each: unknown) => checkText(spec, field, each))
     case 'boolean':
       return typeof value === 'boolean' ? value : refuse(spec, name, `\`${name}\` must be true or false, not \`${String(value)}\`.`)
@@ -86,7 +95,11 @@ export function checkSettings(spec: ConnectorSpec, given: object): Readonly<Reco
   for (const name of Object.keys(given)) {
     if (names.includes(name)) continue
     const near = nearestWord(name, names)
-    refuse(spec, name, `there is no setting \`${name}\`${near === null ? `; there are ${names.join(', ')}.` : `; did you mean \`${near}\`?`}`)
+    refuse(
+      spec,
+      name,
+      `there is no setting \`${name}\`${near === null ? `; there are ${names.join(', ')}.` : `; did you mean \`${near}\`?`}`,
+    )
   }
   const settings: Record<string, unknown> = {}
   for (const field of spec.fields) {

@@ -1,0 +1,275 @@
+// The sink that lets one file grow, a JSON object per line.
+//
+// Rows are written to a part file beside it, `<path>.part-e<epoch>-c<checkpoint>`, which prepare() makes durable; the
+// intent names it and the length that the file has. publish() copies the part to that place, syncs, and removes the part. So nothing
+// that is not committed is ever in the file, and a publish that was cut off is done again over the same bytes. Two writes and four syncs
+// per checkpoint are the price. A reader that polls may see a prefix of what is being published, as in any file that grows.
+import { must } from '../base/assert.ts'
+import { type Disk, type DiskFile, readFully } from '../base/disk.ts'
+import { MillraceError } from '../base/errors.ts'
+import type { FileOutput } from './file-set.ts'
+import { LineWriter, NdjsonEncoder } from './ndjson-encoder.ts'
+import { makeFolderDurable, parentOf } from './paths.ts'
+import type { Sink, SinkBatch, SinkContext, SinkWriter } from './sink.ts'
+import { checkSettings, type ConnectorSpec } from './spec.ts'
+
+const MEBIBYTE = 1024 * 1024
+/** Bytes per write: above this the cost of a system call no longer shows. */
+const PIECE_BYTES = 256 * 1024
+const INTENT_VERSION = 1
+
+export interface NdjsonFileSettings {
+  /** The file. With several task groups there is one per group: `hits.ndjson` becomes `hits-0.ndjson`, `hits-1.ndjson` ... */
+  readonly path: string
+  /** Milliseconds after which rows are in the file, default 1 second. */
+  readonly rollMs?: number
+  /** Bytes after which they are in the file at once, default 16 MiB. */
+  readonly rollBytes?: number
+}
+
+/** The settings of `ndjsonFile`. */
+export const NDJSON_FILE_SPEC: ConnectorSpec = {
+  type: 'ndjson-file',
+  summary: 'Appends rows to one file, a JSON object per line, each row exactly once.',
+  fields: [
+    {
+      name: 'path',
+      type: 'string',
+      unit: null,
+      default: null,
+      required: true,
+      advice:
+        'The file; made when missing, its folder too. It may be renamed while the sink runs (log rotation): the sink then makes it anew. Nobody else may write to it. With several task groups there is a file per group, `NAME-GROUP.EXTENSION`, because order exists per group only.',
+    },
+    {
+      name: 'rollMs',
+      type: 'duration',
+      unit: 'ms',
+      default: 1000,
+      advice: 'Rows are in the file at the latest after this time. Shorter means fresher, and four syncs of the disk each time.',
+    },
+    {
+      name: 'rollBytes',
+      type: 'bytes',
+      unit: 'bytes',
+      default: 16 * MEBIBYTE,
+      advice: 'Rows are in the file at once when there are this many bytes. They are copied in one go, so larger means longer pauses.',
+    },
+  ],
+  example: "ndjsonFile({ path: 'out/hits.ndjson' })",
+}
+
+interface FileIntent {
+  readonly path: string
+  /** The part file that holds the rows. */
+  readonly part: string
+  /** Length of the file before, and which file that was. */
+  readonly from: number
+  readonly identity: string
+  readonly checkpoint: number
+}
+
+function encodeIntent(intent: FileIntent): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify({ version: INTENT_VERSION, ...intent }))
+}
+
+function decodeIntent(bytes: Uint8Array): FileIntent {
+  try {
+    const { version, path, part, from, identity, checkpoint } = JSON.parse(new TextDecoder().decode(bytes)) as Readonly<
+      Record<string, unknown>
+    >
+    const known = version === INTENT_VERSION && typeof path === 'string' && typeof part === 'string'
+    if (known && typeof from === 'number' && typeof checkpoint === 'number' && typeof identity === 'string')
+      return { path, part, from, identity, checkpoint }
+  } catch (cause) {
+    throw new MillraceError('MR_SINK_INTENT', { cause })
+  }
+  throw new MillraceError('MR_SINK_INTENT')
+}
+
+/** The part file of one checkpoint; made when the first bytes come. */
+class Part implements FileOutput {
+  readonly path: string
+  readonly #disk: Disk
+  #file: DiskFile | null = null
+  position = 0
+
+  constructor(disk: Disk, path: string) {
+    this.#disk = disk
+    this.path = path
+  }
+
+  write(bytes: Uint8Array): void {
+    this.#file ??= this.#disk.open(this.path, 'create')
+    this.#file.write(bytes, this.position)
+    this.position += bytes.length
+  }
+
+  async sync(): Promise<void> {
+    await this.#file?.syncLater()
+    this.close()
+  }
+
+  close(): void {
+    this.#file?.close()
+    this.#file = null
+  }
+}
+
+class FileWriter implements SinkWriter {
+  readonly #context: SinkContext
+  readonly #disk: Disk
+  readonly #path: string
+  readonly #rollMs: number
+  readonly #rollBytes: number
+  readonly #lines: LineWriter
+  #checkpoint: number
+  #part: Part
+  #encoder: NdjsonEncoder
+  #firstRowMs = 0
+
+  constructor(settings: Required<NdjsonFileSettings>, context: SinkContext, checkpoint: number) {
+    this.#context = context
+    this.#disk = context.disk
+    this.#path = pathOfGroup(settings.path, context)
+    this.#rollMs = settings.rollMs
+    this.#rollBytes = settings.rollBytes
+    this.#lines = new LineWriter(context.fields)
+    this.#checkpoint = checkpoint
+    this.#part = this.#newPart()
+    this.#encoder = this.#newEncoder()
+  }
+
+  #newPart(): Part {
+    return new Part(this.#disk, `${this.#path}.part-e${this.#context.epoch}-c${this.#checkpoint}`)
+  }
+
+  #newEncoder(): NdjsonEncoder {
+    return new NdjsonEncoder(this.#lines, this.#part, PIECE_BYTES)
+  }
+
+  /** Makes the folder, and removes parts that no committed intent names. */
+  clean(last: FileIntent | null): void {
+    const folder = parentOf(this.#path)
+    makeFolderDurable(this.#disk, folder)
+    const prefix = `${nameOf(this.#path)}.part-`
+    const strays = this.#disk.list(folder).filter((name) => name.startsWith(prefix) && name !== (last === null ? '' : nameOf(last.part)))
+    for (const name of strays) this.#disk.remove(`${folder}/${name}`)
+    this.#disk.syncFolder(folder)
+  }
+
+  write({ batch }: SinkBatch): void {
+    if (this.#encoder.rowCount === 0) this.#firstRowMs = this.#context.clock.monotonicMs()
+    this.#encoder.write(batch)
+  }
+
+  wantsCheckpoint(): boolean {
+    if (this.#encoder.rowCount === 0) return false
+    if (this.#part.position + this.#encoder.bufferedBytes >= this.#rollBytes) return true
+    return this.#context.clock.monotonicMs() - this.#firstRowMs >= this.#rollMs
+  }
+
+  async prepare(): Promise<Uint8Array | null> {
+    if (this.#encoder.rowCount === 0) return null
+    this.#encoder.finish()
+    const part = this.#part
+    await part.sync()
+    // The file is there before the commit, so that the intent can say which one it is.
+    if (!this.#disk.exists(this.#path)) this.#disk.open(this.#path, 'create').close()
+    this.#disk.syncFolder(parentOf(part.path))
+    const { size, identity } = must(this.#disk.stat(this.#path), this.#path)
+    const intent = { path: this.#path, part: part.path, from: size, identity, checkpoint: this.#checkpoint++ }
+    this.#part = this.#newPart()
+    this.#encoder = this.#newEncoder()
+    return encodeIntent(intent)
+  }
+
+  async publish(bytes: Uint8Array): Promise<void> {
+    const intent = decodeIntent(bytes)
+    // The part goes last: while it is there, the publish is not done.
+    if (!this.#disk.exists(intent.part)) return
+    const isNew = !this.#disk.exists(intent.path)
+    const part = this.#disk.open(intent.part, 'read')
+    const file = this.#disk.open(intent.path, 'create')
+    try {
+      copy(part, file, this.#placeFor(intent, part, file))
+      file.sync()
+    } finally {
+      part.close()
+      file.close()
+    }
+    const folder = parentOf(intent.path)
+    if (isNew) this.#disk.syncFolder(folder)
+    this.#disk.remove(intent.part)
+    this.#disk.syncFolder(folder)
+  }
+
+  /** Where the rows belong: behind what the file had. A file that was put in its place meanwhile is never written over. */
+  #placeFor(intent: FileIntent, part: DiskFile, file: DiskFile): number {
+    const size = file.size()
+    if (this.#disk.stat(intent.path)?.identity === intent.identity) return Math.min(intent.from, size)
+    return isPrefix(file, part, size) ? 0 : size
+  }
+
+  async close(): Promise<void> {
+    // The part stays: what was prepared may be committed. The next writer cleans up.
+    this.#part.close()
+  }
+}
+
+function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1)
+}
+
+function pathOfGroup(path: string, { group, groups }: SinkContext): string {
+  if (groups === 1) return path
+  const dot = path.lastIndexOf('.')
+  return dot > path.lastIndexOf('/') + 1 ? `${path.slice(0, dot)}-${group}${path.slice(dot)}` : `${path}-${group}`
+}
+
+function copy(from: DiskFile, to: DiskFile, position: number): void {
+  const buffer = new Uint8Array(Math.min(MEBIBYTE, from.size()))
+  for (let done = 0; ;) {
+    const count = from.read(buffer, done)
+    if (count === 0) return
+    to.write(buffer.subarray(0, count), position + done)
+    done += count
+  }
+}
+
+/** Whether the first `size` bytes of both files are the same: what is there is a publish that was cut off. */
+function isPrefix(file: DiskFile, whole: DiskFile, size: number): boolean {
+  if (size > whole.size()) return false
+  const length = Math.min(MEBIBYTE, size)
+  for (let at = 0; at < size; at += length) {
+    const pieces = [new Uint8Array(Math.min(length, size - at)), new Uint8Array(Math.min(length, size - at))] as const
+    if (!readFully(file, pieces[0], at) || !readFully(whole, pieces[1], at)) return false
+    if (Buffer.compare(pieces[0], pieces[1]) !== 0) return false
+  }
+  return true
+}
+
+/**
+ * Appends a stream to one file, a JSON object per line. Append-only; row order is the order of the stream. Guarantee: transactional: what
+ * is in the file is committed, and every row is in it once. Memory: about a MiB.
+ * @throws {MillraceError} `MR_CONNECTOR_SETTING` for a wrong setting.
+ * @example
+ * people.to(ndjsonFile({ path: 'out/people.ndjson' }))
+ */
+export function ndjsonFile<V>(given: NdjsonFileSettings): Sink<V> {
+  const settings = checkSettings(NDJSON_FILE_SPEC, given)
+  return {
+    kind: 'sink',
+    spec: NDJSON_FILE_SPEC,
+    guarantee: 'transactional',
+    acceptsUpdates: false,
+    settings,
+    check: () => undefined,
+    async open(context: SinkContext, lastIntent: Uint8Array | null): Promise<SinkWriter> {
+      const last = lastIntent === null ? null : decodeIntent(lastIntent)
+      const writer = new FileWriter(settings as unknown as Required<NdjsonFileSettings>, context, last === null ? 0 : last.checkpoint + 1)
+      writer.clean(last)
+      return writer
+    },
+  }
+}
