@@ -1,6 +1,6 @@
 // Keeps the newest row per primary key in a store that queries read: weight above 0 upserts, below 0 deletes by key, in order.
-// Rows leave when the watermark at a tick's end is more than the retention ahead of their event time; a row that comes later than that is
-// kept until the end of its tick. Law: the table equals a map that the same rows were put into one by one (to-table.property.test.ts).
+// Rows leave when the watermark at a tick's end is the retention or more ahead of their event time; a row that comes later than that is
+// kept until the end of its tick. The end of all inputs (a watermark of +Infinity) is no passing of time: the table stays. Law: the table equals a map that the same rows were put into one by one (to-table.property.test.ts).
 import type { Batch, Column } from '../codec/column.ts'
 import { IMAGE_WORD } from '../state/row-format.ts'
 import type { TableStore } from '../state/store.ts'
@@ -99,9 +99,8 @@ export class ToTableOperator implements Operator {
   }
 
   endTick(end: TickEnd): void {
-    if (this.#index === null || this.#retentionMs === null) return
-    // The index takes what is at or below; a row exactly as old as the retention stays.
-    const expired = this.#index.takeDue(end.watermark - this.#retentionMs - 1)
+    if (this.#index === null || this.#retentionMs === null || end.watermark === Infinity) return
+    const expired = this.#index.takeDue(end.watermark - this.#retentionMs)
     for (const slot of expired) this.#store.delete(slot)
     this.#context.counters.rowsDropped += expired.length
   }

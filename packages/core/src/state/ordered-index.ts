@@ -17,7 +17,7 @@ export class OrderedIndex implements RowListener {
   readonly #store: TableStore
   readonly #blocks: Block[] = [{ slots: new Int32Array(BLOCK_SLOTS), count: 0 }]
 
-  /** Follows `store`, which must be empty still. */
+  /** Follows `store`. */
   constructor(store: TableStore) {
     this.#store = store
     store.follow(this)

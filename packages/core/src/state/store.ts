@@ -157,6 +157,7 @@ export interface TableStore {
   compareKeys(a: number, b: number): number
   /** Compares a row's key with bytes. */
   compareKey(slot: number, key: Uint8Array, start: number, end: number): number
+  /** From now on the listener hears of every row; of those that are there it hears at once, as `added` and `loaded`. */
   follow(listener: RowListener): void
 
   /** Bytes held, for the budget and the metrics. */

@@ -399,7 +399,11 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
   }
 
   follow(listener: RowListener): void {
-    assert(this.index.count === 0, 'a listener follows a store from its first row on')
+    assert(this.#deadCount === 0, 'a listener begins to follow a store between its ticks')
+    this.scan(0, Infinity, (slot) => {
+      listener.added(slot)
+      listener.loaded(slot)
+    })
     this.#listeners.push(listener)
   }
 

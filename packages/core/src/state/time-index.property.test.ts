@@ -95,7 +95,7 @@ test('keys in order: common prefixes, ended keys, runs of ties', () => {
 
 test('seen keys: exact inside the horizon, forgotten behind it, also after a restart from the changelog', () => {
   fc.assert(
-    fc.property(fc.integer(), fc.integer({ min: 1, max: 50 }), (seed, withinMs) => {
+    fc.property(fc.integer(), fc.integer({ min: 1, max: 50 }), fc.integer({ min: 1, max: 60 }), (seed, withinMs, disorderMs) => {
       const random = seededRandom(seed)
       const layout = seenKeysLayout('seen', [{ name: 'k', type: { kind: 'i64' }, nullable: false }])
       let store = createTableStore(layout)
@@ -104,14 +104,14 @@ test('seen keys: exact inside the horizon, forgotten behind it, also after a res
       const changelog = new ChangeList(0)
       let time = 1000
       for (let tick = 0; tick < 40; tick++) {
-        const watermark = time - withinMs
+        const watermark = time - disorderMs
         seen.expire(watermark)
         const count = random.below(30)
         const keys = Float64Array.from({ length: count }, () => random.below(12))
-        // Out of order by less than the horizon.
+        // Out of order by up to twice what the watermark allows: some rows are late.
         const times = Float64Array.from({ length: count }, () => {
           time += random.below(4)
-          return time - random.below(withinMs)
+          return time - random.below(disorderMs * 2)
         })
         const rows = new Int32Array(count)
         const acceptedCount = seen.accept([{ layout: 'f64', values: keys, validity: null }], times, null, count, rows)
@@ -119,19 +119,17 @@ test('seen keys: exact inside the horizon, forgotten behind it, also after a res
         for (let row = 0; row < count; row++) {
           const before = accepted.get(keys[row] as number) ?? []
           const at = times[row] as number
-          if (before.slice(-1).some((other) => Math.abs(at - other) < withinMs)) continue
+          if (before.some((other) => Math.abs(at - other) <= withinMs && other + withinMs >= watermark)) continue
           expected.push(row)
-          accepted.set(
-            keys[row] as number,
-            [...before, at].sort((a, b) => a - b),
-          )
+          accepted.set(keys[row] as number, [...before, at])
         }
         assert.deepEqual([...rows.subarray(0, acceptedCount)], expected)
         store.seal()
         store.drainChanges(changelog, new Uint8Array(0), 0, Infinity)
         store.committed()
-        const remembered = [...accepted.values()].filter((all) => (all.at(-1) as number) + withinMs > watermark).length
-        assert.equal(store.rowCount, remembered)
+        // A late row may have made a key that is forgotten with the next tick.
+        const remembered = [...accepted.values()].filter((all) => Math.max(...all) + withinMs >= watermark).length
+        assert.ok(store.rowCount >= remembered && store.rowCount <= accepted.size)
         if (random.chance(0.1)) {
           store = createTableStore(layout)
           seen = new SeenKeys(store, withinMs)
