@@ -4,8 +4,8 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { count, countDistinct, custom, expr, max, mean, min, pipeline, sum, t, topic, tumbling } from '../index.ts'
 import type { Plan } from '../plan/node.ts'
-import { Runner } from './harness.fixture.ts'
-import { liveOf, plain, runTicks, startMarks, ticksOf, type TickDraft } from './ticks.fixture.ts'
+import { plainOf, Runner } from './harness.fixture.ts'
+import { liveOf, runTicks, startMarks, ticksOf, type TickDraft } from './ticks.fixture.ts'
 
 const schema = t.object({ key: t.string(), id: t.i64(), n: t.optional(t.i64()), big: t.bigint(), x: t.optional(t.f64()), s: t.optional(t.string()), flag: t.bool() })
 const input = topic('input', { value: schema })
@@ -183,7 +183,7 @@ describe('aggregate', () => {
         const plan = planOf(how)
         const result = runTicks({ ticks, make: (options) => new Runner(plan, options), options: { codegen, guardRows } })
         const want = expected(ticks, how)
-        const got = result.emitted.map((rows) => plain(rows).map(({ row: each, timeMs }) => ({ row: each, timeMs })))
+        const got = result.emitted.map((rows) => plainOf(rows).map(({ row: each, timeMs }) => ({ row: each, timeMs })))
         const isClose = how.emit === 'close' && how.window !== null
         got.forEach((rows, tick) => {
           const wanted = want.emitted[tick] as readonly Expected[]

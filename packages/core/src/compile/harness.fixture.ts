@@ -43,6 +43,8 @@ export interface RunnerOptions {
   readonly after?: Runner
   /** Emitted rows are counted and not kept. */
   readonly count?: boolean
+  /** Copies of the emitted batches stand in `batches`. */
+  readonly keepBatches?: boolean
 }
 
 export class Runner {
@@ -52,14 +54,17 @@ export class Runner {
   readonly stores: ReadonlyMap<string, TableStore>
   readonly emitted: Emitted[] = []
   readonly letters: Letter[] = []
+  readonly batches: Batch[] = []
   /** Rows emitted, where they are not kept. */
   emittedCount = 0
   readonly #plan: Plan
+  readonly #keepsBatches: boolean
   #watermark = -Infinity
   #tick = 0
 
   constructor(plan: Plan, options: RunnerOptions = {}) {
     this.#plan = plan
+    this.#keepsBatches = options.keepBatches ?? false
     const topology = planTopology(plan, { codeVersion: 'test', partitions: () => options.partitions ?? 1, needed: neededFields(plan), stores: (node) => stores(plan, node) })
     this.parts = topology.parts
     this.part = must(topology.parts[options.part ?? 0], 'part')
@@ -87,7 +92,8 @@ export class Runner {
 
   #keep(output: number, batch: Batch): void {
     const fields = this.#fieldsOut(output)
-    for (const row of rowsOf(batch)) this.emitted.push({ output, row: rowAt(batch, batch.values === null ? fields : null, row), timeMs: batch.times[row] as number, weight: batch.weights === null ? 1 : (batch.weights[row] as number) })
+    if (this.#keepsBatches) this.batches.push(structuredClone(batch))
+    for (const row of rowsOf(batch)) this.emitted.push({ output, row: rowAt(batch, batch.values === null || batch.columns.length > 0 ? fields : null, row), timeMs: batch.times[row] as number, weight: batch.weights === null ? 1 : (batch.weights[row] as number) })
   }
 
   /** The fields of the rows of input `input`. */
@@ -160,6 +166,11 @@ function storedValue(field: Field, index: number, row: ReturnType<TableStore['re
     default:
       return new TaggedReader(row.bytes(index), 0, row.bytes(index).length).read()
   }
+}
+
+/** Emitted rows without their output. */
+export function plainOf(emitted: readonly Emitted[]): readonly { readonly row: Row; readonly timeMs: number; readonly weight: number }[] {
+  return emitted.map(({ row, timeMs, weight }) => ({ row: row as Row, timeMs, weight }))
 }
 
 export function rowsOf(batch: Batch): readonly number[] {

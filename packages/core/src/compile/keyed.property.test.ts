@@ -4,8 +4,8 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { fileTable, pipeline, t, topic } from '../index.ts'
 import type { Plan } from '../plan/node.ts'
-import { Runner, type RunnerOptions } from './harness.fixture.ts'
-import { batchOfDraft, liveOf, plain, runTicks, startMarks, ticksOf, type TickDraft, type TimedRow } from './ticks.fixture.ts'
+import { plainOf, Runner, type RunnerOptions } from './harness.fixture.ts'
+import { batchOfDraft, liveOf, runTicks, startMarks, ticksOf, type TickDraft, type TimedRow } from './ticks.fixture.ts'
 
 const schema = t.object({ id: t.i64(), s: t.optional(t.string()), x: t.optional(t.f64()), big: t.bigint(), flag: t.bool(), tags: t.list(t.string()), any: t.json() })
 const input = topic('input', { value: schema })
@@ -41,7 +41,7 @@ function run(plan: Plan, ticks: readonly TickDraft<InputRow>[], options: RunnerO
 }
 
 /** Rows and times per tick, as they left. */
-const left = (result: ReturnType<typeof runTicks>): unknown => result.emitted.map((rows) => plain(rows).map((each) => ({ row: each.row, timeMs: each.timeMs })))
+const left = (result: ReturnType<typeof runTicks>): unknown => result.emitted.map((rows) => plainOf(rows).map((each) => ({ row: each.row, timeMs: each.timeMs })))
 
 describe('dedupe', () => {
   const withinMs = 60
@@ -234,7 +234,7 @@ describe('stream-table join', () => {
             runner.rollback()
             runner.emitted.length = 0
           }
-          const got = plain(runner.tick(0, feed)).map(({ row: each }) => each)
+          const got = plainOf(runner.tick(0, feed)).map(({ row: each }) => each)
           const want = liveOf(tick).flatMap((each) => {
             const match = table.get(each.row.id)
             if (match === undefined && type === 'inner') return []
@@ -255,7 +255,7 @@ describe('stream-table join', () => {
     const at = first.part.inputs.findIndex((each) => each.kind === 'file-table')
     const rowsOf = (rows: readonly unknown[]): TickDraft<unknown>['batches'][number] => ({ rows: rows.map((each) => ({ row: each, timeMs: 0, isLive: true })), layout: 'bytes', isBig: false })
     const tick = (runner: Runner, table: readonly unknown[], ids: readonly number[]): unknown =>
-      plain(
+      plainOf(
         runner.tick(0, (process) => {
           process(at, batchOfDraft(runner.fieldsIn(at), rowsOf(table)))
           process(1 - at, batchOfDraft(runner.fieldsIn(1 - at), rowsOf(ids.map((id) => ({ id, s: null, x: null, big: 0n, flag: false, tags: [], any: null })))))

@@ -5,8 +5,8 @@ import fc from 'fast-check'
 import { expr, pipeline, t, topic } from '../index.ts'
 import type { Mill } from '../index.ts'
 import type { Plan } from '../plan/node.ts'
-import { Runner } from './harness.fixture.ts'
-import { liveOf, plain, runTicks, ticksOf, type TickDraft } from './ticks.fixture.ts'
+import { plainOf, Runner } from './harness.fixture.ts'
+import { liveOf, runTicks, ticksOf, type TickDraft } from './ticks.fixture.ts'
 
 const schema = t.object({ id: t.i64(), x: t.optional(t.f64()), s: t.string() })
 const input = topic('input', { value: schema })
@@ -40,7 +40,7 @@ function law(build: (mill: Mill) => void, expected: (row: InputRow) => readonly 
       result.emitted.forEach((emitted, index) => {
         const live = ticks[index] === undefined ? [] : liveOf(ticks[index])
         const want = live.flatMap((each) => (isRefused(each.row) ? [] : expected(each.row).map((made): Made => ({ row: made, timeMs: each.timeMs }))))
-        const got = plain(emitted.filter((each) => each.output === output)).map(({ row: made, timeMs }): Made => ({ row: made, timeMs }))
+        const got = plainOf(emitted.filter((each) => each.output === output)).map(({ row: made, timeMs }): Made => ({ row: made, timeMs }))
         assert.deepEqual(got, want)
       })
       const refused = ticks.flatMap(liveOf).filter((each) => isRefused(each.row))

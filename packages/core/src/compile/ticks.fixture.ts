@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { relayout } from '../codec/arbitrary.fixture.ts'
 import type { Batch, Column, Field } from '../codec/column.ts'
-import { batchOf, type Emitted, type Row, type Runner, type RunnerOptions } from './harness.fixture.ts'
+import { batchOf, type Emitted, type Runner, type RunnerOptions } from './harness.fixture.ts'
 
 export interface TimedRow<R> {
   readonly row: R
@@ -107,11 +107,6 @@ export function runTicks(draft: RunDraft<unknown>): RunResult {
 function codeOf(error: unknown): string {
   const { code } = error as { readonly code?: string }
   return code ?? (error as Error).message
-}
-
-/** Emitted rows without their output. */
-export function plain(emitted: readonly Emitted[]): readonly { readonly row: Row; readonly timeMs: number; readonly weight: number }[] {
-  return emitted.map(({ row, timeMs, weight }) => ({ row: row as Row, timeMs, weight }))
 }
 
 /** Watermarks at the start of each tick of `runTicks`. */
