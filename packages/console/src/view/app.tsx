@@ -1,0 +1,52 @@
+import { useState, useSyncExternalStore } from 'react'
+import type { PlantViews } from '../model/plant-view.ts'
+import { ConnectionBanner } from './connection-banner.tsx'
+import { DeadLetters } from './dead-letters.tsx'
+import { Figures } from './figures.tsx'
+import { Header } from './header.tsx'
+import { LiveTable } from './live-table.tsx'
+import { Notices } from './notices.tsx'
+import { OpenWindows } from './open-windows.tsx'
+import { Tail } from './tail.tsx'
+import { Tasks } from './tasks.tsx'
+import { Throughput } from './throughput.tsx'
+import { TopologyPanel } from './topology-panel.tsx'
+
+/** The page: one pipeline at a time, everything about it below one header. */
+export function App({ views }: { readonly views: PlantViews }): React.ReactNode {
+  const { connection, status, flows } = useSyncExternalStore(views.subscribe, views.view)
+  const [chosen, choose] = useState<string | null>(null)
+  const pipeline = status?.pipelines.find((each) => each.pipeline === chosen) ?? status?.pipelines[0]
+  const flow = pipeline === undefined ? undefined : flows.get(pipeline.pipeline)
+  return (
+    <>
+      <Header connection={connection} status={status} pipeline={pipeline} choose={choose} />
+      <main>
+        <ConnectionBanner connection={connection} seen={status !== null} />
+        {status !== null && pipeline !== undefined && flow !== undefined ? (
+          <div className="sections" data-stale={connection.state === 'lost'}>
+            <Figures status={status} pipeline={pipeline} />
+            <TopologyPanel key={pipeline.pipeline} pipeline={pipeline} flow={flow} nowMs={status.nowMs} />
+            <Throughput history={views.history} status={status} pipeline={pipeline.pipeline} flow={flow} />
+            <OpenWindows pipeline={pipeline} />
+            <LiveTable key={`table ${pipeline.pipeline}`} tables={pipeline.tables} />
+            <Tail topics={status.topics} />
+            <DeadLetters key={`letters ${pipeline.pipeline}`} pipeline={pipeline} />
+            <Notices notices={status.notices} />
+            <Tasks pipeline={pipeline} nowMs={status.nowMs} />
+          </div>
+        ) : (
+          <Waiting started={status !== null} />
+        )}
+      </main>
+    </>
+  )
+}
+
+function Waiting({ started }: { readonly started: boolean }): React.ReactNode {
+  return (
+    <p className="empty page-empty">
+      {started ? 'No pipeline runs here. Start one with `millrace dev FILE`.' : 'Asking the plant for its status…'}
+    </p>
+  )
+}

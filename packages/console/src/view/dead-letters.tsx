@@ -1,0 +1,103 @@
+import { useState } from 'react'
+import type { DeadLetterGroup, RetryRequest } from 'millrace/api'
+import type { PipelineStatus } from '@millrace/core/engine'
+import { getDeadLetterGroups, retryDeadLetters } from '../feed/requests.ts'
+import { formatPlural, formatTime, formatWhole } from '../model/format.ts'
+import { Fault } from './fault.tsx'
+import { usePolled } from './hooks.ts'
+import { LetterList } from './letter-list.tsx'
+import { Panel } from './panel.tsx'
+
+const EVERY_MS = 2000
+
+type Outcome = { readonly said: string } | { readonly error: Error }
+
+/** Records that could not be taken, grouped by what was wrong with them, with the way back in. */
+export function DeadLetters({ pipeline }: { readonly pipeline: PipelineStatus }): React.ReactNode {
+  const name = pipeline.pipeline
+  const groups = usePolled(name, EVERY_MS, (signal) => getDeadLetterGroups(name, signal))
+  const [outcome, setOutcome] = useState<Outcome | null>(null)
+  const [open, setOpen] = useState<string | null>(null)
+  const retry = async (request: RetryRequest): Promise<void> => {
+    try {
+      const moved = await retryDeadLetters(name, request)
+      setOutcome({ said: `${formatPlural(moved, 'letter')} went back in. What fails again comes back here with its next attempt.` })
+    } catch (error) {
+      setOutcome({ error: error as Error })
+    }
+    groups.refresh()
+  }
+  const all = groups.value ?? []
+  const total = all.reduce((sum, group) => sum + group.count, 0)
+  return (
+    <Panel
+      id="letters"
+      title="Dead letters"
+      note={groups.value === null ? 'reading…' : `${formatPlural(total, 'letter')}, ${formatPlural(all.length, 'cause')}`}
+    >
+      {groups.error !== null && <Fault error={groups.error} />}
+      <div role="status" aria-live="polite" data-testid="retry-result">
+        {outcome !== null && ('error' in outcome ? <Fault error={outcome.error} /> : <p className="done">{outcome.said}</p>)}
+      </div>
+      <ul className="letters">
+        {all
+          .toSorted((a, b) => b.count - a.count)
+          .map((group) => {
+            const key = `${group.code} ${group.operator}`
+            return (
+              <LetterGroup key={key} group={group} open={open === key} toggle={() => setOpen(open === key ? null : key)} retry={retry} />
+            )
+          })}
+      </ul>
+      {groups.value !== null && all.length === 0 && (
+        <p className="empty">Nothing was refused. Records that an operator or a sink cannot take wait here, with their bytes.</p>
+      )}
+    </Panel>
+  )
+}
+
+interface LetterGroupProps {
+  readonly group: DeadLetterGroup
+  readonly open: boolean
+  readonly toggle: () => void
+  readonly retry: (request: RetryRequest) => Promise<void>
+}
+
+function LetterGroup({ group, open, toggle, retry }: LetterGroupProps): React.ReactNode {
+  const [busy, setBusy] = useState(false)
+  const { code, operator, sample } = group
+  const retryAll = async (): Promise<void> => {
+    setBusy(true)
+    await retry({ code, operator })
+    setBusy(false)
+  }
+  return (
+    <li className="letter-group" data-testid="letter-group">
+      <div className="letter-head">
+        <button type="button" className="quiet letter-open" aria-expanded={open} onClick={toggle}>
+          <span className="letter-count">{formatWhole(group.count)}</span>
+          <span className="letter-cause">
+            <span className="letter-code">{code}</span>
+            <span className="muted">
+              in {operator} · last {formatTime(group.lastAtMs)} UTC
+            </span>
+          </span>
+        </button>
+        <button type="button" disabled={busy} onClick={() => void retryAll()}>
+          {busy ? 'Sending…' : `Re-inject ${group.count === 1 ? 'it' : `all ${formatWhole(group.count)}`}`}
+        </button>
+      </div>
+      <p className="letter-message">{sample.message}</p>
+      <p className="fix">
+        {sample.fix}
+        {sample.place !== null && (
+          <>
+            {' '}
+            <code>{sample.place}</code>
+          </>
+        )}
+      </p>
+      {open && <LetterList group={group} retry={retry} />}
+    </li>
+  )
+}

@@ -1,0 +1,89 @@
+import type { PlantStatus } from 'millrace/api'
+import type { PipelineStatus } from '@millrace/core/engine'
+import { minWatermark } from '../model/flow.ts'
+import { formatBytes, formatCount, formatPlural, formatRate, formatTime, formatWhole } from '../model/format.ts'
+
+interface Figure {
+  readonly label: string
+  readonly value: string
+  readonly note: string
+  readonly tone?: 'warning' | 'bad'
+  /** Share used, 0 to 1, drawn as a bar. */
+  readonly share?: number
+}
+
+function distinct(names: readonly (string | null)[]): readonly string[] {
+  return [...new Set(names.filter((name) => name !== null))]
+}
+
+function figuresOf(status: PlantStatus, pipeline: PipelineStatus): readonly Figure[] {
+  const recordsOf = (names: readonly string[]): number =>
+    status.topics.reduce((sum, topic) => sum + (names.includes(topic.name) ? topic.records : 0), 0)
+  const rateOf = (names: readonly string[]): number => names.reduce((sum, name) => sum + (status.rates.topics[name] ?? 0), 0)
+  const targets = (kind: string): readonly string[] =>
+    distinct(pipeline.nodes.filter((node) => node.kind === kind).map((node) => node.target))
+  const sources = targets('source')
+  const outputs = targets('to-topic')
+  const sum = (pick: (task: PipelineStatus['tasks'][number]) => number): number =>
+    pipeline.tasks.reduce((total, task) => total + pick(task), 0)
+  const letters = sum((task) => task.deadLetters)
+  const lag = sum((task) => task.lag)
+  const { memory, disk } = status
+  const freeTight = disk.freeBytes < 2 * disk.reserveBytes
+  return [
+    { label: 'Records in', value: formatWhole(recordsOf(sources)), note: `${formatRate(rateOf(sources))} · ${sources.join(', ')}` },
+    ...outputs
+      .slice(0, 2)
+      .map((name): Figure => ({ label: name, value: formatWhole(recordsOf([name])), note: `${formatRate(rateOf([name]))} · topic out` })),
+    {
+      label: 'Dead letters',
+      value: formatWhole(letters),
+      note: letters === 0 ? 'nothing refused' : 'grouped by cause below',
+      ...(letters > 0 ? { tone: 'warning' as const } : {}),
+    },
+    { label: 'Lag', value: formatCount(lag), note: 'records behind, all tasks' },
+    { label: 'Watermark', value: formatTime(minWatermark(pipeline.tasks)), note: 'event time, UTC, slowest task' },
+    {
+      label: 'State',
+      value: formatBytes(sum((task) => task.stateBytes)),
+      note: formatPlural(
+        sum((task) => task.stateRows),
+        'row',
+      ),
+    },
+    {
+      label: 'Memory',
+      value: formatBytes(memory.residentBytes),
+      note: `budget ${formatBytes(memory.budgetBytes)}`,
+      share: memory.residentBytes / memory.budgetBytes,
+    },
+    {
+      label: 'Disk free',
+      value: formatBytes(disk.freeBytes),
+      note: `reserve ${formatBytes(disk.reserveBytes)}`,
+      ...(freeTight ? { tone: disk.freeBytes < disk.reserveBytes ? ('bad' as const) : ('warning' as const) } : {}),
+    },
+  ]
+}
+
+/** The totals: one glance says how much, how far behind, and what it costs. */
+export function Figures({ status, pipeline }: { readonly status: PlantStatus; readonly pipeline: PipelineStatus }): React.ReactNode {
+  return (
+    <dl className="figures">
+      {figuresOf(status, pipeline).map(({ label, value, note, tone, share }) => (
+        <div key={label} className="figure" data-tone={tone}>
+          <dt>{label}</dt>
+          <dd>
+            <span className="figure-value">{value}</span>
+            <span className="figure-note">{note}</span>
+            {share !== undefined && <Meter label={`${label} used`} share={share} />}
+          </dd>
+        </div>
+      ))}
+    </dl>
+  )
+}
+
+function Meter({ label, share }: { readonly label: string; readonly share: number }): React.ReactNode {
+  return <meter aria-label={label} min={0} max={1} high={0.9} value={Math.min(1, share)} />
+}

@@ -1,0 +1,64 @@
+import { useState } from 'react'
+import type { DeadLetterView } from 'millrace/api'
+import { bytesOfBase64, bytesOfText, hexDump, prettyJson } from '../model/bytes.ts'
+import { formatTime, formatWhole } from '../model/format.ts'
+import { Choice } from './choice.tsx'
+
+const HEX_LINES_MAX = 64
+
+/** One dead letter: what was wrong, where it came from, and its original bytes. */
+export function Letter({
+  letter,
+  retry,
+}: {
+  readonly letter: DeadLetterView
+  readonly retry: (id: number) => Promise<void>
+}): React.ReactNode {
+  const [as, setAs] = useState<'text' | 'hex'>(letter.text === null ? 'hex' : 'text')
+  const [busy, setBusy] = useState(false)
+  const bytes = letter.text === null ? bytesOfBase64(letter.base64 ?? '') : bytesOfText(letter.text)
+  const send = async (): Promise<void> => {
+    setBusy(true)
+    await retry(letter.id)
+    setBusy(false)
+  }
+  return (
+    <li className="letter" data-state={letter.state}>
+      <div className="letter-line">
+        <span>
+          {letter.offset < 0
+            ? 'made inside the pipeline'
+            : `${letter.topic} · partition ${letter.partition} · offset ${formatWhole(letter.offset)}`}
+          <span className="muted">
+            {' '}
+            · event time {formatTime(letter.timeMs)} · refused {formatTime(letter.atMs)} UTC · attempt {letter.attempt}
+          </span>
+        </span>
+        {letter.text !== null && (
+          <Choice
+            label="Show bytes as"
+            value={as}
+            options={[
+              ['text', 'Text'],
+              ['hex', 'Hex'],
+            ]}
+            choose={setAs}
+          />
+        )}
+        {letter.state === 'retried' ? (
+          <span className="pill small" data-tone="calm">
+            sent back in
+          </span>
+        ) : (
+          <button type="button" disabled={busy} onClick={() => void send()}>
+            Re-inject
+          </button>
+        )}
+      </div>
+      <p className="letter-message">
+        {letter.message} {letter.place !== null && <code>{letter.place}</code>}
+      </p>
+      <pre className="json">{as === 'text' ? prettyJson(letter.text ?? '') : hexDump(bytes, HEX_LINES_MAX)}</pre>
+    </li>
+  )
+}
