@@ -6,6 +6,7 @@ import { DuckDBInstance } from '@duckdb/node-api'
 import { parquetEncoder } from '@millrace/parquet'
 import { HIT_FIELDS, type HitColumns, hitsBatch, makeHitColumns } from '../data-gen/hit-columns.ts'
 import type { BenchCase, BenchContext, Measured } from '../support/case.ts'
+import { HitSums, sumsInParquet } from '../support/duckdb-sums.ts'
 import { spent } from '../support/measure.ts'
 
 const SEED = 7
@@ -58,7 +59,7 @@ async function encode(context: BenchContext): Promise<Measured> {
   most = Math.max(most, process.memoryUsage.rss())
   return {
     figures: { perCpuSecond: rows / cpuSeconds, residentMebibytes: (most - before) / MEBIBYTE, bytes: output.position },
-    answer: await readBack(fileOf(context)),
+    answer: await sumsInParquet(fileOf(context)),
   }
 }
 
@@ -69,40 +70,28 @@ async function copy(context: BenchContext): Promise<Measured> {
   const { cpuSeconds } = await spent(async () => {
     await connection.run(`COPY hits TO '${fileOf(context)}.duckdb' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880)`)
   })
-  return { figures: { perCpuSecond: rows / cpuSeconds }, answer: sumsOf(makeHitColumns(rows, SEED)).join(' ') }
-}
-
-/** Row count, sums that bind the columns of a row to each other, distinct users and urls, as DuckDB finds them in the file. */
-async function readBack(file: string): Promise<string> {
-  const connection = await (await DuckDBInstance.create(':memory:')).connect()
-  const sums = await connection.runAndReadAll(
-    `SELECT count(*), sum(epoch_ms(ts)), sum(length("user") * seq::BIGINT), sum(length(url) * status::BIGINT), sum(length(ua) * bytes::BIGINT),
-      sum(length(ip) * (seq::BIGINT % 1000)), sum(ascii(rid) * (seq::BIGINT % 997)), count(DISTINCT "user"), count(DISTINCT url) FROM read_parquet('${file}')`,
-  )
-  return (sums.getRows()[0] ?? []).join(' ')
+  return { figures: { perCpuSecond: rows / cpuSeconds }, answer: sumsOf(makeHitColumns(rows, SEED)) }
 }
 
 /** The same from the arrays. */
-function sumsOf(hits: HitColumns): readonly bigint[] {
-  const sums = Array.from({ length: 7 }, () => 0n)
-  const users = new Set<number>()
-  const urls = new Set<number>()
+function sumsOf(hits: HitColumns): string {
+  const sums = new HitSums()
   const size = (offsets: Int32Array, index: number): number => (offsets[index + 1] as number) - (offsets[index] as number)
   for (let row = 0; row < hits.rowCount; row++) {
     const [user, url, ua] = [hits.ids.user[row] as number, hits.ids.url[row] as number, hits.ids.ua[row] as number]
-    const [seq, status, bytes] = [hits.seq[row] as number, hits.status[row] as number, hits.bytes[row] as number]
-    const parts = [
-      1,
-      hits.ts[row] as number,
-      size(hits.dictionaries.user.offsets, user) * seq,
-      size(hits.dictionaries.url.offsets, url) * status,
-      size(hits.dictionaries.ua.offsets, ua) * bytes,
-      size(hits.ip.offsets, row) * (seq % 1000),
-      (hits.rid.data[hits.rid.offsets[row] as number] as number) * (seq % 997),
-    ]
-    parts.forEach((part, index) => (sums[index] = (sums[index] as bigint) + BigInt(part)))
-    users.add(user)
-    urls.add(url)
+    sums.add({
+      user,
+      url,
+      ts: hits.ts[row] as number,
+      userLength: size(hits.dictionaries.user.offsets, user),
+      urlLength: size(hits.dictionaries.url.offsets, url),
+      uaLength: size(hits.dictionaries.ua.offsets, ua),
+      ipLength: size(hits.ip.offsets, row),
+      ridFirst: hits.rid.data[hits.rid.offsets[row] as number] as number,
+      status: hits.status[row] as number,
+      bytes: hits.bytes[row] as number,
+      seq: hits.seq[row] as number,
+    })
   }
-  return [...sums, BigInt(users.size), BigInt(urls.size)]
+  return String(sums)
 }
