@@ -97,10 +97,11 @@ export class BinderLoop implements TaskLoop {
     const { clock, plan, board } = environment
     await board.refresh()
     if (this.#kept !== null) return this.#core.hasRoom() ? this.#replayStep(this.#kept) : HEARTBEAT_MS
-    const owed = board.demandOn(part.name) > this.#core.state.through
+    const demanded = board.demandOn(part.name)
+    const owed = demanded > this.#core.state.through
     if (!this.#core.hasRoom()) {
       // Rule 13: without room the answer is an empty tick that leaves the clocks; the board wakes this task when its reader has moved.
-      if (owed) await this.#emptyTick(false)
+      if (owed) await this.#emptyTick(demanded, false)
       return HEARTBEAT_MS
     }
     const sinceBind = clock.monotonicMs() - this.#lastBindAt
@@ -109,7 +110,8 @@ export class BinderLoop implements TaskLoop {
       if (await this.#rowTick()) return 0
     }
     if (owed) {
-      await this.#emptyTick()
+      // The demanded number itself: a newer one would be a demand on the others, and their answers one on this task.
+      await this.#emptyTick(demanded)
       return 0
     }
     return this.#clockStep()
@@ -168,10 +170,12 @@ export class BinderLoop implements TaskLoop {
     }
   }
 
-  async #emptyTick(moveClocks = true): Promise<void> {
+  /** `demanded`: the tick that a reader waits for; null takes a number of its own (rules 5, 13). */
+  async #emptyTick(demanded: number | null, moveClocks = true): Promise<void> {
     const { clock, board } = this.#core.environment
     const wallMs = Math.max(clock.nowMs(), this.#core.state.wallMs)
-    const tick = this.#ticks.next(Math.max(board.newest(), board.demandOn(this.#core.part.name)))
+    const tick = demanded ?? this.#ticks.next(board.newest())
+    this.#ticks.atLeast(tick)
     this.#core.startTick(tick, wallMs)
     this.#readFileTables()
     if (moveClocks) for (const { input } of this.#sources) input.advanceIdle(wallMs)
@@ -199,7 +203,7 @@ export class BinderLoop implements TaskLoop {
     for (const { input } of this.#sources) input.observe(log)
     const statable = combineClocks(this.#sources.flatMap(({ input }) => input.clocksNow(wallMs)))
     if (statable.status === 'ended' && state.status !== 'ended' && this.#sources.length > 0) {
-      await this.#emptyTick()
+      await this.#emptyTick(null)
       return 0
     }
     const waitsFor = Math.min(board.waitsFor(part.name), instance.nextDue())
@@ -210,7 +214,7 @@ export class BinderLoop implements TaskLoop {
     const becameIdle = state.status === 'active' && statable.status === 'idle'
     if ((reaches || becameIdle) && now - this.#lastHeartbeatAt >= HEARTBEAT_MS) {
       this.#lastHeartbeatAt = now
-      await this.#emptyTick()
+      await this.#emptyTick(null)
       return 0
     }
     return Math.min(untilIdle, HEARTBEAT_MS)
