@@ -1,5 +1,5 @@
 // Starts measured processes: fresh, on this Node, on one core where the system can pin them.
-import { spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import path from 'node:path'
 import type { BenchContext, Measured } from './case.ts'
@@ -48,4 +48,11 @@ export async function runPhases(
     .split('\n')
     .filter((line) => line.startsWith('{'))
     .map((line) => JSON.parse(line) as PhaseResult)
+}
+
+/** A helper process of a measured one (a load generator), on the first core, with a channel for messages. */
+export function forkCommand(file: string, args: readonly string[]): ChildProcess {
+  const node = [process.execPath, '--conditions=mr-source', file, ...args]
+  const [program = '', ...rest] = canPin ? ['taskset', '-c', '0', ...node] : node
+  return spawn(program, rest, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
 }
