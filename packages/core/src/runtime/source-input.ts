@@ -29,8 +29,6 @@ class SourcePartition {
   next: number
   /** Where the open tick's range began. */
   boundFrom: number
-  /** Grown while a guarded jump needs more records behind it than one fetch gives. */
-  fetchBytes = FETCH_BYTES
   /** The visible end at the newest fetch. */
   end = 0
   /** Set when the partition cannot be read on. */
@@ -118,13 +116,28 @@ export class SourceInput {
   async poll(index: number, handlers: SourceHandlers): Promise<number> {
     const partition = must(this.#partitions[index], `source partition ${index}`)
     if (partition.error !== null || partition.clock.status === 'ended') return 0
-    const wanted: readonly FetchPosition[] = [{ topic: this.spec.topic.name, partition: partition.partition, offset: partition.next }]
-    const options = { bytesMax: partition.fetchBytes }
-    const fetched = this.#reader.fetchNow === null ? await this.#reader.fetch(wanted, options) : this.#reader.fetchNow(wanted, options)
-    return this.#take(must(fetched[0], 'fetched partition'), handlers)
+    let part = await this.#fetch(partition.partition, partition.next)
+    for (;;) {
+      const taken = this.#take(part, handlers)
+      if (taken !== null) return taken
+      // The buffer of a fetch lives until the next one.
+      const before = { ...part, bytes: part.bytes.slice() }
+      const more = await this.#fetch(partition.partition, part.next)
+      if (more.error !== null) partition.error = more.error
+      if (more.error !== null || more.next === more.from) return 0
+      part = { ...more, from: before.from, bytes: joined(before.bytes, more.bytes) }
+    }
   }
 
-  #take(part: FetchedPartition, handlers: SourceHandlers): number {
+  async #fetch(partition: number, offset: number): Promise<FetchedPartition> {
+    const wanted: readonly FetchPosition[] = [{ topic: this.spec.topic.name, partition, offset }]
+    const options = { bytesMax: FETCH_BYTES }
+    const fetched = this.#reader.fetchNow === null ? await this.#reader.fetch(wanted, options) : this.#reader.fetchNow(wanted, options)
+    return must(fetched[0], 'fetched partition')
+  }
+
+  /** Bytes taken; null when the first record is a jump that needs more records behind it than this fetch gave. */
+  #take(part: FetchedPartition, handlers: SourceHandlers): number | null {
     const partition = must(
       this.#partitions.find((other) => other.partition === part.partition),
       'source partition',
@@ -150,7 +163,7 @@ export class SourceInput {
   }
 
   /** Applies the clock-ahead guard and hands the decided rows on. */
-  #guard(partition: SourcePartition, part: FetchedPartition, batch: Batch, count: number, bad: readonly { readonly row: number; readonly error: MillraceError }[], handlers: SourceHandlers, monotonicMs: number): number {
+  #guard(partition: SourcePartition, part: FetchedPartition, batch: Batch, count: number, bad: readonly { readonly row: number; readonly error: MillraceError }[], handlers: SourceHandlers, monotonicMs: number): number | null {
     const atEnd = part.next >= part.end || count < batch.rowCount
     const idle = partition.clock.idleDueAt() <= monotonicMs || partition.clock.status !== 'active'
     const final = atEnd && (idle || this.#bounded !== null)
@@ -159,11 +172,8 @@ export class SourceInput {
       : this.#replaying
         ? this.#replayVerdict(batch, count, partition.clock.largestMs)
         : guardTimes(batch.times, 0, count, partition.clock.largestMs, { aheadMs: this.#settings.clockAheadMs, confirmations: this.#settings.clockConfirmations }, final, this.#times.nowMs())
-    if (verdict.taken < count) {
-      // The partition waits at a jump. When a whole fetch was not enough to decide it, the next one is larger.
-      if (verdict.taken === 0 && !atEnd) partition.fetchBytes *= 2
-      if (verdict.taken === 0) return 0
-    } else partition.fetchBytes = FETCH_BYTES
+    // The partition waits at a jump. A fetch may give less than there is, wherever the log likes to stop.
+    if (verdict.taken === 0 && count > 0) return atEnd ? 0 : null
     for (const { row, error } of bad) if (row < verdict.taken) handlers.reject(batch, row, error)
     for (const row of verdict.rejected) {
       handlers.reject(batch, row, new MillraceError('MR_TIME_AHEAD', { details: { topic: this.spec.topic.name, partition: partition.partition, offset: this.#rows.offsets[row] as number, eventTime: new Date(Math.min(batch.times[row] as number, 8.64e15)).toISOString() } }))
@@ -279,6 +289,13 @@ export class SourceInput {
   close(): void {
     this.#reader.close()
   }
+}
+
+function joined(first: Uint8Array, second: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(first.length + second.length)
+  bytes.set(first)
+  bytes.set(second, first.length)
+  return bytes
 }
 
 function firstAtOrAfter(offsets: Float64Array, count: number, limit: number): number {
