@@ -2,8 +2,8 @@
 // idle clocks when somebody waits. Rules cited are ADR 0002's.
 import type { TaskCore, TaskClock } from './task-core.ts'
 import type { InputStatus, TaskLoop } from './task.ts'
-import { readFully } from '../base/disk.ts'
 import { combineClocks } from '../time/partition-clock.ts'
+import { FileTables } from './file-tables.ts'
 import { keptTicks } from './replay.ts'
 import type { ReplaySettings, ReplayTick } from './replay.ts'
 import { RetryInput } from './retry-input.ts'
@@ -28,10 +28,10 @@ export class BinderLoop implements TaskLoop {
   readonly #byName: ReadonlyMap<string, Source>
   readonly #retry: RetryInput
   readonly #ticks: TickClock
+  readonly #fileTables: FileTables
   readonly #unsubscribe: (() => void)[] = []
   /** Set in a replay: the ticks still to come. */
   #kept: readonly ReplayTick[] | null = null
-  #fileTablesRead = false
   #lastBindAt = Number.NEGATIVE_INFINITY
   #lastHeartbeatAt = Number.NEGATIVE_INFINITY
 
@@ -50,6 +50,7 @@ export class BinderLoop implements TaskLoop {
     this.#sources = [...sources.filter((source) => source.input.spec.table), ...sources.filter((source) => !source.input.spec.table)]
     this.#byName = new Map(sources.map((source) => [source.input.spec.name, source]))
     this.#retry = new RetryInput(core)
+    this.#fileTables = new FileTables(core)
     this.#ticks = new TickClock(environment.clock, environment.plan.settings.commitMsMin, core.state.through)
     this.#unsubscribe.push(environment.log.onAppend(this.#retry.topic, wake), environment.board.onChange(wake))
   }
@@ -80,7 +81,7 @@ export class BinderLoop implements TaskLoop {
     if (last) for (const { input } of this.#sources) input.endAll()
     if (!last && next.ranges.length === 0 && this.#core.instance.nextDue() > next.watermarkMs && this.#core.environment.board.waitsFor(this.#core.part.name) > next.watermarkMs) return 0
     this.#core.startTick(tick, wallMs)
-    this.#readFileTables()
+    this.#fileTables.read()
     for (const source of this.#sources) {
       source.input.replayAt(wallMs)
       const handlers = this.#handlers(source)
@@ -130,7 +131,7 @@ export class BinderLoop implements TaskLoop {
     const wallMs = Math.max(clock.nowMs(), this.#core.state.wallMs)
     const tick = this.#ticks.next(board.newest())
     this.#core.startTick(tick, wallMs)
-    this.#readFileTables()
+    this.#fileTables.read()
     let taken = this.#retry.hasLag() ? await this.#retry.poll(this.#byName) : 0
     let sliceStart = startedAt
     const lanes = this.#sources.reduce((sum, { input }) => sum + input.partitionCount, 0)
@@ -177,7 +178,7 @@ export class BinderLoop implements TaskLoop {
     const tick = demanded ?? this.#ticks.next(board.newest())
     this.#ticks.atLeast(tick)
     this.#core.startTick(tick, wallMs)
-    this.#readFileTables()
+    this.#fileTables.read()
     if (moveClocks) for (const { input } of this.#sources) input.advanceIdle(wallMs)
     await this.#finish(tick, wallMs, [])
   }
@@ -218,24 +219,6 @@ export class BinderLoop implements TaskLoop {
       return 0
     }
     return Math.min(untilIdle, HEARTBEAT_MS)
-  }
-
-  /** Files that are tables are read to their end, in every incarnation, before the first record of anything else. */
-  #readFileTables(): void {
-    if (this.#fileTablesRead) return
-    this.#fileTablesRead = true
-    const { disk, compiler } = this.#core.environment
-    for (const [index, input] of this.#core.part.inputs.entries()) {
-      if (input.kind !== 'file-table') continue
-      const file = disk.open(input.table.path, 'read')
-      try {
-        const bytes = new Uint8Array(file.size())
-        readFully(file, bytes, 0)
-        for (const batch of compiler.fileTable(input.table, bytes)) this.#core.process(index, batch)
-      } finally {
-        file.close()
-      }
-    }
   }
 
   lag(): number {

@@ -5,6 +5,7 @@ import type { InputStatus, TaskLoop } from './task.ts'
 import { must } from '../base/assert.ts'
 import { ExchangeInput } from './exchange-input.ts'
 import { exchangeRows } from './exchange-rows.ts'
+import { FileTables } from './file-tables.ts'
 import { RetryInput } from './retry-input.ts'
 
 const WAIT_MS_MAX = 60_000
@@ -69,6 +70,7 @@ export class ReaderLoop implements TaskLoop {
   readonly #producers: readonly string[]
   readonly #retry: RetryInput
   readonly #trimmer: ExchangeTrimmer
+  readonly #fileTables: FileTables
   readonly #unsubscribe: (() => void)[] = []
   /** Ticks up to here were looked at: those without effect moved the clocks in memory only (rule 18). */
   #seen: number
@@ -81,6 +83,7 @@ export class ReaderLoop implements TaskLoop {
     this.#producers = [...new Set(this.#lanes.map(({ input }) => input.spec.producer))]
     this.#retry = new RetryInput(core)
     this.#trimmer = new ExchangeTrimmer(core)
+    this.#fileTables = new FileTables(core)
     this.#seen = core.state.through
     const { log, board } = core.environment
     this.#unsubscribe.push(board.onChange(wake), log.onAppend(this.#retry.topic, wake))
@@ -144,6 +147,7 @@ export class ReaderLoop implements TaskLoop {
   async #applyTick(tick: number): Promise<void> {
     const clock = this.#clockAt(tick)
     this.#core.startTick(tick, clock.wallMs)
+    this.#fileTables.read()
     if (this.#retry.hasLag()) await this.#retry.poll(new Map())
     for (const { index, input } of this.#lanes) {
       for (const pending of input.take(tick)) for (const batch of exchangeRows(input.spec, pending.bytes)) this.#core.process(index, batch)
