@@ -6,6 +6,9 @@ import type { Event } from './rows.ts'
 
 const SPEC: ConnectorSpec = { type: 'sim-archive', summary: 'JSON lines on the simulated disk.', fields: [], example: '' }
 
+/** The folder that all archives lie in. */
+export const ARCHIVES = 'archive'
+
 interface Intent {
   readonly staged: string
   readonly shown: string
@@ -46,6 +49,7 @@ class ArchiveWriter implements SinkWriter {
     for (const folder of [options.folder, this.#staging]) {
       if (disk.exists(folder)) continue
       disk.makeFolder(folder)
+      disk.syncFolder(ARCHIVES)
       disk.syncFolder('')
     }
     const last = lastIntent === null ? null : decodeIntent(lastIntent)

@@ -1,7 +1,7 @@
 // Ends of the simulated pipelines: tables, topics and an archive, each checked against a computation from scratch.
 import { count, countDistinct, expr, max, mean, min, sum, t, topic, tumbling } from '@millrace/core'
 import type { Random } from '@millrace/core/connect'
-import { archive } from './archive-sink.ts'
+import { ARCHIVES, archive } from './archive-sink.ts'
 import type { End, OracleContext } from './recipe.ts'
 import { sameTexts, violated } from './recipe.ts'
 import type { Event, OracleRow } from './rows.ts'
@@ -84,10 +84,11 @@ const copied: EndMaker = (random, naming) => {
 }
 
 const archived: EndMaker = (random, naming) => {
-  const folder = `archive/${naming('sink')}`
+  const folder = `${ARCHIVES}/${naming('sink')}`
   const sink = archive({ folder, rowsMax: 1 + random.below(60), ageMsMax: 200 + random.below(2_000) })
   return {
     label: `to sink ${folder}`,
+    isSink: true,
     build: (flow) => flow.to(sink, { name: naming('archive') }),
     check: (rows, { seen }) => sameTexts(`archive ${folder}`, seen.archive(folder).map((row) => canonical(row as unknown as Event)), rows.map((row) => canonical(row.value))),
   }
@@ -104,7 +105,8 @@ function splitLate(rows: readonly OracleRow[], operator: string, endOf: (row: Or
 
 /** The watermark that a window of these rows has been held against in the end. */
 function lastWatermark(operator: string, row: OracleRow, context: OracleContext): number {
-  const { clocks } = context
+  const { clocks, ended } = context
+  if (ended) return Number.POSITIVE_INFINITY
   const part = clocks.partOf(context.node(operator))
   return clocks.last(part, clocks.isBinder(part) ? row.partition % clocks.groups(part) : 0)
 }
@@ -122,6 +124,7 @@ const windows: EndMaker = (random, naming) => {
   const textOf = (row: Readonly<Record<string, unknown>>): string => `${String(row['key'])} ${String(row['windowStart'])} ${figuresText(row)}`
   return {
     label: `windows of ${sizeMs} ms (grace ${graceMs}, ${emit}) to ${toTable ? 'table' : 'topic'} ${name}${lateTopic === null ? '' : `, late to ${lateTopic.name}`}`,
+    closesAtEnd: emit === 'close',
     build: (flow) => {
       const late = lateTopic === null ? {} : { late: (rows: typeof flow) => rows.to(lateTopic, { name: naming('to-late') }) }
       const result = flow
@@ -178,7 +181,7 @@ const numbered: EndMaker = (random, naming) => {
     label: `scan that numbers the rows of each key to ${target.name}`,
     build: (flow) =>
       flow.scan(() => 0, (before, row) => ({ state: before + 1, rows: [{ key: row.key, number: before + 1, id: row.id }] }), { by: 'key', name, value }).to(target, { name: naming('to') }),
-    check: (rows, { seen }) => {
+    check: (rows, { seen, isScattered }) => {
       const records = seen.topic(target.name).map((record) => JSON.parse(record.text ?? 'null') as { readonly key: string; readonly number: number; readonly id: number })
       sameTexts(`rows of ${target.name}`, records.map((row) => `${row.key} ${row.id}`), rows.map((row) => `${row.value.key} ${row.value.id}`))
       const numbers = new Map<string, number>()
@@ -186,20 +189,23 @@ const numbered: EndMaker = (random, naming) => {
         if (row.number !== (numbers.get(row.key) ?? 0) + 1) violated(`topic ${target.name}: ${row.key} goes from ${numbers.get(row.key) ?? 0} to ${row.number}`)
         numbers.set(row.key, row.number)
       }
-      checkOrder(target.name, records, rows)
+      checkOrder(target.name, records, rows, isScattered)
     },
   }
 }
 
-function checkOrder(where: string, records: readonly { readonly key: string; readonly id: number }[], rows: readonly OracleRow[]): void {
+/** Rows of a key come in the order of ticks; inside a tick those of one partition by offset, unless they went through several tasks. */
+function checkOrder(where: string, records: readonly { readonly key: string; readonly id: number }[], rows: readonly OracleRow[], isScattered: boolean): void {
   const byId = group(rows, (row) => String(row.value.id))
-  const last = new Map<string, number>()
+  const last = new Map<string, OracleRow>()
   for (const record of records) {
     const [origin, ...more] = byId.get(String(record.id)) ?? []
     if (origin === undefined || more.length > 0) continue
     const lane = `${record.key} of ${origin.topic}/${origin.partition}`
-    if (origin.offset <= (last.get(lane) ?? -1)) violated(`${where}: ${lane} is out of order at offset ${origin.offset}`)
-    last.set(lane, origin.offset)
+    const before = last.get(lane)
+    const goesBack = before !== undefined && (origin.tick < before.tick || (!isScattered && origin.offset < before.offset))
+    if (goesBack) violated(`${where}: ${lane} is out of order at offset ${origin.offset}`)
+    last.set(lane, origin)
   }
 }
 
@@ -209,6 +215,7 @@ const chained: EndMaker = (random, naming) => {
   const sizeMs = random.pick(WINDOWS_MS)
   return {
     label: `windows of ${sizeMs} ms that close, added up in table ${name}`,
+    closesAtEnd: true,
     build: (flow) => {
       const closed = flow
         .groupBy('key', 'shop')

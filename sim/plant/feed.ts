@@ -58,8 +58,8 @@ export class Feed {
     const random = this.#random
     const roll = random.below(100)
     if (roll < 2) return `{"n":${this.#serial++},"id":${random.below(9)},"key":"a"`
-    if (roll < 4) return `{"n":${this.#serial++},"id":"x","key":"a","shop":"s0","amount":1,"at":${this.#nowMs}}`
-    if (roll < 5) return `{"n":${this.#serial++},"key":"a","shop":"s0","amount":1,"at":${this.#nowMs}}`
+    if (roll < 4) return `{"n":${this.#serial++},"id":${random.below(9)},"key":"a","shop":"s0","amount":1,"at":"noon"}`
+    if (roll < 5) return `{"n":${this.#serial++},"id":${random.below(9)},"key":"a","shop":"s0","amount":1}`
     if (roll < 7) return this.#event(source, this.#nowMs + DAY_MS + 1 + random.below(900 * DAY_MS))
     if (roll < 12) return this.#again(source)
     return this.#event(source, this.#nowMs - random.below(this.#scenario.onTime ? 2_500 : 9_000))

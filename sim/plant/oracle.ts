@@ -65,10 +65,11 @@ function decode(text: string): { readonly event: Event | null; readonly code: st
   } catch {
     return { event: null, code: 'MR_CODEC_JSON_INVALID', subject: text }
   }
-  const { id } = value
-  if (id === undefined) return { event: null, code: 'MR_CODEC_FIELD_MISSING', subject: text }
-  if (typeof id !== 'number') return { event: null, code: 'MR_CODEC_FIELD_TYPE', subject: text }
-  const event = { id, key: String(value['key']), shop: String(value['shop']), amount: Number(value['amount']), at: Number(value['at']), extra: (value['extra'] ?? null) as number | null }
+  const { at } = value
+  if (at === undefined) return { event: null, code: 'MR_CODEC_FIELD_MISSING', subject: text }
+  if (typeof at !== 'number') return { event: null, code: 'MR_CODEC_FIELD_TYPE', subject: text }
+  const id = Number(value['id'])
+  const event = { id, key: String(value['key']), shop: String(value['shop']), amount: Number(value['amount']), at, extra: (value['extra'] ?? null) as number | null }
   return { event, code: '', subject: String(id) }
 }
 

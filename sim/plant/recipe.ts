@@ -17,6 +17,10 @@ export interface Seen {
 export interface OracleContext {
   readonly seen: Seen
   readonly clocks: Clocks
+  /** True: the input is over, so that every window has closed. */
+  readonly ended: boolean
+  /** True: rows of one source partition went through several tasks on their way. */
+  readonly isScattered: boolean
   readonly letters: ExpectedLetter[]
   /** Id in the plan of the node with that name. */
   readonly node: (name: string) => number
@@ -35,6 +39,10 @@ export interface Step {
 /** Where rows leave the pipeline. `check` throws what is wrong. */
 export interface End {
   readonly label: string
+  /** Sinks take no part in a replay. */
+  readonly isSink?: boolean
+  /** Its windows close when the input ends: a replay gives more of them than the live run has. */
+  readonly closesAtEnd?: boolean
   build(flow: Flow, mill: Mill): void
   check(rows: readonly OracleRow[], context: OracleContext): void
 }

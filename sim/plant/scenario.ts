@@ -31,6 +31,8 @@ export interface Scenario {
   readonly pricePartitions: number
   readonly hasPrices: boolean
   readonly hasThrough: boolean
+  /** Rows of one partition and key go several ways in front of the ends, so that they may change places inside a tick. */
+  readonly isScattered: boolean
   readonly disorderMs: number
   readonly actions: number
   readonly steps: readonly Step[]
@@ -67,6 +69,7 @@ export function makeScenario(seed: number, random: Random, size: Size): Scenario
     pricePartitions: 1 + random.below(3),
     hasPrices: stepNames.includes('joinTopic'),
     hasThrough: stepNames.includes('through'),
+    isScattered: stepNames.slice(stepNames.indexOf('through') + 1).some((name) => name === 'dedupe' || name === 'branchAndMerge'),
     disorderMs,
     actions: Math.min(size.actions, 8 + random.below(FULL_SIZE.actions - 8)),
     steps,

@@ -67,7 +67,7 @@ async function run(world: World, random: Random): Promise<string> {
   await world.crash()
   await rest(world)
   const after = await checkResults(world)
-  checkSame('after a crash at rest', seen, after, true)
+  checkSame('after a crash at rest', seen, after)
   if (scenario.replays && !scenario.hasThrough) await checkReplay(world, after)
   world.checkFailures()
   return digestOf(world)
@@ -205,6 +205,10 @@ async function checkReplay(world: World, live: Seen): Promise<void> {
   const range = await world.time.run(rangeByTime(world.log, plan, 0, Number.POSITIVE_INFINITY, 'append'))
   const replay = await world.time.run(RunningPipeline.start(copy, { ...world.options(copy), replay: { id: 'again', of: plan.pipeline, range } }), REPLAY_LIMIT_MS)
   await world.time.run(replay.finished(), REPLAY_LIMIT_MS)
-  checkSame('replay', live, await readSeen(world, replay, '.replay-again'), replay.topology.parts.every((part) => part.groups === 1))
+  const seen = await readSeen(world, replay, '.replay-again')
+  await checkResults(world, seen)
+  // Several tasks that write into one topic may take turns as they like.
+  const isExact = replay.topology.parts.every((part) => part.groups === 1) && !world.scenario.ends.some((end) => end.closesAtEnd === true)
+  if (isExact) checkSame('replay', live, seen)
   await world.time.run(replay.stop())
 }

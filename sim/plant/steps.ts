@@ -94,7 +94,8 @@ const branchAndMerge: StepMaker = (random, naming) => {
     build: (flow) => {
       const { large, rest } = flow.branch({ large: expr((row) => row.amount.gt(limit)) }, { name })
       const marked = large.map((row) => ({ ...row, shop: `${row.shop}+` }), { name: naming('marked'), value: EVENT })
-      return marked.merge(rest, { name: naming('merged') })
+      // Earlier steps may have left other types than the declared ones; both sides must have the same.
+      return marked.merge(rest.map((row) => ({ ...row }), { name: naming('unmarked'), value: EVENT }), { name: naming('merged') })
     },
     expect: (rows) => rows.map((row) => (row.value.amount > limit ? withValue(row, { shop: `${row.value.shop}+` }) : row)),
   }

@@ -92,22 +92,22 @@ export class World {
 
   options(plan: Plan): PipelineOptions {
     const { aheadBytes, snapshotBytesMin } = this.scenario
+    const life = this.crashes
     return {
       log: this.#mutant.log === undefined ? this.log : this.#mutant.log(this.log),
       clock: this.time,
       scheduler: this.time,
-      disk: this.#pipelineDisk(),
+      disk: this.disk,
       compiler,
       codeVersion: codeVersion(plan),
       aheadBytes,
       snapshotBytesMin,
       guardRows: true,
-      onEvent: (event) => this.#note(event),
+      // What a dead incarnation says of its dead disk is no failure.
+      onEvent: (event) => {
+        if (life === this.crashes && !this.isDead) this.#note(event)
+      },
     }
-  }
-
-  #pipelineDisk(): Disk {
-    return this.disk
   }
 
   /** What a promise gives, or null when the power goes first. Failures that have another cause are thrown. */
@@ -148,7 +148,6 @@ export class World {
   }
 
   #note(event: TaskEvent): void {
-    if (this.isDead) return
     if (event.kind === 'failed' || event.kind === 'restarted') {
       if (this.time.monotonicMs() < this.#fullUntilMs && isFull(event.error)) return
       this.failures.push(`task ${event.task} ${event.kind}: ${errorText(event.error)}`)
