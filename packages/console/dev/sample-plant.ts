@@ -41,6 +41,7 @@ export class SamplePlant {
   readonly #letters: DeadLetterView[] = []
   readonly #notices: Notice[] = []
   #ticks = 0
+  #flights = 182_000
   #commits = 0
 
   constructor(options: { readonly seed: number; readonly nowMs: number }) {
@@ -117,7 +118,7 @@ export class SamplePlant {
     const delay = Math.round(-8 + this.#random() ** 3 * 140)
     const date = new Date(this.#simulatedMs + this.#random() * HOUR_MS).toISOString()
     return {
-      id: this.#topics.get('departures')?.records ?? 0,
+      id: this.#flights++,
       date,
       delay,
       distance: Math.round(180 + this.#random() * 2300),
@@ -304,7 +305,7 @@ export class SamplePlant {
       startedAtMs: this.#startedAtMs,
       nodes: SAMPLE_NODES.map((node, id): NodeStatus => ({
         id,
-        mode: 'append',
+        mode: node.kind === 'aggregate' || node.kind === 'to-table' ? 'update' : 'append',
         ...node,
         counters: this.#counters.get(node.name) ?? NO_ROWS,
       })),

@@ -19,7 +19,7 @@ export interface EdgeFlow {
   readonly from: number
   readonly to: number
   readonly rate: number
-  /** Records that wait on this edge; null where rows are handed over inside a task. */
+  /** Records that wait on this edge; null where rows are handed over inside a task, and for tables read from files. */
   readonly lag: number | null
   readonly watermarkMs: number
   /** memory: a function call inside a task. topic: through the log. */
@@ -66,6 +66,7 @@ function nodeFlow(pipeline: PipelineStatus, node: NodeStatus, status: PlantStatu
 
 /** Inputs of tasks by which the rows of `from` arrive at `to`, and what waits there. */
 function edgeLag(pipeline: PipelineStatus, from: NodeStatus, to: NodeStatus): number | null {
+  if (from.kind === 'table-source' && from.part === to.part) return null
   if (READS_TOPIC.has(from.kind)) return sumLag(tasksOf(pipeline, from), (input) => input === from.name)
   if (from.part === to.part || to.part === '') return null
   const topics = new Set(pipeline.exchanges.filter((each) => each.from === from.part && each.to === to.part).map((each) => each.topic))
@@ -84,15 +85,16 @@ function sourceWatermark(tasks: readonly TaskStatus[], name: string): number {
 
 function edgeFlow(pipeline: PipelineStatus, from: NodeFlow, to: NodeFlow): EdgeFlow {
   const fromSource = READS_TOPIC.has(from.node.kind)
+  const lag = edgeLag(pipeline, from.node, to.node)
   return {
     id: `${from.node.id}-${to.node.id}`,
     from: from.node.id,
     to: to.node.id,
     // A node with one input counts exactly what came over this edge; one with several cannot tell them apart.
     rate: to.node.inputs.length === 1 && to.rateIn > 0 && !fromSource ? to.rateIn : from.rateOut,
-    lag: edgeLag(pipeline, from.node, to.node),
+    lag,
     watermarkMs: fromSource ? sourceWatermark(from.tasks, from.node.name) : minWatermark(from.tasks),
-    over: fromSource || to.node.kind === 'to-topic' || from.node.part !== to.node.part ? 'topic' : 'memory',
+    over: lag === null ? 'memory' : 'topic',
   }
 }
 

@@ -20,8 +20,8 @@ export function formatCount(value: number): string {
   if (!Number.isFinite(value)) return '–'
   const size = Math.abs(value)
   for (const [step, unit] of COUNT_STEPS) {
-    // 999,950 would round to `1000 k`.
-    if (size >= step * 0.99995) return `${threeDigits(value / step)} ${unit}`
+    // 999,500 would round to `1000 k`.
+    if (size >= step * 0.9995) return `${threeDigits(value / step)} ${unit}`
   }
   return size < 10 && !Number.isInteger(value) ? SHORT.format(value) : WHOLE.format(value)
 }
@@ -76,13 +76,23 @@ export function formatTime(ms: number): string {
   return text.endsWith('.000') ? text.slice(0, -4) : text
 }
 
-/** Time of day on the day of `nowMs`, else the date with hour and minute: as short as an edge of the picture allows. */
+const DAY = new Intl.DateTimeFormat('en-US', { month: 'short', day: 'numeric', timeZone: 'UTC' })
+
+/** Time of day on the day of `nowMs`, else day, hour and minute (`Jan 3 14:05`): as short as an edge of the picture needs. */
 export function formatTimeShort(ms: number, nowMs: number): string {
   if (!isDate(ms)) return formatTime(ms)
   const text = new Date(ms).toISOString()
-  return text.slice(0, 10) === new Date(nowMs).toISOString().slice(0, 10)
-    ? text.slice(11, 19)
-    : `${text.slice(0, 10)} ${text.slice(11, 16)}`
+  return text.slice(0, 10) === new Date(nowMs).toISOString().slice(0, 10) ? text.slice(11, 19) : `${DAY.format(ms)} ${text.slice(11, 16)}`
+}
+
+/** To the second: for times of the wall clock, where nobody asks for more. */
+export function formatSecond(ms: number): string {
+  return Number.isFinite(ms) ? formatTime(Math.floor(ms / 1000) * 1000) : formatTime(ms)
+}
+
+/** Day alone: `2001-01-03`. */
+export function formatDay(ms: number): string {
+  return isDate(ms) ? new Date(ms).toISOString().slice(0, 10) : ''
 }
 
 /** Time of day: `14:05:09`. */

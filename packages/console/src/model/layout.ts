@@ -4,8 +4,8 @@ import type { NodeStatus } from '@millrace/core/engine'
 
 export type Direction = 'right' | 'down'
 
-export const NODE_WIDTH = 172
-export const NODE_HEIGHT = 62
+/** Downwards is for narrow pages: three nodes fit side by side. */
+export const NODE_SIZE = { right: { width: 172, height: 62 }, down: { width: 128, height: 70 } } as const
 
 export interface Placed {
   readonly id: number
@@ -32,8 +32,13 @@ export interface PlanLayout {
 
 /** Room for the label of an edge: inside a task a rate, over a topic also lag and watermark. */
 const LABEL = {
-  right: { memory: { width: 52, height: 18 }, topic: { width: 92, height: 44 } },
-  down: { memory: { width: 60, height: 14 }, topic: { width: 100, height: 40 } },
+  right: { memory: { width: 50, height: 18 }, topic: { width: 76, height: 48 } },
+  down: { memory: { width: 60, height: 18 }, topic: { width: 84, height: 46 } },
+} as const
+
+const GAPS = {
+  right: { rankdir: 'LR', ranksep: 16, nodesep: 22, edgesep: 10, marginx: 1, marginy: 1 },
+  down: { rankdir: 'TB', ranksep: 14, nodesep: 10, edgesep: 8, marginx: 1, marginy: 1 },
 } as const
 
 /** Two plans with the same signature get the same picture. */
@@ -42,22 +47,16 @@ export function structureOf(nodes: readonly NodeStatus[]): string {
 }
 
 function isWide(from: NodeStatus, to: NodeStatus): boolean {
-  return from.kind === 'source' || from.kind === 'through' || from.part !== to.part
+  return from.kind === 'source' || from.kind === 'through' || (from.part !== to.part && from.part !== '' && to.part !== '')
 }
 
 export function layOut(nodes: readonly NodeStatus[], direction: Direction): PlanLayout {
   const graph = new Graph()
-  graph.setGraph({
-    rankdir: direction === 'right' ? 'LR' : 'TB',
-    ranksep: direction === 'right' ? 20 : 18,
-    nodesep: 26,
-    edgesep: 14,
-    marginx: 2,
-    marginy: 2,
-  })
+  const size = NODE_SIZE[direction]
+  graph.setGraph({ ...GAPS[direction] })
   graph.setDefaultEdgeLabel(() => ({}))
   const byId = new Map(nodes.map((node) => [node.id, node]))
-  for (const node of nodes) graph.setNode(String(node.id), { width: NODE_WIDTH, height: NODE_HEIGHT })
+  for (const node of nodes) graph.setNode(String(node.id), { ...size })
   const pairs: { readonly from: number; readonly to: number }[] = []
   for (const to of nodes) {
     for (const input of to.inputs) {
@@ -68,14 +67,14 @@ export function layOut(nodes: readonly NodeStatus[], direction: Direction): Plan
     }
   }
   layout(graph)
-  const size = graph.graph()
+  const whole = graph.graph()
   return {
     direction,
-    width: size.width ?? 0,
-    height: size.height ?? 0,
+    width: whole.width ?? 0,
+    height: whole.height ?? 0,
     nodes: nodes.map((node) => {
       const placed = graph.node(String(node.id))
-      return { id: node.id, x: (placed.x ?? 0) - NODE_WIDTH / 2, y: (placed.y ?? 0) - NODE_HEIGHT / 2 }
+      return { id: node.id, x: (placed.x ?? 0) - size.width / 2, y: (placed.y ?? 0) - size.height / 2 }
     }),
     edges: pairs.map(({ from, to }) => {
       const label = graph.edge(String(from), String(to))

@@ -42,7 +42,8 @@ export interface Clock {
   readonly name: string
   readonly status: string
   readonly watermarkMs: number
-  readonly lag: number | null
+  /** Name of the task, for a producer. */
+  readonly producer: string | null
   readonly silentMs: number
   readonly error: string | null
   /** The one that holds the task's watermark. */
@@ -54,7 +55,7 @@ function clocksOf(input: InputStatus): readonly Omit<Clock, 'holds'>[] {
     name: `${input.input} · partition ${partition.partition}`,
     status: partition.status,
     watermarkMs: partition.watermarkMs,
-    lag: null,
+    producer: null,
     silentMs: partition.silentMs,
     error: partition.error,
   }))
@@ -62,7 +63,7 @@ function clocksOf(input: InputStatus): readonly Omit<Clock, 'holds'>[] {
     name: `task ${producer.task}`,
     status: producer.status,
     watermarkMs: producer.watermarkMs,
-    lag: null,
+    producer: producer.task,
     silentMs: 0,
     error: null,
   }))
@@ -91,5 +92,5 @@ export function distance(clock: Clock, waitsForMs: number): string {
   if (clock.status === 'ended' || clock.watermarkMs === Number.POSITIVE_INFINITY) return 'has ended'
   if (!Number.isFinite(waitsForMs)) return `is at ${formatTime(clock.watermarkMs)}`
   const missing = waitsForMs - clock.watermarkMs
-  return missing <= 0 ? 'has passed it' : `${formatDuration(missing)} of event time to go`
+  return missing <= 0 ? 'has passed it' : `${formatDuration(missing)} to go`
 }

@@ -18,13 +18,28 @@ export function isTimeCell(field: string, value: unknown): value is number {
   return /^(at|time|date|start|end|timestamp|ts)$|(At|Time|Date|Start|End|Timestamp|Ms|_at|_time|_ts|_ms)$/.test(field)
 }
 
-const INTEGER = new Intl.NumberFormat('en-US')
-const FRACTION = new Intl.NumberFormat('en-US', { maximumFractionDigits: 3 })
+const NUMBERS = [0, 1, 2, 3].map(
+  (digits) => new Intl.NumberFormat('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits }),
+)
 
-export function formatCell(field: string, value: unknown): string {
+/** Digits behind the point for a whole column, so that its numbers stand below each other: about four significant ones. */
+export function columnDigits(rows: readonly Row[], field: string): number {
+  let largest = 0
+  let fraction = false
+  for (const row of rows) {
+    const value = row[field]
+    if (typeof value !== 'number') continue
+    largest = Math.max(largest, Math.abs(value))
+    fraction ||= !Number.isInteger(value)
+  }
+  if (!fraction) return 0
+  return largest < 10 ? 3 : largest < 1000 ? 2 : 1
+}
+
+export function formatCell(field: string, value: unknown, digits: number): string {
   if (value === null || value === undefined) return '–'
   if (isTimeCell(field, value)) return formatTime(value)
-  if (typeof value === 'number') return Number.isInteger(value) ? INTEGER.format(value) : FRACTION.format(value)
+  if (typeof value === 'number') return NUMBERS[digits]?.format(value) ?? String(value)
   return typeof value === 'string' ? value : JSON.stringify(value)
 }
 

@@ -1,9 +1,11 @@
 import { useState, useSyncExternalStore } from 'react'
+import { getDeadLetterGroups } from '../feed/requests.ts'
 import type { PlantViews } from '../model/plant-view.ts'
 import { ConnectionBanner } from './connection-banner.tsx'
 import { DeadLetters } from './dead-letters.tsx'
 import { Figures } from './figures.tsx'
 import { Header } from './header.tsx'
+import { usePolled } from './hooks.ts'
 import { LiveTable } from './live-table.tsx'
 import { Notices } from './notices.tsx'
 import { OpenWindows } from './open-windows.tsx'
@@ -12,26 +14,32 @@ import { Tasks } from './tasks.tsx'
 import { Throughput } from './throughput.tsx'
 import { TopologyPanel } from './topology-panel.tsx'
 
+/** Milliseconds between two looks at the dead letters; the status does not say how many are still open. */
+const LETTERS_EVERY_MS = 2000
+
 /** The page: one pipeline at a time, everything about it below one header. */
 export function App({ views }: { readonly views: PlantViews }): React.ReactNode {
   const { connection, status, flows } = useSyncExternalStore(views.subscribe, views.view)
   const [chosen, choose] = useState<string | null>(null)
   const pipeline = status?.pipelines.find((each) => each.pipeline === chosen) ?? status?.pipelines[0]
   const flow = pipeline === undefined ? undefined : flows.get(pipeline.pipeline)
+  const name = pipeline?.pipeline ?? ''
+  const letters = usePolled(name, LETTERS_EVERY_MS, (signal) => (name === '' ? Promise.resolve([]) : getDeadLetterGroups(name, signal)))
+  const letterCount = (letters.value ?? []).reduce((sum, group) => sum + group.count, 0)
   return (
     <>
-      <Header connection={connection} status={status} pipeline={pipeline} choose={choose} />
+      <Header connection={connection} status={status} pipeline={pipeline} letterCount={letterCount} choose={choose} />
       <main>
         <ConnectionBanner connection={connection} seen={status !== null} />
         {status !== null && pipeline !== undefined && flow !== undefined ? (
           <div className="sections" data-stale={connection.state === 'lost'}>
-            <Figures status={status} pipeline={pipeline} />
+            <Figures status={status} pipeline={pipeline} letterCount={letterCount} />
             <TopologyPanel key={pipeline.pipeline} pipeline={pipeline} flow={flow} nowMs={status.nowMs} />
             <Throughput history={views.history} status={status} pipeline={pipeline.pipeline} flow={flow} />
             <OpenWindows pipeline={pipeline} />
             <LiveTable key={`table ${pipeline.pipeline}`} tables={pipeline.tables} />
             <Tail topics={status.topics} />
-            <DeadLetters key={`letters ${pipeline.pipeline}`} pipeline={pipeline} />
+            <DeadLetters key={`letters ${pipeline.pipeline}`} pipeline={pipeline.pipeline} groups={letters} nowMs={status.nowMs} />
             <Notices notices={status.notices} />
             <Tasks pipeline={pipeline} nowMs={status.nowMs} />
           </div>

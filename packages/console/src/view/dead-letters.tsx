@@ -1,26 +1,28 @@
 import { useState } from 'react'
 import type { DeadLetterGroup, RetryRequest } from 'millrace/api'
-import type { PipelineStatus } from '@millrace/core/engine'
-import { getDeadLetterGroups, retryDeadLetters } from '../feed/requests.ts'
-import { formatPlural, formatTime, formatWhole } from '../model/format.ts'
+import { retryDeadLetters } from '../feed/requests.ts'
+import { formatPlural, formatTimeShort, formatWhole } from '../model/format.ts'
 import { Fault } from './fault.tsx'
-import { usePolled } from './hooks.ts'
+import type { Polled } from './hooks.ts'
 import { LetterList } from './letter-list.tsx'
 import { Panel } from './panel.tsx'
-
-const EVERY_MS = 2000
+import { Prose } from './prose.tsx'
 
 type Outcome = { readonly said: string } | { readonly error: Error }
 
+interface DeadLettersProps {
+  readonly pipeline: string
+  readonly groups: Polled<readonly DeadLetterGroup[]>
+  readonly nowMs: number
+}
+
 /** Records that could not be taken, grouped by what was wrong with them, with the way back in. */
-export function DeadLetters({ pipeline }: { readonly pipeline: PipelineStatus }): React.ReactNode {
-  const name = pipeline.pipeline
-  const groups = usePolled(name, EVERY_MS, (signal) => getDeadLetterGroups(name, signal))
+export function DeadLetters({ pipeline, groups, nowMs }: DeadLettersProps): React.ReactNode {
   const [outcome, setOutcome] = useState<Outcome | null>(null)
   const [open, setOpen] = useState<string | null>(null)
   const retry = async (request: RetryRequest): Promise<void> => {
     try {
-      const moved = await retryDeadLetters(name, request)
+      const moved = await retryDeadLetters(pipeline, request)
       setOutcome({ said: `${formatPlural(moved, 'letter')} went back in. What fails again comes back here with its next attempt.` })
     } catch (error) {
       setOutcome({ error: error as Error })
@@ -45,7 +47,14 @@ export function DeadLetters({ pipeline }: { readonly pipeline: PipelineStatus })
           .map((group) => {
             const key = `${group.code} ${group.operator}`
             return (
-              <LetterGroup key={key} group={group} open={open === key} toggle={() => setOpen(open === key ? null : key)} retry={retry} />
+              <LetterGroup
+                key={key}
+                group={group}
+                nowMs={nowMs}
+                open={open === key}
+                toggle={() => setOpen(open === key ? null : key)}
+                retry={retry}
+              />
             )
           })}
       </ul>
@@ -58,12 +67,13 @@ export function DeadLetters({ pipeline }: { readonly pipeline: PipelineStatus })
 
 interface LetterGroupProps {
   readonly group: DeadLetterGroup
+  readonly nowMs: number
   readonly open: boolean
   readonly toggle: () => void
   readonly retry: (request: RetryRequest) => Promise<void>
 }
 
-function LetterGroup({ group, open, toggle, retry }: LetterGroupProps): React.ReactNode {
+function LetterGroup({ group, nowMs, open, toggle, retry }: LetterGroupProps): React.ReactNode {
   const [busy, setBusy] = useState(false)
   const { code, operator, sample } = group
   const retryAll = async (): Promise<void> => {
@@ -79,7 +89,7 @@ function LetterGroup({ group, open, toggle, retry }: LetterGroupProps): React.Re
           <span className="letter-cause">
             <span className="letter-code">{code}</span>
             <span className="muted">
-              in {operator} · last {formatTime(group.lastAtMs)} UTC
+              in {operator} · last {formatTimeShort(group.lastAtMs, nowMs)} UTC
             </span>
           </span>
         </button>
@@ -87,9 +97,11 @@ function LetterGroup({ group, open, toggle, retry }: LetterGroupProps): React.Re
           {busy ? 'Sending…' : `Re-inject ${group.count === 1 ? 'it' : `all ${formatWhole(group.count)}`}`}
         </button>
       </div>
-      <p className="letter-message">{sample.message}</p>
+      <p className="letter-message">
+        <Prose text={sample.message} />
+      </p>
       <p className="fix">
-        {sample.fix}
+        <Prose text={sample.fix} />
         {sample.place !== null && (
           <>
             {' '}

@@ -1,7 +1,7 @@
 import type { PlantStatus } from 'millrace/api'
 import type { PipelineStatus } from '@millrace/core/engine'
 import { minWatermark } from '../model/flow.ts'
-import { formatBytes, formatCount, formatPlural, formatRate, formatTime, formatWhole } from '../model/format.ts'
+import { formatBytes, formatCount, formatPlural, formatRate, formatClock, formatDay, formatWhole } from '../model/format.ts'
 
 interface Figure {
   readonly label: string
@@ -16,7 +16,7 @@ function distinct(names: readonly (string | null)[]): readonly string[] {
   return [...new Set(names.filter((name) => name !== null))]
 }
 
-function figuresOf(status: PlantStatus, pipeline: PipelineStatus): readonly Figure[] {
+function figuresOf(status: PlantStatus, pipeline: PipelineStatus, letters: number): readonly Figure[] {
   const recordsOf = (names: readonly string[]): number =>
     status.topics.reduce((sum, topic) => sum + (names.includes(topic.name) ? topic.records : 0), 0)
   const rateOf = (names: readonly string[]): number => names.reduce((sum, name) => sum + (status.rates.topics[name] ?? 0), 0)
@@ -26,9 +26,9 @@ function figuresOf(status: PlantStatus, pipeline: PipelineStatus): readonly Figu
   const outputs = targets('to-topic')
   const sum = (pick: (task: PipelineStatus['tasks'][number]) => number): number =>
     pipeline.tasks.reduce((total, task) => total + pick(task), 0)
-  const letters = sum((task) => task.deadLetters)
   const lag = sum((task) => task.lag)
   const { memory, disk } = status
+  const watermarkMs = minWatermark(pipeline.tasks)
   const freeTight = disk.freeBytes < 2 * disk.reserveBytes
   return [
     { label: 'Records in', value: formatWhole(recordsOf(sources)), note: `${formatRate(rateOf(sources))} · ${sources.join(', ')}` },
@@ -38,11 +38,15 @@ function figuresOf(status: PlantStatus, pipeline: PipelineStatus): readonly Figu
     {
       label: 'Dead letters',
       value: formatWhole(letters),
-      note: letters === 0 ? 'nothing refused' : 'grouped by cause below',
+      note: letters === 0 ? 'none open' : 'by cause, below',
       ...(letters > 0 ? { tone: 'warning' as const } : {}),
     },
-    { label: 'Lag', value: formatCount(lag), note: 'records behind, all tasks' },
-    { label: 'Watermark', value: formatTime(minWatermark(pipeline.tasks)), note: 'event time, UTC, slowest task' },
+    { label: 'Lag', value: formatCount(lag), note: 'records behind' },
+    {
+      label: 'Watermark',
+      value: formatClock(watermarkMs),
+      note: Number.isFinite(watermarkMs) ? `${formatDay(watermarkMs)} UTC` : 'event time',
+    },
     {
       label: 'State',
       value: formatBytes(sum((task) => task.stateBytes)),
@@ -66,11 +70,17 @@ function figuresOf(status: PlantStatus, pipeline: PipelineStatus): readonly Figu
   ]
 }
 
+interface FiguresProps {
+  readonly status: PlantStatus
+  readonly pipeline: PipelineStatus
+  readonly letterCount: number
+}
+
 /** The totals: one glance says how much, how far behind, and what it costs. */
-export function Figures({ status, pipeline }: { readonly status: PlantStatus; readonly pipeline: PipelineStatus }): React.ReactNode {
+export function Figures({ status, pipeline, letterCount }: FiguresProps): React.ReactNode {
   return (
     <dl className="figures">
-      {figuresOf(status, pipeline).map(({ label, value, note, tone, share }) => (
+      {figuresOf(status, pipeline, letterCount).map(({ label, value, note, tone, share }) => (
         <div key={label} className="figure" data-tone={tone}>
           <dt>{label}</dt>
           <dd>

@@ -9,6 +9,8 @@ interface HeaderProps {
   readonly connection: Connection
   readonly status: PlantStatus | null
   readonly pipeline: PipelineStatus | undefined
+  /** Dead letters that are open. */
+  readonly letterCount: number
   readonly choose: (pipeline: string) => void
 }
 
@@ -16,14 +18,14 @@ const SAID = { connecting: 'connecting', live: 'live', lost: 'connection lost' }
 const TONE = { connecting: 'calm', live: 'good', lost: 'bad' } as const
 
 /** Who runs, how it is, how fresh what you see is; and the way to each section. */
-export function Header({ connection, status, pipeline, choose }: HeaderProps): React.ReactNode {
+export function Header({ connection, status, pipeline, letterCount, choose }: HeaderProps): React.ReactNode {
   const fresh = status === null || pipeline === undefined ? null : freshnessMs(pipeline, status.nowMs)
   return (
     <header className="page-head">
       <div className="page-bar">
         <span className="brand">
           <Mark />
-          millrace
+          <span className="wide-only">millrace</span>
         </span>
         {status !== null && pipeline !== undefined && (
           <>
@@ -32,7 +34,14 @@ export function Header({ connection, status, pipeline, choose }: HeaderProps): R
               {pipeline.phase}
             </span>
             <span className="fresh">
-              {fresh === null ? 'nothing committed yet' : `committed ${formatDuration(fresh)} ago`}
+              {fresh === null ? (
+                'nothing committed yet'
+              ) : (
+                <>
+                  <span className="wide-only">committed </span>
+                  {formatDuration(fresh)} ago
+                </>
+              )}
               <span className="wide-only"> · up {formatDuration(status.nowMs - pipeline.startedAtMs)}</span>
             </span>
           </>
@@ -43,7 +52,7 @@ export function Header({ connection, status, pipeline, choose }: HeaderProps): R
           {SAID[connection.state]}
         </span>
       </div>
-      {pipeline !== undefined && <Sections pipeline={pipeline} />}
+      {pipeline !== undefined && <Sections pipeline={pipeline} letterCount={letterCount} />}
     </header>
   )
 }
@@ -72,8 +81,7 @@ function PipelineChoice({
   )
 }
 
-function Sections({ pipeline }: { readonly pipeline: PipelineStatus }): React.ReactNode {
-  const letters = pipeline.tasks.reduce((sum, task) => sum + task.deadLetters, 0)
+function Sections({ pipeline, letterCount }: { readonly pipeline: PipelineStatus; readonly letterCount: number }): React.ReactNode {
   const waiting = pipeline.tasks.filter(isWaiting).length
   const sections = [
     ['topology', 'Topology', 0],
@@ -81,7 +89,7 @@ function Sections({ pipeline }: { readonly pipeline: PipelineStatus }): React.Re
     ['windows', 'Open windows', waiting],
     ['table', 'Table', 0],
     ['tail', 'Tail', 0],
-    ['letters', 'Dead letters', letters],
+    ['letters', 'Dead letters', letterCount],
     ['notices', 'Notices', 0],
     ['tasks', 'Tasks', 0],
   ] as const

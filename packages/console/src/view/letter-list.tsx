@@ -29,7 +29,7 @@ export function LetterList({
       {letters.error !== null && <Fault error={letters.error} />}
       <ol className="letter-list">
         {(letters.value ?? []).map((letter) => (
-          <Letter key={letter.id} letter={letter} retry={retryOne} />
+          <Letter key={letter.id} letter={letter} common={group.sample.message} retry={retryOne} />
         ))}
       </ol>
       {group.count > LETTERS_MAX && (

@@ -1,19 +1,21 @@
 import { useState } from 'react'
 import type { DeadLetterView } from 'millrace/api'
 import { bytesOfBase64, bytesOfText, hexDump, prettyJson } from '../model/bytes.ts'
-import { formatTime, formatWhole } from '../model/format.ts'
+import { formatSecond, formatTime, formatWhole } from '../model/format.ts'
 import { Choice } from './choice.tsx'
+import { Prose } from './prose.tsx'
 
 const HEX_LINES_MAX = 64
 
-/** One dead letter: what was wrong, where it came from, and its original bytes. */
-export function Letter({
-  letter,
-  retry,
-}: {
+interface LetterProps {
   readonly letter: DeadLetterView
+  /** What the group says already. */
+  readonly common: string
   readonly retry: (id: number) => Promise<void>
-}): React.ReactNode {
+}
+
+/** One dead letter: what was wrong, where it came from, and its original bytes. */
+export function Letter({ letter, common, retry }: LetterProps): React.ReactNode {
   const [as, setAs] = useState<'text' | 'hex'>(letter.text === null ? 'hex' : 'text')
   const [busy, setBusy] = useState(false)
   const bytes = letter.text === null ? bytesOfBase64(letter.base64 ?? '') : bytesOfText(letter.text)
@@ -31,7 +33,7 @@ export function Letter({
             : `${letter.topic} · partition ${letter.partition} · offset ${formatWhole(letter.offset)}`}
           <span className="muted">
             {' '}
-            · event time {formatTime(letter.timeMs)} · refused {formatTime(letter.atMs)} UTC · attempt {letter.attempt}
+            · event time {formatTime(letter.timeMs)} · refused {formatSecond(letter.atMs)} UTC · attempt {letter.attempt}
           </span>
         </span>
         {letter.text !== null && (
@@ -55,9 +57,11 @@ export function Letter({
           </button>
         )}
       </div>
-      <p className="letter-message">
-        {letter.message} {letter.place !== null && <code>{letter.place}</code>}
-      </p>
+      {letter.message !== common && (
+        <p className="letter-message">
+          <Prose text={letter.message} /> {letter.place !== null && <code>{letter.place}</code>}
+        </p>
+      )}
       <pre className="json">{as === 'text' ? prettyJson(letter.text ?? '') : hexDump(bytes, HEX_LINES_MAX)}</pre>
     </li>
   )

@@ -2,7 +2,7 @@ import { useDeferredValue, useState } from 'react'
 import type { PipelineStatus } from '@millrace/core/engine'
 import { getTable } from '../feed/requests.ts'
 import type { Sorting } from '../model/table-rows.ts'
-import { formatPlural, formatTime } from '../model/format.ts'
+import { formatPlural, formatTime, formatWhole } from '../model/format.ts'
 import { defaultSorting, sortRows } from '../model/table-rows.ts'
 import { Fault } from './fault.tsx'
 import { usePolled } from './hooks.ts'
@@ -10,7 +10,7 @@ import { Panel } from './panel.tsx'
 import { RowGrid } from './row-grid.tsx'
 
 const EVERY_MS = 1000
-const LIMITS = [50, 200, 1000, 5000] as const
+const LIMITS = [50, 200, 1000] as const
 
 type Table = PipelineStatus['tables'][number]
 
@@ -73,7 +73,7 @@ function OneTable({ table, choice }: { readonly table: Table; readonly choice: R
 }
 
 function shown(rows: number, all: number): string {
-  return rows >= all ? 'all shown' : `${formatPlural(rows, 'row')} from the end of the key shown`
+  return rows >= all ? 'all shown' : `the last ${formatWhole(rows)} by key shown`
 }
 
 function TableQueryForm({

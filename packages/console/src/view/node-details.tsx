@@ -36,25 +36,27 @@ export function NodeDetails({ flow, edges, close }: NodeDetailsProps): React.Rea
         <Pair label="Dropped" value={formatWhole(node.counters.rowsDropped)} />
         <Pair label="Lag" value={formatPlural(lag, 'record')} />
       </dl>
-      {tasks.map((task) => (
-        <div key={task.task} className="details-task">
-          <p>
-            <strong>{task.task}</strong>
-            <span className="pill small" data-tone={phaseTone(task.phase)}>
-              {task.phase}
-            </span>
-            <span className="muted">
-              watermark {formatTime(task.watermarkMs)} · lag {formatCount(task.lag)} · state {formatBytes(task.stateBytes)}
-            </span>
-          </p>
-          {task.openBecause !== null && <p className="because">{sentence(task.openBecause)}</p>}
-          {task.error !== null && (
-            <p className="because" data-tone="bad">
-              {task.error.code}: {task.error.message} {task.error.fix}
+      <div className="details-tasks">
+        {tasks.map((task) => (
+          <div key={task.task} className="details-task">
+            <p>
+              <strong>{task.task}</strong>
+              <span className="pill small" data-tone={phaseTone(task.phase)}>
+                {task.phase}
+              </span>
+              <span className="muted">
+                watermark {formatTime(task.watermarkMs)} · lag {formatCount(task.lag)} · state {formatBytes(task.stateBytes)}
+              </span>
             </p>
-          )}
-        </div>
-      ))}
+            {task.openBecause !== null && <p className="because">{sentence(task.openBecause)}</p>}
+            {task.error !== null && (
+              <p className="because" data-tone="bad">
+                {task.error.code}: {task.error.message} {task.error.fix}
+              </p>
+            )}
+          </div>
+        ))}
+      </div>
     </aside>
   )
 }

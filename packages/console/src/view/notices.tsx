@@ -1,6 +1,7 @@
 import type { Notice } from 'millrace/api'
-import { formatTime, formatWhole } from '../model/format.ts'
+import { formatSecond, formatWhole } from '../model/format.ts'
 import { Panel } from './panel.tsx'
+import { Prose } from './prose.tsx'
 
 const TONES = { info: 'calm', warning: 'warning', error: 'bad' } as const
 
@@ -18,11 +19,15 @@ export function Notices({ notices }: { readonly notices: readonly Notice[] }): R
               </span>
               <div>
                 <p>
-                  {notice.message} {notice.count > 1 && <span className="muted">({formatWhole(notice.count)} times)</span>}
+                  <Prose text={notice.message} /> {notice.count > 1 && <span className="muted">({formatWhole(notice.count)} times)</span>}
                 </p>
-                {notice.fix !== null && <p className="fix">{notice.fix}</p>}
+                {notice.fix !== null && (
+                  <p className="fix">
+                    <Prose text={notice.fix} />
+                  </p>
+                )}
                 <p className="muted">
-                  {formatTime(Math.floor(notice.atMs / 1000) * 1000)} UTC · {notice.task}
+                  {formatSecond(notice.atMs)} UTC · {notice.task}
                   {notice.code !== null && ` · ${notice.code}`}
                 </p>
               </div>

@@ -1,5 +1,5 @@
 import type { PipelineStatus, TaskStatus } from '@millrace/core/engine'
-import { formatDuration, formatPlural, formatTime } from '../model/format.ts'
+import { formatDuration, formatPlural, formatTime, formatTimeShort } from '../model/format.ts'
 import type { Clock } from '../model/reasons.ts'
 import { clocksOfTask, distance, isWaiting, sentence } from '../model/reasons.ts'
 import { Panel } from './panel.tsx'
@@ -15,7 +15,7 @@ export function OpenWindows({ pipeline }: { readonly pipeline: PipelineStatus })
     >
       <ul className="windows">
         {waiting.map((task) => (
-          <WaitingTask key={task.task} task={task} sources={sourceClocks(pipeline, task)} />
+          <WaitingTask key={task.task} task={task} lines={linesOf(pipeline, task)} />
         ))}
       </ul>
       {waiting.length === 0 && <p className="empty">No window or timer waits for the watermark.</p>}
@@ -23,14 +23,25 @@ export function OpenWindows({ pipeline }: { readonly pipeline: PipelineStatus })
   )
 }
 
-/** Behind an exchange the producers' clocks are only half of the reason: these are the partitions that the producers read. */
-function sourceClocks(pipeline: PipelineStatus, task: TaskStatus): readonly Clock[] {
-  const producers = new Set(task.inputs.flatMap((input) => input.producers.map((producer) => producer.task)))
-  return pipeline.tasks.filter((each) => producers.has(each.task)).flatMap(clocksOfTask)
+interface Line {
+  readonly clock: Clock
+  /** 1: a partition that the producer above it reads. */
+  readonly depth: 0 | 1
 }
 
-function WaitingTask({ task, sources }: { readonly task: TaskStatus; readonly sources: readonly Clock[] }): React.ReactNode {
-  const clocks = [...clocksOfTask(task), ...sources]
+/** The clocks of a task; below a producer, whose clock is only half of the reason, the partitions that it reads. */
+function linesOf(pipeline: PipelineStatus, task: TaskStatus): readonly Line[] {
+  return clocksOfTask(task).flatMap((clock) => {
+    const producer = pipeline.tasks.find((each) => clock.producer === each.task)
+    const below = producer === undefined ? [] : clocksOfTask(producer)
+    return [
+      { clock, depth: 0 as const },
+      ...below.map((each) => ({ clock: { ...each, holds: clock.holds && each.holds }, depth: 1 as const })),
+    ]
+  })
+}
+
+function WaitingTask({ task, lines }: { readonly task: TaskStatus; readonly lines: readonly Line[] }): React.ReactNode {
   return (
     <li className="window" data-testid="window">
       <h3>
@@ -42,15 +53,15 @@ function WaitingTask({ task, sources }: { readonly task: TaskStatus; readonly so
         <thead>
           <tr>
             <th>Clock</th>
-            <th>Watermark, UTC</th>
+            <th>Watermark</th>
             <th>State</th>
           </tr>
         </thead>
         <tbody>
-          {clocks.map((clock) => (
+          {lines.map(({ clock, depth }) => (
             <tr key={clock.name} data-holds={clock.holds}>
-              <td>{clock.name}</td>
-              <td>{formatTime(clock.watermarkMs)}</td>
+              <td data-depth={depth}>{clock.name}</td>
+              <td>{formatTimeShort(clock.watermarkMs, task.lastCommitAtMs)}</td>
               <td>
                 {clock.status}
                 {clock.silentMs >= 1000 && `, silent for ${formatDuration(clock.silentMs)}`}

@@ -27,6 +27,7 @@ export function PlanNode({ id, data }: NodeProps): React.ReactNode {
       <button
         type="button"
         className="plan-node nopan"
+        data-direction={down ? 'down' : 'right'}
         data-trouble={flow.trouble}
         aria-pressed={pressed}
         aria-label={`${node.name}, ${node.kind}, ${rateText(flow)}`}

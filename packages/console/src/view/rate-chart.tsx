@@ -13,8 +13,8 @@ interface RateChartProps {
   readonly onCursor: (index: number | null) => void
 }
 
-const HEIGHT = 220
-/** A page that was just opened shows its first minute over the whole width. */
+const HEIGHT = 268
+/** The least that the width stands for. */
 const SPAN_MS_MIN = 60_000
 
 function colour(name: string): string {
@@ -28,7 +28,7 @@ function optionsFor(names: readonly string[], width: number, onCursor: (index: n
     width,
     height: HEIGHT,
     legend: { show: false },
-    padding: [8, 12, 0, 0],
+    padding: [8, 30, 0, 0],
     cursor: { y: false, points: { size: 7 }, drag: { x: false, y: false } },
     hooks: { setCursor: [(plot) => onCursor(plot.cursor.left === undefined || plot.cursor.left < 0 ? null : (plot.cursor.idx ?? null))] },
     scales: { x: { time: false }, y: { range: (_, __, max) => [0, Math.max(1, max * 1.12)] } },
@@ -79,10 +79,11 @@ export function RateChart({ chart, hidden, nowMs, onCursor }: RateChartProps): R
       if (current.series[index + 1]?.show !== show) current.setSeries(index + 1, { show })
     }
     const first = chart.times[0] ?? nowMs
-    const span = Math.min(HISTORY_MS, Math.max(SPAN_MS_MIN, nowMs - first))
+    // A young page fills its first minute from the left; later the newest moment stands at the right end.
+    const max = Math.max(nowMs, first + SPAN_MS_MIN)
     current.batch(() => {
       current.setData([[...chart.times], ...chart.series.map((series) => [...series.values])], false)
-      current.setScale('x', { min: nowMs - span, max: nowMs })
+      current.setScale('x', { min: Math.max(first, nowMs - HISTORY_MS), max })
     })
   })
   const summary = chart.series.map((series) => `${series.name.slice(2)} ${formatCount(series.values.at(-1) ?? 0)}`).join(', ')

@@ -1,6 +1,6 @@
 import { useEffect, useMemo, useRef } from 'react'
 import type { Row, Sorting } from '../model/table-rows.ts'
-import { changedRows, formatCell, isTimeCell, rowKey } from '../model/table-rows.ts'
+import { changedRows, columnDigits, formatCell, isTimeCell, rowKey } from '../model/table-rows.ts'
 
 interface RowGridProps {
   readonly fields: readonly string[]
@@ -13,6 +13,7 @@ interface RowGridProps {
 /** Rows keep their identity by key, so that an update changes cells and nothing else; what changed glows for a moment. */
 export function RowGrid({ fields, primaryKey, rows, sorting, sort }: RowGridProps): React.ReactNode {
   const changed = useChanged(rows, primaryKey)
+  const digits = new Map(fields.map((field) => [field, columnDigits(rows, field)]))
   const turn = (field: string): void => sort({ field, descending: sorting?.field === field ? !sorting.descending : true })
   return (
     <div className="scroller" role="region" aria-label="Rows of the table" tabIndex={0}>
@@ -42,7 +43,7 @@ export function RowGrid({ fields, primaryKey, rows, sorting, sort }: RowGridProp
               <tr key={key} data-changed={changed.has(key)}>
                 {fields.map((field) => (
                   <td key={field} data-number={isNumberCell(field, row[field])} data-key={primaryKey.includes(field)}>
-                    {formatCell(field, row[field])}
+                    {formatCell(field, row[field], digits.get(field) ?? 0)}
                   </td>
                 ))}
               </tr>

@@ -26,12 +26,10 @@ export function TopologyPanel({ pipeline, flow, nowMs }: TopologyPanelProps): Re
   }, [])
   return (
     <Panel id="topology" title="Topology" note={<Legend />}>
-      <div className="topology-split" data-open={details !== undefined}>
-        <PlanContext value={context}>
-          <Topology pipeline={pipeline} />
-        </PlanContext>
-        {details !== undefined && <NodeDetails flow={details} edges={flow.edges} close={() => select(null)} />}
-      </div>
+      <PlanContext value={context}>
+        <Topology pipeline={pipeline} />
+      </PlanContext>
+      {details !== undefined && <NodeDetails flow={details} edges={flow.edges} close={() => select(null)} />}
     </Panel>
   )
 }

@@ -2,28 +2,33 @@ import { ReactFlow, type Edge, type Node, type ReactFlowInstance } from '@xyflow
 import { useEffect, useMemo, useState } from 'react'
 import type { PipelineStatus } from '@millrace/core/engine'
 import type { PlanLayout } from '../model/layout.ts'
-import { chooseLayout, fitInto, NODE_HEIGHT, NODE_WIDTH, structureOf } from '../model/layout.ts'
+import { chooseLayout, fitInto, NODE_SIZE, structureOf } from '../model/layout.ts'
 import { useWidth } from './hooks.ts'
 import { PlanEdge } from './plan-edge.tsx'
 import { PlanNode } from './plan-node.tsx'
 
 const NODE_TYPES = { plan: PlanNode }
 const EDGE_TYPES = { plan: PlanEdge }
-const PADDING = 16
+const PADDING = 14
 
 function nodesOf(layout: PlanLayout): Node[] {
   return layout.nodes.map(({ id, x, y }) => ({
     id: String(id),
     type: 'plan',
     position: { x, y },
-    width: NODE_WIDTH,
-    height: NODE_HEIGHT,
+    ...NODE_SIZE[layout.direction],
     data: { direction: layout.direction },
   }))
 }
 
 function edgesOf(layout: PlanLayout): Edge[] {
-  return layout.edges.map(({ id, from, to }) => ({ id, source: String(from), target: String(to), type: 'plan' }))
+  return layout.edges.map(({ id, from, to, x, y }) => ({
+    id,
+    source: String(from),
+    target: String(to),
+    type: 'plan',
+    data: { x, y, direction: layout.direction },
+  }))
 }
 
 /** The plan as a picture that fills the width of its place; its height follows. Only a new structure or a new width lays it out again. */
@@ -32,7 +37,6 @@ export function Topology({ pipeline }: { readonly pipeline: PipelineStatus }): R
   const [instance, setInstance] = useState<ReactFlowInstance | null>(null)
   const structure = structureOf(pipeline.nodes)
   // The structure stands for the nodes: their figures change every second, their places do not.
-  // oxlint-disable-next-line react-hooks/exhaustive-deps
   const layout = useMemo(() => chooseLayout(pipeline.nodes, Math.max(1, width), PADDING), [structure, width])
   const [nodes, edges] = useMemo(() => [nodesOf(layout), edgesOf(layout)], [layout])
   const fit = fitInto(layout, width, PADDING)
