@@ -13,8 +13,9 @@ export interface SplitBatch {
   readonly lines: Float64Array
   /** Position in the stream of bytes[0]: record i begins at position + starts[i]. */
   readonly position: number
-  /** Position behind the last complete record: where reading goes on after a restart. */
+  /** Position behind the last complete record, and the line that begins there: where reading goes on after a restart. */
   readonly end: number
+  readonly endLine: number
   /** Records longer than the limit, which are left out. */
   readonly refused: readonly RefusedRecord[]
 }
@@ -173,7 +174,19 @@ export class RecordSplitter {
   }
 
   #batch(bytes: Uint8Array, position: number, end: number): SplitBatch {
-    return { bytes, starts: this.#starts, ends: this.#ends, count: this.#count, lines: this.#lines, position, end, refused: this.#refused }
+    // A record that is thrown away is not over: a restart begins at its first byte, never inside it.
+    const behind = this.#dropped > 0 ? this.#position - this.#dropped : end
+    return {
+      bytes,
+      starts: this.#starts,
+      ends: this.#ends,
+      count: this.#count,
+      lines: this.#lines,
+      position,
+      end: behind,
+      endLine: this.#line,
+      refused: this.#refused,
+    }
   }
 }
 

@@ -23,9 +23,20 @@ export {
   type StructColumn,
 } from '../codec/column.ts'
 export { type ArchiveFormat, type ArchiveSettings, ARCHIVE_FIELDS, archiveSink } from './archive-sink.ts'
+export { FILE_SOURCE_SPEC, fileSource, type FileSourceSettings } from './file-source.ts'
 export type { FileEncoder, FileOutput } from './file-set.ts'
 export { COLLECT_SPEC, collect, type CollectedChange, type CollectSettings, type CollectSink, failing, type SinkCall } from './memory.ts'
 export { NDJSON_FILE_SPEC, ndjsonFile, type NdjsonFileSettings } from './ndjson-file-sink.ts'
 export { NDJSON_SPEC, ndjson, type NdjsonSettings } from './ndjson-sink.ts'
 export type { AnySink, Guarantee, Sink, SinkBatch, SinkContext, SinkWriter } from './sink.ts'
+export {
+  ERROR_HEADER,
+  type RecordAppender,
+  type SourceConnector,
+  type SourceContext,
+  type SourcePosition,
+  type SourceRead,
+  type SourceReader,
+} from './source.ts'
 export { checkSettings, type ConnectorSpec, type SettingField } from './spec.ts'
+export type { AnyTopic, TopicDeclaration } from './topic.ts'

@@ -21,3 +21,7 @@ export function planTopic(pipeline: string): string {
 export function deadLetterTopic(pipeline: string): string {
   return `${pipeline}.dead-letters`
 }
+/** The positions of a source, newest last: what it appended and how far it had read are one commit. */
+export function sourcePositionTopic(source: string): string {
+  return `__source.${source}.position`
+}
