@@ -79,7 +79,8 @@ export class BinderLoop implements TaskLoop {
     const wallMs = next?.wallMs ?? this.#core.state.wallMs
     this.#kept = last ? null : kept.slice(1)
     if (last) for (const { input } of this.#sources) input.endAll()
-    if (!last && next.ranges.length === 0 && this.#core.instance.nextDue() > next.watermarkMs && this.#core.environment.board.waitsFor(this.#core.part.name) > next.watermarkMs) return 0
+    // Every change of the clocks is stated, as it was (rule 3): what is late in the next tick depends on it.
+    if (!last && next.ranges.length === 0 && next.watermarkMs === this.#core.state.watermarkMs && next.status === this.#core.state.status) return 0
     this.#core.startTick(tick, wallMs)
     this.#fileTables.read()
     for (const source of this.#sources) {

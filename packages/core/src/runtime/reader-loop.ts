@@ -1,6 +1,7 @@
 // The loop of a task behind exchanges: applies whole ticks only, in order, and commits each (ADR 0002, rules 13-18, 24).
 import type { ExchangePosition } from './exchange-input.ts'
 import type { TaskClock, TaskCore } from './task-core.ts'
+import type { ProgressEntry } from './progress.ts'
 import type { InputStatus, TaskLoop } from './task.ts'
 import { must } from '../base/assert.ts'
 import { ExchangeInput } from './exchange-input.ts'
@@ -16,10 +17,14 @@ const TRIM_EVERY_MS = 1000
 
 /** A task that only passes ticks over states its progress after so many, so that nobody keeps old clocks for it. */
 const PASSED_OVER_MAX = 1024
+/** Clock entries that may wait for a commit (rule 24). */
+const ENTRIES_MAX = 64
 
 export interface ExchangeLane {
   readonly index: number
   readonly input: ExchangeInput
+  /** Rows of a table that a join of this task reads. */
+  readonly isTable: boolean
 }
 
 /** Opens the exchange inputs of a task where its newest commit left them. */
@@ -34,9 +39,15 @@ export function openExchanges(core: TaskCore): readonly ExchangeLane[] {
     )
     const known: readonly ExchangePosition[] = core.state.exchanges.find((entry) => entry.topic === spec.topic)?.positions ?? []
     const options = { group, groups: part.groups, producerGroups: producer.groups, producerOutput: spec.producerOutput, creditBytes: EXCHANGE_CREDIT_BYTES }
-    lanes.push({ index, input: new ExchangeInput(environment.log, environment.board, spec, options, known) })
+    lanes.push({ index, input: new ExchangeInput(environment.log, environment.board, spec, options, known), isTable: feedsTable(core, index) })
   }
-  return lanes
+  // Tables before streams, each in plan order (rule 16).
+  return [...lanes.filter((lane) => lane.isTable), ...lanes.filter((lane) => !lane.isTable)]
+}
+
+function feedsTable(core: TaskCore, input: number): boolean {
+  const { nodes } = core.environment.plan
+  return core.part.edges.some(({ from, to }) => 'input' in from && from.input === input && 'node' in to && nodes[to.node]?.kind === 'stream-table-join' && to.input === 1)
 }
 
 /** Frees what all committed positions have passed. */
@@ -74,6 +85,10 @@ export class ReaderLoop implements TaskLoop {
   readonly #unsubscribe: (() => void)[] = []
   /** Ticks up to here were looked at: those without effect moved the clocks in memory only (rule 18). */
   #seen: number
+  /** At the end of `#seen`; never goes back. */
+  #watermark: number
+  /** The clocks of ticks looked at since the last commit, which states them all (rule 3). */
+  #passed: ProgressEntry[] = []
   #wanted = 0
   #passedOver = 0
 
@@ -85,6 +100,7 @@ export class ReaderLoop implements TaskLoop {
     this.#trimmer = new ExchangeTrimmer(core)
     this.#fileTables = new FileTables(core)
     this.#seen = core.state.through
+    this.#watermark = core.state.watermarkMs
     const { log, board } = core.environment
     this.#unsubscribe.push(board.onChange(wake), log.onAppend(this.#retry.topic, wake))
     for (const { input } of this.#lanes) this.#unsubscribe.push(log.onAppend(input.spec.topic, wake))
@@ -112,7 +128,8 @@ export class ReaderLoop implements TaskLoop {
     const through = this.#core.state.through
     const complete = Math.min(frontier, this.#seen)
     const owed = board.demandOn(part.name) > through
-    if (complete > through && (owed || this.#passedOver >= PASSED_OVER_MAX || this.#clockWanted(complete))) {
+    const full = this.#passedOver >= PASSED_OVER_MAX || this.#passed.length >= ENTRIES_MAX
+    if (complete > through && (owed || full || this.#clockWanted(complete))) {
       await this.#commit(complete, this.#clockAt(complete), 0)
       return 0
     }
@@ -135,18 +152,30 @@ export class ReaderLoop implements TaskLoop {
     const ended = this.#core.environment.board.clockAt(this.#producers, frontier).status === 'ended'
     if (ended && this.#core.state.status !== 'ended') return frontier
     if (frontier > this.#seen) this.#passedOver++
-    this.#seen = frontier
+    this.#look(frontier)
     return null
+  }
+
+  /** Takes the clocks of the ticks up to and including `tick`. */
+  #look(tick: number): void {
+    for (const changed of this.#core.environment.board.clockTicks(this.#producers, this.#seen, tick)) {
+      const clock = this.#clockAt(changed)
+      this.#watermark = Math.max(this.#watermark, clock.watermarkMs)
+      if (this.#core.hasReaders) this.#passed.push({ tick: changed, watermark: this.#watermark, wallMs: clock.wallMs, status: clock.status })
+    }
+    this.#seen = Math.max(this.#seen, tick)
   }
 
   #clockAt(tick: number): TaskClock {
     const clock = this.#core.environment.board.clockAt(this.#producers, tick)
-    return { watermarkMs: clock.watermark, status: clock.status, wallMs: Math.max(clock.wallMs, this.#core.state.wallMs) }
+    return { watermarkMs: Math.max(clock.watermark, this.#watermark), status: clock.status, wallMs: Math.max(clock.wallMs, this.#core.state.wallMs) }
   }
 
   async #applyTick(tick: number): Promise<void> {
+    // Lateness counts from the watermark before the tick, whatever ticks without rows lie between (rule 22).
+    this.#look(tick - 1)
     const clock = this.#clockAt(tick)
-    this.#core.startTick(tick, clock.wallMs)
+    this.#core.startTick(tick, clock.wallMs, this.#watermark)
     this.#fileTables.read()
     if (this.#retry.hasLag()) await this.#retry.poll(new Map())
     for (const { index, input } of this.#lanes) {
@@ -154,13 +183,14 @@ export class ReaderLoop implements TaskLoop {
     }
     this.#core.endTick(clock)
     this.#core.checkBadShare()
-    this.#seen = tick
+    this.#look(tick)
     await this.#commit(tick, clock, 0)
   }
 
   async #commit(through: number, clock: TaskClock, wants: number): Promise<void> {
     const exchanges = this.#lanes.map(({ input }) => ({ topic: input.spec.topic, positions: input.positions() }))
-    await this.#core.commit(through, clock, { sources: [], exchanges, retryNext: this.#retry.next, bindings: [], wants })
+    await this.#core.commit(through, clock, { sources: [], exchanges, retryNext: this.#retry.next, bindings: [], passed: this.#passed, wants })
+    this.#passed = []
     this.#passedOver = 0
   }
 

@@ -42,6 +42,8 @@ export interface InputCommit {
   readonly exchanges: CommitState['exchanges']
   readonly retryNext: number
   readonly bindings: readonly Binding[]
+  /** Clocks of ticks since the last commit that had no other effect, oldest first (ADR 0002, rules 3 and 18). */
+  readonly passed?: readonly ProgressEntry[]
   /** A tick that the producers should complete (ADR 0002, rule 9); 0 = none. */
   readonly wants: number
 }
@@ -156,7 +158,8 @@ export class TaskCore {
     const letter = makeLetter(context, operator, input, batch, row, this.instance.fieldsAt(operator, input), error)
     this.#letters.append(null, encodeLetter(letter), this.#tickWallMs)
     this.figures.deadLetters++
-    this.badShare.bad()
+    // A late record is no failure of the record or the code: it does not count towards the pause.
+    if (letter.head.code !== 'MR_TIME_LATE') this.badShare.bad()
     const id = `${letter.head.code} ${operator}`
     const known = this.#letterCounts.get(id)
     if (known === undefined) this.#letterCounts.set(id, { code: letter.head.code, operator, count: 1, sample: letter.head.message })
@@ -183,12 +186,18 @@ export class TaskCore {
     return true
   }
 
-  startTick(tick: number, wallMs: number): void {
+  /** False: nobody reads what this task states. */
+  get hasReaders(): boolean {
+    return this.#hasReaders
+  }
+
+  /** `watermarkMs`: before the tick; default: that of the newest commit. */
+  startTick(tick: number, wallMs: number, watermarkMs: number = this.#state.watermarkMs): void {
     assert(tick > this.#state.through, () => `tick ${tick} follows ${this.#state.through}`)
     this.#tick = tick
     this.#tickWallMs = wallMs
     for (const exchange of this.#exchanges.values()) exchange.startTick(tick)
-    this.instance.startTick({ tick, watermark: this.#state.watermarkMs, wallMs })
+    this.instance.startTick({ tick, watermark: watermarkMs, wallMs })
   }
 
   /** A sink's ticks only stamp its dead letters: it has no operators. */
@@ -248,7 +257,7 @@ export class TaskCore {
       codeVersion: this.environment.topology.codeVersion,
     }
     const stated = { watermarkMs, status: clock.status, wallMs }
-    const entries = this.#entries(through, stated)
+    const entries = this.#entries(through, stated, input.passed ?? [])
     const parts = this.#collect(state, entries, input, running)
     const startedAt = this.environment.clock.monotonicMs()
     await this.#commitParts(parts)
@@ -259,10 +268,17 @@ export class TaskCore {
     await this.#snapshots.advance()
   }
 
-  #entries(through: number, clock: TaskClock): readonly ProgressEntry[] {
-    const before = this.#statedClock
-    if (before !== null && before.watermarkMs === clock.watermarkMs && before.status === clock.status && before.wallMs === clock.wallMs) return []
-    return [{ tick: through, watermark: clock.watermarkMs, wallMs: clock.wallMs, status: clock.status }]
+  /** Every change of the clocks up to and including `through`. */
+  #entries(through: number, clock: TaskClock, passed: readonly ProgressEntry[]): readonly ProgressEntry[] {
+    const last = { tick: through, watermark: clock.watermarkMs, wallMs: clock.wallMs, status: clock.status }
+    const entries: ProgressEntry[] = []
+    let before = this.#statedClock
+    for (const entry of [...passed.filter((other) => other.tick < through), last]) {
+      if (before !== null && before.watermarkMs === entry.watermark && before.status === entry.status && before.wallMs === entry.wallMs) continue
+      entries.push(entry)
+      before = { watermarkMs: entry.watermark, status: entry.status, wallMs: entry.wallMs }
+    }
+    return entries
   }
 
   #collect(state: CommitState, entries: readonly ProgressEntry[], input: InputCommit, running: CommitState['running']): readonly LogPart[] {
