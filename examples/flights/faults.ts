@@ -17,7 +17,10 @@ export function faultOf(id: number): Fault {
 /** Years by which the wrong clocks run ahead, in milliseconds. */
 export const WRONG_CLOCK_MS: number = 3 * 365 * 86_400_000
 
-/** Distance by which a record is delayed on the way, in records: small and repeatable. A record is never delayed by more than the topic's disorder. */
+/** Time by which a record is delayed on the way, ms of event time: repeatable, and less than the topic's disorder. */
 export function delayOf(id: number): number {
-  return (Math.imul(id, 0x9e3779b1) >>> 0) % 8
+  return (Math.imul(id, 0x9e3779b1) >>> 0) % 300_000
 }
+
+/** A repeat comes this much behind its first copy at the most, ms of event time: within the horizon of the pipeline's dedupe. */
+export const REPEAT_MS = 420_000

@@ -1,10 +1,12 @@
 // Sends the departures to the HTTP collector: out of order, some twice, some cut off, some with a clock years ahead.
 import type { Flights } from './input.ts'
-import { WRONG_CLOCK_MS, delayOf, faultOf } from './faults.ts'
+import { REPEAT_MS, WRONG_CLOCK_MS, delayOf, faultOf } from './faults.ts'
 
 export interface FeedProgress {
   /** Input rows taken so far. */
   readonly rows: number
+  /** All rows below this one are acknowledged: where a next run goes on. */
+  readonly done: number
   /** Records acknowledged by the collector: rows, repeats and wrong clocks together. */
   readonly acknowledged: number
   readonly eventTimeMs: number
@@ -20,10 +22,9 @@ export interface FeedOptions {
   readonly onProgress: (progress: FeedProgress) => void
 }
 
-const BATCH_ROWS_FAST = 4000
+const BATCH_ROWS_FAST = 10_000
 const BATCH_ROWS_PACED = 400
 const STEP_MS = 100
-const IN_FLIGHT_MAX = 4
 const RETRIES_MAX = 20
 
 /** One departure as the JSON line that goes over the wire. */
@@ -31,21 +32,19 @@ function line(flights: Flights, id: number, dateMs: number): string {
   return `{"id":${id},"date":"${new Date(dateMs).toISOString()}","delay":${flights.delays[id]},"distance":${flights.distances[id]},"origin":${JSON.stringify(flights.origins[id])},"destination":${JSON.stringify(flights.destinations[id])}}`
 }
 
-/** The lines of rows [from, to): each row is moved back by a few places, and its fault applied. */
+/** The lines of rows [from, to): each is delayed a little, and its fault applied. */
 export function linesOf(flights: Flights, from: number, to: number): readonly string[] {
-  const order = Array.from({ length: to - from }, (_, index) => from + index).sort((a, b) => a + delayOf(a) - (b + delayOf(b)) || a - b)
-  const lines: string[] = []
-  const repeats: string[] = []
-  for (const id of order) {
+  const sends: { readonly at: number; readonly text: string }[] = []
+  for (let id = from; id < to; id++) {
     const date = flights.dates[id] as number
     const text = line(flights, id, date)
+    const at = date + delayOf(id)
     const fault = faultOf(id)
-    lines.push(fault === 'cut' ? text.slice(0, text.length >> 1) : text)
-    if (fault === 'repeated') repeats.push(text)
-    if (fault === 'wrong-clock') lines.push(line(flights, id, date + WRONG_CLOCK_MS))
+    sends.push({ at, text: fault === 'cut' ? text.slice(0, text.length >> 1) : text })
+    if (fault === 'repeated') sends.push({ at: date + REPEAT_MS, text })
+    if (fault === 'wrong-clock') sends.push({ at, text: line(flights, id, date + WRONG_CLOCK_MS) })
   }
-  // Repeats come behind the batch, as a sender that timed out sends again.
-  return [...lines, ...repeats]
+  return sends.sort((a, b) => a.at - b.at).map((send) => send.text)
 }
 
 /** @throws when the collector refuses for good; waits and repeats while it asks for patience. */
@@ -64,14 +63,13 @@ async function post(url: string, body: string, key: string, signal: AbortSignal)
 /** Sends everything from `options.from` on; resolves with the final progress, also when the signal stops it. */
 export async function feedFlights(flights: Flights, options: FeedOptions): Promise<FeedProgress> {
   let rows = options.from
+  let done = options.from
   let acknowledged = 0
-  const progress = (): FeedProgress => ({ rows, acknowledged, eventTimeMs: flights.dates[Math.max(0, rows - 1)] as number })
-  const inFlight = new Set<Promise<void>>()
+  const progress = (): FeedProgress => ({ rows, done, acknowledged, eventTimeMs: flights.dates[Math.max(0, rows - 1)] as number })
   const startedAt = performance.now()
   const firstMs = flights.dates[Math.min(options.from, flights.count - 1)] as number
-  const send = async (from: number, to: number): Promise<void> => {
-    acknowledged += await post(options.url, linesOf(flights, from, to).join('\n'), `flights-${from}-${to}`, options.signal)
-  }
+  // One request after the other keeps the order of the input; the next body is made while the last one is on its way.
+  let sending: Promise<void> = Promise.resolve()
   while (rows < flights.count && !options.signal.aborted) {
     let to = Math.min(flights.count, rows + (options.speed === null ? BATCH_ROWS_FAST : BATCH_ROWS_PACED))
     if (options.speed !== null) {
@@ -82,20 +80,23 @@ export async function feedFlights(flights: Flights, options: FeedOptions): Promi
         continue
       }
     }
-    const sending = send(rows, to)
+    const from = rows
+    const body = linesOf(flights, from, to).join('\n')
+    await sending
     rows = to
-    const tracked = sending.then(
-      () => void inFlight.delete(tracked),
+    sending = post(options.url, body, `flights-${from}-${to}`, options.signal).then(
+      (count) => {
+        acknowledged += count
+        done = to
+      },
       (error: unknown) => {
-        inFlight.delete(tracked)
         if (!options.signal.aborted) throw error
       },
     )
-    inFlight.add(tracked)
-    if (options.speed !== null || inFlight.size >= IN_FLIGHT_MAX) await Promise.race(inFlight)
+    if (options.speed !== null) await sending
     options.onProgress(progress())
   }
-  await Promise.all(inFlight)
+  await sending
   options.onProgress(progress())
   return progress()
 }

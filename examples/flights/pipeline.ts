@@ -48,20 +48,13 @@ export default pipeline('flights', (mill) => {
   flights.to(parquet({ dir: archiveFolder(), partitionBy: ['date(date)'], rollMs: 60_000 }), { name: 'archive' })
 
   const hours = flights.groupBy('origin').window(tumbling({ sizeMs: HOUR_MS, graceMs: 5 * MINUTE_MS }))
-  const figures = {
-    flights: count(),
-    late: count({ where: expr((flight: { readonly delay: number }) => flight.delay.gte(LATE_MINUTES)) }),
-    delayMean: mean('delay'),
-    delayMax: max('delay'),
-  } as const
-
   hours
-    .aggregate(figures, { name: 'per-hour' })
+    .aggregate({ flights: count(), late: count({ where: expr((flight) => flight.delay.gte(LATE_MINUTES)) }), delayMean: mean('delay'), delayMax: max('delay') }, { name: 'per-hour' })
     .select({ origin: 'origin', windowStart: 'windowStart', flights: 'flights', lateShare: expr((hour) => hour.late.dividedBy(hour.flights)), delayMean: 'delayMean', delayMax: 'delayMax' }, { name: 'with-share' })
     .toTable('hourly')
 
   hours
-    .aggregate({ flights: figures.flights, late: figures.late }, { name: 'closed-hours', emit: 'close' })
+    .aggregate({ flights: count(), late: count({ where: expr((flight) => flight.delay.gte(LATE_MINUTES)) }) }, { name: 'closed-hours', emit: 'close' })
     .scan(
       (): { readonly shares: readonly number[] } => ({ shares: [] }),
       (state, hour) => {

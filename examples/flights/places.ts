@@ -1,11 +1,14 @@
 // Where the example finds its input and puts its output.
-import { createRequire } from 'node:module'
+import { existsSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 
-const require = createRequire(import.meta.url)
-
+/** The package exports no path into its data, so its folder is looked up as Node does: upwards from here. */
 function dataFile(name: string): string {
-  return join(dirname(require.resolve('vega-datasets/package.json')), 'data', name)
+  for (let folder = import.meta.dirname; ; folder = dirname(folder)) {
+    const path = join(folder, 'node_modules', 'vega-datasets', 'data', name)
+    if (existsSync(path)) return path
+    if (folder === dirname(folder)) throw new Error(`vega-datasets is not installed: ${name} was not found. fix: run \`npm install\` in the clone.`)
+  }
 }
 
 export function flightsPath(): string {

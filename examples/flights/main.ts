@@ -1,0 +1,128 @@
+// `npm start`: a whole plant on one machine, fed with real departures over HTTP. `-- --once` sends everything and checks the result.
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { systemClock } from '@millrace/core/engine'
+import { createLogLines, isMillraceError, startPlant } from 'millrace'
+import type { Plant } from 'millrace'
+import { checkRun } from './check.ts'
+import { expectedOf } from './count.ts'
+import { feedFlights } from './feed.ts'
+import type { FeedProgress } from './feed.ts'
+import { readFlights } from './input.ts'
+import type { Flights } from './input.ts'
+import definition from './pipeline.ts'
+import { archiveFolder, dataFolder } from './places.ts'
+
+/** One simulated hour per second. */
+const SPEED = 3600
+const REPORT_MS = 1000
+
+const { values } = parseArgs({
+  options: {
+    once: { type: 'boolean', default: false },
+    fresh: { type: 'boolean', default: false },
+    port: { type: 'string', default: '4410' },
+    rows: { type: 'string' },
+    help: { type: 'boolean', short: 'h', default: false },
+  },
+})
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`)
+}
+
+function progressLine(text: string): void {
+  if (process.stdout.isTTY) process.stdout.write(`\r\x1b[2K${text}`)
+  else process.stderr.write(`${text}\n`)
+}
+
+/** Where the next run goes on: the first row that was not acknowledged. */
+function cursorFile(): string {
+  return join(dataFolder(), 'feed.json')
+}
+
+function readCursor(): number {
+  if (!existsSync(cursorFile())) return 0
+  return Number((JSON.parse(readFileSync(cursorFile(), 'utf8')) as { readonly rows: number }).rows)
+}
+
+function writeCursor(rows: number): void {
+  writeFileSync(cursorFile(), JSON.stringify({ rows }))
+}
+
+/** Records that the pipeline has not read yet. */
+function lagOf(plant: Plant): number {
+  return plant.status().pipelines.reduce((sum, pipeline) => sum + pipeline.tasks.reduce((all, task) => all + task.lag, 0), 0)
+}
+
+async function untilCaughtUp(plant: Plant): Promise<void> {
+  for (;;) {
+    const failed = plant.status().pipelines.flatMap((pipeline) => pipeline.tasks).find((task) => task.phase === 'failed' || task.phase === 'paused')
+    if (failed !== undefined) throw new Error(`${failed.task} is ${failed.phase}: ${failed.error?.message ?? ''}\nfix: ${failed.error?.fix ?? ''}`)
+    if (lagOf(plant) === 0) return
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+}
+
+function describe(progress: FeedProgress, flights: Flights, plant: Plant, startedAt: number): string {
+  const { rates } = plant.status()
+  const share = ((100 * progress.rows) / flights.count).toFixed(1)
+  const rate = Math.round(rates.topics['departures'] ?? 0)
+  return `flights  ${progress.rows.toLocaleString('en')} of ${flights.count.toLocaleString('en')} (${share} %)  ${new Date(progress.eventTimeMs).toISOString().slice(0, 16)}Z  ${rate.toLocaleString('en')}/s  behind ${lagOf(plant).toLocaleString('en')}  ${Math.round((performance.now() - startedAt) / 1000)} s`
+}
+
+async function main(): Promise<number> {
+  if (values.help) {
+    say('npm start [-- OPTIONS]\n\n  --once       send everything as fast as it is acknowledged, check the result, exit\n  --fresh      forget what earlier runs have left\n  --port N     port of the page and the collector, default 4410\n  --rows N     only the first N departures')
+    return 0
+  }
+  if (values.fresh) rmSync(dataFolder(), { recursive: true, force: true })
+  mkdirSync(dataFolder(), { recursive: true })
+  const startedAt = performance.now()
+  const plant = await startPlant({ folder: dataFolder(), pipelines: [definition], port: Number(values.port), log: createLogLines({ clock: systemClock, json: false, out: (line) => void process.stderr.write(line) }) })
+  const stop = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
+  say(`The page is at ${plant.url}`)
+  const flights = await readFlights(values.rows === undefined ? undefined : Number(values.rows))
+  const from = Math.min(readCursor(), flights.count)
+  if (from > 0) say(`Going on at departure ${from.toLocaleString('en')}; --fresh starts over.`)
+  let reportedAt = 0
+  const progress = await feedFlights(flights, {
+    url: `${plant.url}/topics/departures`,
+    from,
+    speed: values.once ? null : SPEED,
+    signal: stop.signal,
+    onProgress: (now) => {
+      if (performance.now() - reportedAt < REPORT_MS) return
+      reportedAt = performance.now()
+      writeCursor(now.done)
+      progressLine(describe(now, flights, plant, startedAt))
+    },
+  })
+  writeCursor(progress.done)
+  if (process.stdout.isTTY) say('')
+  if (!values.once) {
+    if (!stop.signal.aborted) {
+      say('All departures are sent; the plant stays up. Ctrl-C ends it.')
+      await new Promise((resolve) => stop.signal.addEventListener('abort', resolve))
+    }
+    await plant.stop()
+    return 0
+  }
+  await untilCaughtUp(plant)
+  const expected = expectedOf(flights)
+  const report = await checkRun(plant, expected, archiveFolder())
+  const seconds = (performance.now() - startedAt) / 1000
+  for (const line of report.lines) say(line)
+  say(`${report.ok ? 'ok' : 'WRONG'}: ${flights.count.toLocaleString('en')} departures in ${seconds.toFixed(1)} s, from start to checked archive.`)
+  return report.ok ? 0 : 1
+}
+
+try {
+  process.exitCode = await main()
+} catch (error) {
+  if (isMillraceError(error)) process.stderr.write(`error ${error.code}: ${error.message}\nfix: ${error.fix}\n`)
+  else process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}\n`)
+  process.exitCode = 1
+}
