@@ -14,15 +14,9 @@ const CORE = availableParallelism() - 1
 
 /** Program and arguments that run `file` with this Node, on one core if it can be pinned. `core` null leaves the choice to the system. */
 export function nodeCommand(file: string, args: readonly string[], core: number | null): readonly [string, readonly string[]] {
-  const node = [process.execPath, '--expose-gc', '--conditions=mr-source', ...profiling(), file, ...args] as const
+  const node = [process.execPath, '--expose-gc', '--conditions=mr-source', file, ...args] as const
   if (core === null || !canPin) return [node[0], node.slice(1)]
   return ['taskset', ['-c', String(core), ...node]]
-}
-
-/** `BENCH_CPU_PROF=folder` leaves a CPU profile of every measured process there; profile.ts lists the hottest functions. */
-function profiling(): readonly string[] {
-  const folder = process.env['BENCH_CPU_PROF']
-  return folder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${folder}`]
 }
 
 /** Runs phases of a case in one fresh process and returns what they printed, in order. */
