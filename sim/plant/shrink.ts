@@ -1,0 +1,27 @@
+// A failing seed with less of everything, as long as it still fails.
+import { FULL_SIZE } from './scenario.ts'
+import type { Size } from './scenario.ts'
+import { runSeed } from './simulate.ts'
+import type { Outcome } from './simulate.ts'
+
+export interface Small {
+  readonly size: Size
+  readonly outcome: Outcome
+}
+
+/** Null when nothing smaller fails. */
+export async function shrink(seed: number): Promise<Small | null> {
+  let best: Small | null = null
+  let size = FULL_SIZE
+  for (const part of ['steps', 'ends', 'actions'] as const) {
+    for (let less = part === 'ends' ? 1 : 0; less < size[part]; less++) {
+      const tried = { ...size, [part]: less }
+      const outcome = await runSeed(seed, { size: tried })
+      if (outcome.violation === null) continue
+      size = tried
+      best = { size, outcome }
+      break
+    }
+  }
+  return best
+}
