@@ -10,7 +10,7 @@ const page = path.join(folder, 'dist/index.html')
 function isStale(): boolean {
   if (!existsSync(page)) return true
   const built = statSync(page).mtimeMs
-  const sources = globSync(['src/**/*', 'index.html', 'package.json', 'vite.config.*', 'tsconfig.json'], { cwd: folder })
+  const sources = globSync(['src/**/*', 'public/**/*', 'index.html', 'package.json', 'vite.config.*', 'tsconfig.json'], { cwd: folder })
   return sources.some((file) => statSync(path.join(folder, file)).mtimeMs > built)
 }
 

@@ -52,7 +52,7 @@ export class SamplePlant {
     for (const topic of ['departures', 'alerts', 'late-departures', 'flights.dead-letters']) {
       this.#topics.set(topic, { records: 0, bytes: 0, rate: 0, tails: new Map() })
     }
-    for (let past = 0; past < 60; past++) this.step(this.#startedAtMs + past * 12_000)
+    for (let past = 59; past >= 0; past--) this.step(options.nowMs - past * 12_000)
     this.#notices.push(
       notice(this.#nowMs - 412_000, 'info', 'ingest/0', null, 'Restored 48,210 rows of state in 180 ms.', null, 1),
       notice(

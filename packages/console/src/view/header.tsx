@@ -20,6 +20,7 @@ const TONE = { connecting: 'calm', live: 'good', lost: 'bad' } as const
 /** Who runs, how it is, how fresh what you see is; and the way to each section. */
 export function Header({ connection, status, pipeline, letterCount, choose }: HeaderProps): React.ReactNode {
   const fresh = status === null || pipeline === undefined ? null : freshnessMs(pipeline, status.nowMs)
+  const lost = connection.state === 'lost'
   return (
     <header className="page-head">
       <div className="page-bar">
@@ -30,10 +31,10 @@ export function Header({ connection, status, pipeline, letterCount, choose }: He
         {status !== null && pipeline !== undefined && (
           <>
             <PipelineChoice status={status} pipeline={pipeline} choose={choose} />
-            <span className="pill" data-tone={phaseTone(pipeline.phase)} data-testid="phase">
-              {pipeline.phase}
+            <span className="pill" data-tone={lost ? 'calm' : phaseTone(pipeline.phase)} data-testid="phase">
+              {lost ? `was ${pipeline.phase}` : pipeline.phase}
             </span>
-            <span className="fresh">
+            <span className="fresh" hidden={lost}>
               {fresh === null ? (
                 'nothing committed yet'
               ) : (

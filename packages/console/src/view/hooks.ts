@@ -29,6 +29,9 @@ export function useMedia(query: string): boolean {
   return matches
 }
 
+/** After a failure nothing is asked more often than this. */
+const FAILED_MS = 3000
+
 export interface Polled<T> {
   readonly value: T | null
   readonly error: Error | null
@@ -55,15 +58,17 @@ export function usePolled<T>(key: string, everyMs: number, load: (signal: AbortS
     const abort = new AbortController()
     let timer: ReturnType<typeof setTimeout> | undefined
     const turn = async (): Promise<void> => {
+      let waitMs = everyMs
       if (!document.hidden) {
         try {
           const value = await latest.current(abort.signal)
           if (!abort.signal.aborted) setState({ key, value, error: null })
         } catch (error) {
+          waitMs = Math.max(everyMs, FAILED_MS)
           if (!abort.signal.aborted) setState((old) => ({ key, value: old.key === key ? old.value : null, error: error as Error }))
         }
       }
-      if (!abort.signal.aborted) timer = setTimeout(() => void turn(), everyMs)
+      if (!abort.signal.aborted) timer = setTimeout(() => void turn(), waitMs)
     }
     void turn()
     return () => {
