@@ -19,7 +19,9 @@ export async function checkRun(plant: Plant, expected: Expected, archive: string
   let ok = true
   const compare = (what: string, got: number, wanted: number): void => {
     if (got !== wanted) ok = false
-    lines.push(`${got === wanted ? '  ' : '! '}${what.padEnd(34)} ${got.toLocaleString('en').padStart(12)}${got === wanted ? '' : `   expected ${wanted.toLocaleString('en')}`}`)
+    lines.push(
+      `${got === wanted ? '  ' : '! '}${what.padEnd(34)} ${got.toLocaleString('en').padStart(12)}${got === wanted ? '' : `   expected ${wanted.toLocaleString('en')}`}`,
+    )
   }
   const pipeline = must(plant.pipelines.get('flights'), 'pipeline flights')
   const { rows } = await pipeline.table('hourly', { limit: ROWS_MAX })

@@ -50,7 +50,12 @@ export function linesOf(flights: Flights, from: number, to: number): readonly st
 /** @throws when the collector refuses for good; waits and repeats while it asks for patience. */
 async function post(url: string, body: string, key: string, signal: AbortSignal): Promise<number> {
   for (let attempt = 0; ; attempt++) {
-    const answer = await fetch(url, { method: 'POST', body, signal, headers: { 'content-type': 'application/x-ndjson', 'idempotency-key': key } })
+    const answer = await fetch(url, {
+      method: 'POST',
+      body,
+      signal,
+      headers: { 'content-type': 'application/x-ndjson', 'idempotency-key': key },
+    })
     if (answer.ok) return ((await answer.json()) as { readonly count: number }).count
     const text = await answer.text()
     const mayRetry = answer.status === 429 || answer.status >= 500

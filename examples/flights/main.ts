@@ -58,8 +58,12 @@ function lagOf(plant: Plant): number {
 
 async function untilCaughtUp(plant: Plant): Promise<void> {
   for (;;) {
-    const failed = plant.status().pipelines.flatMap((pipeline) => pipeline.tasks).find((task) => task.phase === 'failed' || task.phase === 'paused')
-    if (failed !== undefined) throw new Error(`${failed.task} is ${failed.phase}: ${failed.error?.message ?? ''}\nfix: ${failed.error?.fix ?? ''}`)
+    const failed = plant
+      .status()
+      .pipelines.flatMap((pipeline) => pipeline.tasks)
+      .find((task) => task.phase === 'failed' || task.phase === 'paused')
+    if (failed !== undefined)
+      throw new Error(`${failed.task} is ${failed.phase}: ${failed.error?.message ?? ''}\nfix: ${failed.error?.fix ?? ''}`)
     if (lagOf(plant) === 0) return
     await new Promise((resolve) => setTimeout(resolve, 100))
   }
@@ -74,13 +78,20 @@ function describe(progress: FeedProgress, flights: Flights, plant: Plant, starte
 
 async function main(): Promise<number> {
   if (values.help) {
-    say('npm start [-- OPTIONS]\n\n  --once       send everything as fast as it is acknowledged, check the result, exit\n  --fresh      forget what earlier runs have left\n  --port N     port of the page and the collector, default 4410\n  --rows N     only the first N departures')
+    say(
+      'npm start [-- OPTIONS]\n\n  --once       send everything as fast as it is acknowledged, check the result, exit\n  --fresh      forget what earlier runs have left\n  --port N     port of the page and the collector, default 4410\n  --rows N     only the first N departures',
+    )
     return 0
   }
   if (values.fresh) rmSync(dataFolder(), { recursive: true, force: true })
   mkdirSync(dataFolder(), { recursive: true })
   const startedAt = performance.now()
-  const plant = await startPlant({ folder: dataFolder(), pipelines: [definition], port: Number(values.port), log: createLogLines({ clock: systemClock, json: false, out: (line) => void process.stderr.write(line) }) })
+  const plant = await startPlant({
+    folder: dataFolder(),
+    pipelines: [definition],
+    port: Number(values.port),
+    log: createLogLines({ clock: systemClock, json: false, out: (line) => void process.stderr.write(line) }),
+  })
   const stop = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
   say(`The page is at ${plant.url}`)
@@ -115,7 +126,9 @@ async function main(): Promise<number> {
   const report = await checkRun(plant, expected, archiveFolder())
   const seconds = (performance.now() - startedAt) / 1000
   for (const line of report.lines) say(line)
-  say(`${report.ok ? 'ok' : 'WRONG'}: ${flights.count.toLocaleString('en')} departures in ${seconds.toFixed(1)} s, from start to checked archive.`)
+  say(
+    `${report.ok ? 'ok' : 'WRONG'}: ${flights.count.toLocaleString('en')} departures in ${seconds.toFixed(1)} s, from start to checked archive.`,
+  )
   return report.ok ? 0 : 1
 }
 

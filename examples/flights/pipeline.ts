@@ -41,7 +41,10 @@ const airports = fileTable({
 export default pipeline('flights', (mill) => {
   const flights = mill
     .from(departures)
-    .filter(expr((flight) => flight.distance.gt(0)), { name: 'clean' })
+    .filter(
+      expr((flight) => flight.distance.gt(0)),
+      { name: 'clean' },
+    )
     .dedupe({ by: 'id', withinMs: HOUR_MS, name: 'once' })
     .join(mill.table(airports), { on: { origin: 'iata' }, type: 'left', select: { airport: 'name', city: 'city' }, name: 'with-airport' })
 
@@ -49,12 +52,33 @@ export default pipeline('flights', (mill) => {
 
   const hours = flights.groupBy('origin').window(tumbling({ sizeMs: HOUR_MS, graceMs: 5 * MINUTE_MS }))
   hours
-    .aggregate({ flights: count(), late: count({ where: expr((flight) => flight.delay.gte(LATE_MINUTES)) }), delayMean: mean('delay'), delayMax: max('delay') }, { name: 'per-hour' })
-    .select({ origin: 'origin', windowStart: 'windowStart', flights: 'flights', lateShare: expr((hour) => hour.late.dividedBy(hour.flights)), delayMean: 'delayMean', delayMax: 'delayMax' }, { name: 'with-share' })
+    .aggregate(
+      {
+        flights: count(),
+        late: count({ where: expr((flight) => flight.delay.gte(LATE_MINUTES)) }),
+        delayMean: mean('delay'),
+        delayMax: max('delay'),
+      },
+      { name: 'per-hour' },
+    )
+    .select(
+      {
+        origin: 'origin',
+        windowStart: 'windowStart',
+        flights: 'flights',
+        lateShare: expr((hour) => hour.late.dividedBy(hour.flights)),
+        delayMean: 'delayMean',
+        delayMax: 'delayMax',
+      },
+      { name: 'with-share' },
+    )
     .toTable('hourly')
 
   hours
-    .aggregate({ flights: count(), late: count({ where: expr((flight) => flight.delay.gte(LATE_MINUTES)) }) }, { name: 'closed-hours', emit: 'close' })
+    .aggregate(
+      { flights: count(), late: count({ where: expr((flight) => flight.delay.gte(LATE_MINUTES)) }) },
+      { name: 'closed-hours', emit: 'close' },
+    )
     .scan(
       (): { readonly shares: readonly number[] } => ({ shares: [] }),
       (state, hour) => {
@@ -63,10 +87,16 @@ export default pipeline('flights', (mill) => {
         const isAlert = hour.flights >= FLIGHTS_MIN && state.shares.length > 0 && share >= 2 * usual && share > 0
         return {
           state: { shares: [...state.shares, share].slice(-WINDOWS_KEPT) },
-          rows: isAlert ? [{ origin: hour.origin, windowStart: hour.windowStart, flights: hour.flights, lateShare: share, usualShare: usual }] : [],
+          rows: isAlert
+            ? [{ origin: hour.origin, windowStart: hour.windowStart, flights: hour.flights, lateShare: share, usualShare: usual }]
+            : [],
         }
       },
-      { by: 'origin', name: 'alarm', value: t.object({ origin: t.string(), windowStart: t.time(), flights: t.i32(), lateShare: t.f64(), usualShare: t.f64() }) },
+      {
+        by: 'origin',
+        name: 'alarm',
+        value: t.object({ origin: t.string(), windowStart: t.time(), flights: t.i32(), lateShare: t.f64(), usualShare: t.f64() }),
+      },
     )
     .to(alerts)
 })

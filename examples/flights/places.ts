@@ -7,7 +7,8 @@ function dataFile(name: string): string {
   for (let folder = import.meta.dirname; ; folder = dirname(folder)) {
     const path = join(folder, 'node_modules', 'vega-datasets', 'data', name)
     if (existsSync(path)) return path
-    if (folder === dirname(folder)) throw new Error(`vega-datasets is not installed: ${name} was not found. fix: run \`npm install\` in the clone.`)
+    if (folder === dirname(folder))
+      throw new Error(`vega-datasets is not installed: ${name} was not found. fix: run \`npm install\` in the clone.`)
   }
 }
 

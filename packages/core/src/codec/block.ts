@@ -144,7 +144,15 @@ export class BlockWriter {
   }
 
   /** Row i is data[starts[i] .. ends[i + shift]); null rows are written empty. */
-  #slices(data: Uint8Array, starts: Int32Array, ends: Int32Array, shift: number, validity: Uint8Array | null, rows: Int32Array, count: number): void {
+  #slices(
+    data: Uint8Array,
+    starts: Int32Array,
+    ends: Int32Array,
+    shift: number,
+    validity: Uint8Array | null,
+    rows: Int32Array,
+    count: number,
+  ): void {
     let total = 0
     for (let i = 0; i < count; i++) {
       const row = rows[i] as number
@@ -231,7 +239,9 @@ export class BlockWriter {
   #variants(values: readonly unknown[], rows: Int32Array, count: number): void {
     const picked: unknown[] = []
     for (let i = 0; i < count; i++) picked.push(values[rows[i] as number] ?? null)
-    const text = encoder.encode(JSON.stringify(picked, (_key, value: unknown) => (typeof value === 'bigint' ? { $bigint: value.toString() } : value)))
+    const text = encoder.encode(
+      JSON.stringify(picked, (_key, value: unknown) => (typeof value === 'bigint' ? { $bigint: value.toString() } : value)),
+    )
     this.#reserve(text.length + 16)
     this.#view.setUint32(this.#at, text.length, true)
     this.#bytes.set(text, this.#at + 4)
@@ -258,7 +268,8 @@ class BlockReader {
   }
 
   batch(): Batch {
-    if (this.#bytes.length < HEADER_BYTES || this.#view.getUint32(0, true) !== VERSION) throw new MillraceError('MR_CODEC_BATCH_CORRUPT', { message: 'not a block of a known version.' })
+    if (this.#bytes.length < HEADER_BYTES || this.#view.getUint32(0, true) !== VERSION)
+      throw new MillraceError('MR_CODEC_BATCH_CORRUPT', { message: 'not a block of a known version.' })
     const rowCount = this.#view.getUint32(4, true)
     const columnCount = this.#view.getUint32(8, true)
     const flags = this.#view.getUint32(12, true)

@@ -7,7 +7,8 @@ export function murmur2(bytes: Uint8Array, start: number, end: number): number {
   let h = (0x9747b28c ^ length) | 0
   const blocks = start + (length & ~3)
   for (let at = start; at < blocks; at += 4) {
-    let k = ((bytes[at] as number) | ((bytes[at + 1] as number) << 8) | ((bytes[at + 2] as number) << 16) | ((bytes[at + 3] as number) << 24)) | 0
+    let k =
+      (bytes[at] as number) | ((bytes[at + 1] as number) << 8) | ((bytes[at + 2] as number) << 16) | ((bytes[at + 3] as number) << 24) | 0
     k = Math.imul(k, m)
     k ^= k >>> 24
     k = Math.imul(k, m)

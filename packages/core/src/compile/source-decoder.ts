@@ -5,13 +5,15 @@ import type { Batch, Column, Field, RowOrigin } from '../codec/column.ts'
 import type { RecordRows } from '../codec/record-rows.ts'
 import type { StandardSchemaV1 } from '../codec/standard-schema.ts'
 import type { AnyTopic } from '../connect/topic.ts'
-import { MillraceError } from '../base/errors.ts'
+import { type ErrorCode, ERRORS, MillraceError } from '../base/errors.ts'
 import { columnBuilder } from '../codec/column-builder.ts'
 import { ROW_NULL } from '../codec/decoded-columns.ts'
 import type { DecodedColumns } from '../codec/decoded-columns.ts'
 import { jsonDecoder } from '../codec/json/decoder.ts'
 import type { RecordDecoder } from '../codec/json/decoder.ts'
+import { readHeaders } from '../codec/record-rows.ts'
 import { utf8Text } from '../codec/utf8.ts'
+import { ERROR_HEADER } from '../connect/source.ts'
 
 export interface RejectedRow {
   readonly row: number
@@ -74,6 +76,18 @@ function refusal(
   }
 }
 
+/** Rows that their source has marked as bad, with the code it gave; null when there are none, which costs a comparison per row. */
+function markedRows(rows: RecordRows): ReadonlyMap<number, ErrorCode> | null {
+  let marked: Map<number, ErrorCode> | null = null
+  for (let row = 0; row < rows.count; row++) {
+    if ((rows.headerStarts[row] as number) < 0) continue
+    const value = readHeaders(rows, row).find((header) => header.key === ERROR_HEADER)?.value
+    const code = value === undefined || value === null ? '' : utf8Text(value, 0, value.length)
+    if (Object.hasOwn(ERRORS, code)) (marked ??= new Map<number, ErrorCode>()).set(row, code as ErrorCode)
+  }
+  return marked
+}
+
 class ColumnDecoder implements SourceDecoder {
   readonly #topic: AnyTopic
   readonly #decoder: RecordDecoder
@@ -116,6 +130,8 @@ class ColumnDecoder implements SourceDecoder {
         ...(error.field === '' ? {} : { field: error.field }),
       }),
     )
+    const marked = markedRows(rows)
+    if (marked !== null) this.#rejectMarked(rows, partition, marked, rejected)
     const deletions = into.nullCount > 0 ? this.#withoutValue(rows, partition, rejected) : null
     const before = rejected.length
     const times = this.#eventTimes(rows, partition, deletions !== null, rejected)
@@ -133,6 +149,13 @@ class ColumnDecoder implements SourceDecoder {
       values: null,
     }
     return { batch, rejected }
+  }
+
+  /** What the source could not take is refused with its code, whatever the bytes look like. */
+  #rejectMarked(rows: RecordRows, partition: number, marked: ReadonlyMap<number, ErrorCode>, rejected: RejectedRow[]): void {
+    const others = rejected.splice(0, rejected.length).filter(({ row }) => !marked.has(row))
+    for (const [row, code] of marked) others.push(refusal(this.#topic, rows, partition, row, code, ERRORS[code].summary))
+    rejected.push(...others.sort((a, b) => a.row - b.row))
   }
 
   /** Records without value: deletions of a table (weight -1, the key from the record's key), refused in a stream. */
@@ -213,9 +236,12 @@ class ForeignDecoder implements SourceDecoder {
     const times = new Float64Array(count)
     const selected = new Int32Array(count)
     const rejected: RejectedRow[] = []
+    const marked = markedRows(rows)
     let live = 0
     for (let row = 0; row < count; row++) {
       try {
+        const code = marked?.get(row)
+        if (code !== undefined) throw new MillraceError(code)
         values[row] = this.#value(rows, row)
         times[row] = this.#timeOf(values[row], rows.times[row] as number)
         selected[live++] = row

@@ -1,7 +1,7 @@
 // Random input for the laws of operators: rows in batches in ticks, with watermarks, selections, layouts and failed tries.
 import fc from 'fast-check'
 import { relayout } from '../codec/arbitrary.fixture.ts'
-import type { Batch, Column, Field } from '../codec/column.ts'
+import type { Batch, BytesColumn, Column, Field } from '../codec/column.ts'
 import { batchOf, type Emitted, type Runner, type RunnerOptions } from './harness.fixture.ts'
 
 export interface TimedRow<R> {
@@ -13,7 +13,7 @@ export interface TimedRow<R> {
 
 export interface BatchDraft<R> {
   readonly rows: readonly TimedRow<R>[]
-  readonly layout: 'slice' | 'dictionary' | 'bytes'
+  readonly layout: 'slice' | 'dictionary' | 'compact' | 'bytes'
   /** Integers as 64-bit integers, although they would fit. */
   readonly isBig: boolean
 }
@@ -33,7 +33,7 @@ export const TIME_MAX = 400
 /** Ticks of rows whose times lie in 0 .. TIME_MAX. */
 export function ticksOf<R>(row: fc.Arbitrary<R>): fc.Arbitrary<readonly TickDraft<R>[]> {
   const timed = fc.record({ row, timeMs: fc.nat(TIME_MAX), isLive: fc.boolean().chain((rarely) => (rarely ? fc.boolean() : fc.constant(true))) })
-  const batch = fc.record({ rows: fc.array(timed, { maxLength: 12 }), layout: fc.constantFrom('slice' as const, 'dictionary' as const, 'bytes' as const), isBig: fc.boolean() })
+  const batch = fc.record({ rows: fc.array(timed, { maxLength: 16 }), layout: fc.constantFrom('slice' as const, 'dictionary' as const, 'compact' as const, 'bytes' as const), isBig: fc.boolean() })
   return fc.array(fc.record({ batches: fc.array(batch, { maxLength: 3 }), advanceMs: fc.constantFrom(0, 0, 10, 50, 150), isRepeated: fc.boolean(), isRestarted: fc.boolean() }), { maxLength: 6 })
 }
 
@@ -44,10 +44,20 @@ export function liveOf<R>(tick: TickDraft<R>): readonly TimedRow<R>[] {
 
 function layoutOf(draft: BatchDraft<unknown>): (column: Column, field: Field, count: number) => Column {
   return (column, field, count) => {
-    if (column.layout === 'bytes') return relayout(column, draft.layout, count)
+    if (column.layout === 'bytes') return draft.layout === 'compact' ? compact(column, count) : relayout(column, draft.layout, count)
     if (column.layout !== 'f64' || field.type.kind !== 'i64' || !draft.isBig) return column
     return { layout: 'i64', values: BigInt64Array.from(column.values.subarray(0, count), (value) => BigInt(value)), validity: column.validity }
   }
+}
+
+/** Each distinct value is one entry. */
+function compact(column: BytesColumn, count: number): Column {
+  const texts = Array.from({ length: count }, (_, row) => Buffer.from(column.data.subarray(column.offsets[row], column.offsets[row + 1])).toString('latin1'))
+  const entries = [...new Set(texts)]
+  const offsets = new Int32Array(entries.length + 1)
+  entries.forEach((entry, id) => (offsets[id + 1] = (offsets[id] as number) + entry.length))
+  const dictionary: BytesColumn = { layout: 'bytes', offsets, data: Buffer.from(entries.join(''), 'latin1'), validity: null }
+  return { layout: 'dictionary', ids: Int32Array.from(texts, (text) => entries.indexOf(text)), dictionary, dictionaryCount: entries.length, validity: column.validity }
 }
 
 /** The batch of a draft; nothing when no row is live. */

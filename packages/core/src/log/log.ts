@@ -10,10 +10,6 @@
 //  LOG-6 Order: appends of one caller to one partition keep their order; a commit's batches keep their order inside a partition.
 //  LOG-7 A corrupt batch is reported with its place and harms only its own partition from that place on, until skipped by choice.
 
-
-
-
-
 /** Settings of a topic. Those marked fixed cannot change after creation. */
 export interface TopicSettings {
   /** Fixed. 1 to 1,024. Default 1. */

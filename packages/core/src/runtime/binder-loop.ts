@@ -42,7 +42,13 @@ export class BinderLoop implements TaskLoop {
     for (const [index, spec] of part.inputs.entries()) {
       if (spec.kind !== 'source') continue
       const decoder = environment.compiler.sourceDecoder(environment.plan, spec, environment.codegen)
-      const options = { group, groups: part.groups, settings: environment.plan.settings, clock: environment.clock, startAt: environment.startAt }
+      const options = {
+        group,
+        groups: part.groups,
+        settings: environment.plan.settings,
+        clock: environment.clock,
+        startAt: environment.startAt,
+      }
       sources.push({ index, input: new SourceInput(environment.log, spec, decoder, options, core.state.sources) })
       this.#unsubscribe.push(environment.log.onAppend(spec.topic.name, wake))
     }
@@ -60,7 +66,9 @@ export class BinderLoop implements TaskLoop {
     await core.environment.board.refresh()
     const { log, bounded, replay } = core.environment
     if (replay !== null) await loop.#openReplay(replay)
-    else if (bounded) for (const { input } of loop.#sources) input.boundAt(new Map(log.ends(input.spec.topic.name).map((ends) => [ends.partition, ends.end])))
+    else if (bounded)
+      for (const { input } of loop.#sources)
+        input.boundAt(new Map(log.ends(input.spec.topic.name).map((ends) => [ends.partition, ends.end])))
     return loop
   }
 
@@ -68,7 +76,8 @@ export class BinderLoop implements TaskLoop {
     const { log } = this.#core.environment
     const kept = await keptTicks(log, replay, this.#core.part.name, this.#core.group)
     this.#kept = kept.filter((tick) => tick.tick > this.#core.state.through)
-    for (const { input } of this.#sources) for (const { partition, from } of replay.range.topics.get(input.spec.topic.name) ?? []) input.seek(partition, from)
+    for (const { input } of this.#sources)
+      for (const { partition, from } of replay.range.topics.get(input.spec.topic.name) ?? []) input.seek(partition, from)
   }
 
   /** Rule 10: the next kept tick, with its ranges and clocks; after the last one the input has ended. */
@@ -80,17 +89,25 @@ export class BinderLoop implements TaskLoop {
     this.#kept = last ? null : kept.slice(1)
     if (last) for (const { input } of this.#sources) input.endAll()
     // Every change of the clocks is stated, as it was (rule 3): what is late in the next tick depends on it.
-    if (!last && next.ranges.length === 0 && next.watermarkMs === this.#core.state.watermarkMs && next.status === this.#core.state.status) return 0
+    if (!last && next.ranges.length === 0 && next.watermarkMs === this.#core.state.watermarkMs && next.status === this.#core.state.status)
+      return 0
     this.#core.startTick(tick, wallMs)
     this.#fileTables.read()
     for (const source of this.#sources) {
       source.input.replayAt(wallMs)
       const handlers = this.#handlers(source)
-      for (const range of next?.ranges ?? []) if (range.topic === source.input.spec.topic.name) await source.input.replayTo(range.partition, range.to, handlers)
+      for (const range of next?.ranges ?? [])
+        if (range.topic === source.input.spec.topic.name) await source.input.replayTo(range.partition, range.to, handlers)
     }
-    const clock: TaskClock = last ? { watermarkMs: Number.POSITIVE_INFINITY, status: 'ended', wallMs } : { watermarkMs: next.watermarkMs, status: next.status, wallMs }
+    const clock: TaskClock = last
+      ? { watermarkMs: Number.POSITIVE_INFINITY, status: 'ended', wallMs }
+      : { watermarkMs: next.watermarkMs, status: next.status, wallMs }
     const ranges = this.#sources.flatMap(({ input }) => input.bind())
-    await this.#commitTick(tick, clock, ranges.length > 0 ? [{ tick, wallMs, codeVersion: this.#core.environment.topology.codeVersion, ranges }] : [])
+    await this.#commitTick(
+      tick,
+      clock,
+      ranges.length > 0 ? [{ tick, wallMs, codeVersion: this.#core.environment.topology.codeVersion, ranges }] : [],
+    )
     return 0
   }
 
@@ -193,7 +210,13 @@ export class BinderLoop implements TaskLoop {
     this.#core.endTick(clock)
     this.#core.checkBadShare()
     this.#lastBindAt = this.#core.environment.clock.monotonicMs()
-    await this.#core.commit(tick, clock, { sources: this.#sources.flatMap(({ input }) => input.positions()), exchanges: [], retryNext: this.#retry.next, bindings, wants: 0 })
+    await this.#core.commit(tick, clock, {
+      sources: this.#sources.flatMap(({ input }) => input.positions()),
+      exchanges: [],
+      retryNext: this.#retry.next,
+      bindings,
+      wants: 0,
+    })
   }
 
   /** Nothing to read and nothing owed: clocks move only when a window or timer waits for them (rule 24). Returns the wait. */
@@ -227,7 +250,13 @@ export class BinderLoop implements TaskLoop {
   }
 
   inputStatus(): readonly InputStatus[] {
-    return this.#sources.map(({ input }) => ({ input: input.spec.name, kind: 'source', lag: input.lag(this.#core.environment.log), partitions: input.status(), producers: [] }))
+    return this.#sources.map(({ input }) => ({
+      input: input.spec.name,
+      kind: 'source',
+      lag: input.lag(this.#core.environment.log),
+      partitions: input.status(),
+      producers: [],
+    }))
   }
 
   finished(): boolean {

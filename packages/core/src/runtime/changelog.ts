@@ -17,7 +17,12 @@ export function layoutKey(store: number): Uint8Array {
   return Uint8Array.of(2, store >> 8, store & 255)
 }
 
-export type ChangelogKey = { readonly kind: 'commit' } | { readonly kind: 'row'; readonly store: number } | { readonly kind: 'layout'; readonly store: number } | { readonly kind: 'snapshot' } | { readonly kind: 'unknown' }
+export type ChangelogKey =
+  | { readonly kind: 'commit' }
+  | { readonly kind: 'row'; readonly store: number }
+  | { readonly kind: 'layout'; readonly store: number }
+  | { readonly kind: 'snapshot' }
+  | { readonly kind: 'unknown' }
 
 export function parseKey(bytes: Uint8Array, start: number, end: number): ChangelogKey {
   const tag = end > start ? bytes[start] : -1

@@ -73,6 +73,10 @@ export function encodeCommitState(state: CommitState): Uint8Array {
 
 export function decodeCommitState(bytes: Uint8Array): CommitState {
   const state = JSON.parse(decoder.decode(bytes), revive) as CommitState
-  if (state.v !== 1) throw new MillraceError('MR_LOG_FORMAT_NEWER', { message: "a task's commit record has an unknown version.", details: { version: state.v } })
+  if (state.v !== 1)
+    throw new MillraceError('MR_LOG_FORMAT_NEWER', {
+      message: "a task's commit record has an unknown version.",
+      details: { version: state.v },
+    })
   return state
 }

@@ -71,17 +71,29 @@ function isOwn(line: string): boolean {
 
 function asMillraceError(error: unknown): MillraceError {
   if (isMillraceError(error)) return error
-  return new MillraceError('MR_RUNTIME_USER_THROW', { message: error instanceof Error ? `${error.name}: ${error.message}` : String(error), cause: error })
+  return new MillraceError('MR_RUNTIME_USER_THROW', {
+    message: error instanceof Error ? `${error.name}: ${error.message}` : String(error),
+    cause: error,
+  })
 }
 
 /** Makes the letter of one row. `fields`: the layout at the operator's input, null when the row has no typed columns. */
-export function makeLetter(context: LetterContext, operator: string, input: number, batch: Batch, row: number, fields: readonly Field[] | null, error: unknown): DeadLetter {
+export function makeLetter(
+  context: LetterContext,
+  operator: string,
+  input: number,
+  batch: Batch,
+  row: number,
+  fields: readonly Field[] | null,
+  error: unknown,
+): DeadLetter {
   const known = asMillraceError(error)
   const origin = batch.origin
   const originRow = batch.originRows === null ? row : (batch.originRows[row] as number)
   const start = origin === null ? -1 : (origin.valueStarts[originRow] as number)
   const original = origin === null || start < 0 ? valueBytes(batch, row) : origin.bytes.slice(start, origin.valueEnds[originRow])
-  const hasColumns = fields !== null && fields.length > 0 && fields.every((_, index) => batch.columns[index] !== null && batch.columns[index] !== undefined)
+  const hasColumns =
+    fields !== null && fields.length > 0 && fields.every((_, index) => batch.columns[index] !== null && batch.columns[index] !== undefined)
   const block = hasColumns ? blocks.write(batch, fields, Int32Array.of(row), 1).slice() : NOTHING
   const time = batch.times[row] as number
   return {
@@ -134,10 +146,12 @@ export function encodeLetter(letter: DeadLetter): Uint8Array {
 /** @throws {MillraceError} `MR_CODEC_BATCH_CORRUPT` when the record is not a letter. */
 export function decodeLetter(bytes: Uint8Array, start: number, end: number): DeadLetter {
   const newline = bytes.indexOf(10, start)
-  if (newline < 0 || newline >= end) throw new MillraceError('MR_CODEC_BATCH_CORRUPT', { message: 'a record on the dead-letter topic is not a dead letter.' })
+  if (newline < 0 || newline >= end)
+    throw new MillraceError('MR_CODEC_BATCH_CORRUPT', { message: 'a record on the dead-letter topic is not a dead letter.' })
   const head = JSON.parse(decoder.decode(bytes.subarray(start, newline))) as DeadLetterHead
   const from = newline + 1
   const middle = from + head.originalBytes
-  if (head.v !== 1 || middle + head.blockBytes !== end) throw new MillraceError('MR_CODEC_BATCH_CORRUPT', { message: 'a dead letter has another length than its head says.' })
+  if (head.v !== 1 || middle + head.blockBytes !== end)
+    throw new MillraceError('MR_CODEC_BATCH_CORRUPT', { message: 'a dead letter has another length than its head says.' })
   return { head, original: bytes.slice(from, middle), block: bytes.slice(middle, end) }
 }

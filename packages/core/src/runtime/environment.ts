@@ -42,4 +42,11 @@ export type TaskEvent =
   | { readonly kind: 'paused'; readonly task: string; readonly error: unknown }
   | { readonly kind: 'resumed'; readonly task: string }
   | { readonly kind: 'failed'; readonly task: string; readonly error: unknown }
-  | { readonly kind: 'dead-letters'; readonly task: string; readonly code: string; readonly operator: string; readonly count: number; readonly sample: string }
+  | {
+      readonly kind: 'dead-letters'
+      readonly task: string
+      readonly code: string
+      readonly operator: string
+      readonly count: number
+      readonly sample: string
+    }

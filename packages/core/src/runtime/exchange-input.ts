@@ -46,7 +46,19 @@ export class ExchangeInput {
   readonly #creditBytes: number
   #pendingBytes = 0
 
-  constructor(log: Log, board: ProgressBoard, spec: Extract<InputSpec, { kind: 'exchange' }>, options: { readonly group: number; readonly groups: number; readonly producerGroups: number; readonly producerOutput: number; readonly creditBytes: number }, positions: readonly ExchangePosition[]) {
+  constructor(
+    log: Log,
+    board: ProgressBoard,
+    spec: Extract<InputSpec, { kind: 'exchange' }>,
+    options: {
+      readonly group: number
+      readonly groups: number
+      readonly producerGroups: number
+      readonly producerOutput: number
+      readonly creditBytes: number
+    },
+    positions: readonly ExchangePosition[],
+  ) {
     this.spec = spec
     this.#reader = log.reader()
     this.#board = board
@@ -76,7 +88,11 @@ export class ExchangeInput {
   async gather(): Promise<boolean> {
     let any = false
     while (this.#pendingBytes < this.#creditBytes) {
-      const wanted: readonly FetchPosition[] = this.#lanes.map((lane) => ({ topic: this.spec.topic, partition: lane.partition, offset: lane.fetchOffset }))
+      const wanted: readonly FetchPosition[] = this.#lanes.map((lane) => ({
+        topic: this.spec.topic,
+        partition: lane.partition,
+        offset: lane.fetchOffset,
+      }))
       const fetched = this.#reader.fetchNow === null ? await this.#reader.fetch(wanted) : this.#reader.fetchNow(wanted)
       let more = false
       for (const part of fetched) {
@@ -97,7 +113,7 @@ export class ExchangeInput {
       this.#lanes.find((other) => other.partition === part.partition),
       'exchange partition',
     )
-    for (let at = 0; at < part.bytes.length; ) {
+    for (let at = 0; at < part.bytes.length;) {
       const length = batchByteLength(part.bytes, at)
       if (length < 0) break
       const header = readBatchHeader(part.bytes, at)
@@ -114,12 +130,20 @@ export class ExchangeInput {
     const rows = this.#rows
     rows.read(bytes, 0)
     const start = rows.valueStarts[0] as number
-    if (rows.count < 1 || start < 0 || (rows.valueEnds[0] as number) - start !== HEAD_BYTES) throw new MillraceError('MR_LOG_CORRUPT', { message: 'an exchange batch without head record.', details: { topic: this.spec.topic, partition: lane.partition, offset } })
+    if (rows.count < 1 || start < 0 || (rows.valueEnds[0] as number) - start !== HEAD_BYTES)
+      throw new MillraceError('MR_LOG_CORRUPT', {
+        message: 'an exchange batch without head record.',
+        details: { topic: this.spec.topic, partition: lane.partition, offset },
+      })
     const view = new DataView(bytes.buffer, bytes.byteOffset + start, HEAD_BYTES)
     const producer = view.getUint32(4, true)
     const tick = view.getFloat64(8, true)
     const running = view.getFloat64(16, true)
-    if (producer >= this.#producerGroups) throw new MillraceError('MR_LOG_CORRUPT', { message: 'an exchange batch of an unknown producer.', details: { topic: this.spec.topic, partition: lane.partition, offset, producer } })
+    if (producer >= this.#producerGroups)
+      throw new MillraceError('MR_LOG_CORRUPT', {
+        message: 'an exchange batch of an unknown producer.',
+        details: { topic: this.spec.topic, partition: lane.partition, offset, producer },
+      })
     // A batch at or below the applied running number was applied before a restart.
     if (running <= (lane.gatheredRunning[producer] as number)) return
     lane.gatheredRunning[producer] = running
@@ -134,7 +158,8 @@ export class ExchangeInput {
     for (let producer = 0; producer < this.#producerGroups; producer++) {
       const through = this.#board.through(this.spec.producer, producer)
       for (const lane of this.#lanes) {
-        const all = (lane.gatheredRunning[producer] as number) >= this.#board.reached(this.spec.producer, producer, this.#output, lane.partition)
+        const all =
+          (lane.gatheredRunning[producer] as number) >= this.#board.reached(this.spec.producer, producer, this.#output, lane.partition)
         frontier = Math.min(frontier, all ? through : (lane.gatheredTick[producer] as number) - 1)
       }
     }
@@ -152,7 +177,7 @@ export class ExchangeInput {
   take(tick: number): readonly PendingBatch[] {
     const taken: PendingBatch[] = []
     for (const lane of this.#lanes) {
-      for (let index = 0; index < lane.pending.length; ) {
+      for (let index = 0; index < lane.pending.length;) {
         const batch = lane.pending[index] as PendingBatch
         if (batch.tick === tick) {
           taken.push(batch)

@@ -61,7 +61,8 @@ export class ExchangeOutput {
     this.#fields = spec.fields
     this.#group = group
     this.#ownPartition = group % spec.partitions
-    this.#partitioner = spec.partitionBy === null || spec.partitions === 1 ? null : new Partitioner(spec.fields, spec.partitionBy, spec.partitions)
+    this.#partitioner =
+      spec.partitionBy === null || spec.partitions === 1 ? null : new Partitioner(spec.fields, spec.partitionBy, spec.partitions)
     for (let partition = 0; partition < spec.partitions; partition++) {
       this.#lanes.push({ builder: new RecordBatchBuilder(4096), running: running[partition] ?? 0, outstanding: [], outstandingBytes: 0 })
     }
@@ -137,7 +138,8 @@ export class ExchangeOutput {
       const lane = this.#lanes[partition] as Lane
       if (lane.outstandingBytes === 0) continue
       const through = completed(partition)
-      while (lane.outstanding.length > 0 && (lane.outstanding[0] as Outstanding).tick <= through) lane.outstandingBytes -= (lane.outstanding.shift() as Outstanding).bytes
+      while (lane.outstanding.length > 0 && (lane.outstanding[0] as Outstanding).tick <= through)
+        lane.outstandingBytes -= (lane.outstanding.shift() as Outstanding).bytes
       if (lane.outstandingBytes >= aheadBytes) return false
     }
     return true

@@ -13,7 +13,9 @@ export function exchangeRows(spec: Extract<InputSpec, { kind: 'exchange' }>, byt
   for (let row = 1; row < count; row++) {
     const batch = readBlock(bytes, rows.valueStarts[row] as number, rows.valueEnds[row] as number)
     const first = batch.columns[0]
-    batches.push(spec.open && first !== undefined && first !== null && first.layout === 'variant' ? { ...batch, values: first.values } : batch)
+    batches.push(
+      spec.open && first !== undefined && first !== null && first.layout === 'variant' ? { ...batch, values: first.values } : batch,
+    )
   }
   return batches
 }

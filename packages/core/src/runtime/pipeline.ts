@@ -136,9 +136,15 @@ export class RunningPipeline {
   /** @throws {MillraceError} `MR_RUNTIME_TABLE_UNKNOWN`, `MR_TABLE_KEY_INVALID`, `MR_TABLE_NOT_READY`. */
   async table(name: string, query: TableQuery = {}): Promise<TablePage> {
     const table = this.topology.tables.find((other) => other.name === name)
-    if (table === undefined) throw new MillraceError('MR_RUNTIME_TABLE_UNKNOWN', { details: { table: name, known: this.topology.tables.map((other) => other.name).join(', ') } })
+    if (table === undefined)
+      throw new MillraceError('MR_RUNTIME_TABLE_UNKNOWN', {
+        details: { table: name, known: this.topology.tables.map((other) => other.name).join(', ') },
+      })
     const { scheduler } = this.#options
-    return readTable({ name, store: table.store, tasks: this.tasks.filter((task) => task.part.name === table.part), turn: () => scheduler.turn() }, query)
+    return readTable(
+      { name, store: table.store, tasks: this.tasks.filter((task) => task.part.name === table.part), turn: () => scheduler.turn() },
+      query,
+    )
   }
 
   status(): PipelineStatus {
@@ -151,7 +157,9 @@ export class RunningPipeline {
       phase: bad ? 'degraded' : over ? (this.#stopped ? 'stopped' : 'finished') : 'running',
       startedAtMs: this.#startedAtMs,
       nodes: this.plan.nodes.map((node) => this.#nodeStatus(node)),
-      exchanges: this.topology.parts.flatMap((part) => part.inputs.flatMap((input) => (input.kind === 'exchange' ? [this.#exchangeStatus(input.topic, input.producer, part.name)] : []))),
+      exchanges: this.topology.parts.flatMap((part) =>
+        part.inputs.flatMap((input) => (input.kind === 'exchange' ? [this.#exchangeStatus(input.topic, input.producer, part.name)] : [])),
+      ),
       tasks,
       tables: this.topology.tables.map((table) => this.#tableStatus(table)),
     }
@@ -184,7 +192,12 @@ export class RunningPipeline {
       part: task.part.name,
       group: task.group,
       phase: task.phase,
-      error: error === null ? null : isMillraceError(error) ? { code: error.code, message: error.message, fix: error.fix } : { code: 'MR_RUNTIME_TASK_FAILED', message: String(error), fix: '' },
+      error:
+        error === null
+          ? null
+          : isMillraceError(error)
+            ? { code: error.code, message: error.message, fix: error.fix }
+            : { code: 'MR_RUNTIME_TASK_FAILED', message: String(error), fix: '' },
       tick: core?.state.through ?? 0,
       watermarkMs,
       clock: core?.state.status ?? 'active',
@@ -208,12 +221,26 @@ export class RunningPipeline {
     const counters: OperatorCounters = { rowsIn: 0, rowsOut: 0, rowsLate: 0, rowsDropped: 0 }
     let partName = ''
     for (const task of this.tasks) {
-      const mine = task.part.nodes.includes(node.id) || task.part.inputs.some((input) => input.name === node.name) || task.part.outputs.some((output) => output.kind === 'topic' && output.name === node.name) || task.part.sink?.name === node.name
+      const mine =
+        task.part.nodes.includes(node.id) ||
+        task.part.inputs.some((input) => input.name === node.name) ||
+        task.part.outputs.some((output) => output.kind === 'topic' && output.name === node.name) ||
+        task.part.sink?.name === node.name
       if (mine && partName === '') partName = task.part.name
       for (const operator of task.core?.instance.operators ?? []) if (operator.name === node.name) addCounters(counters, operator.counters)
       if (task.part.sink?.name === node.name && task.core !== null) counters.rowsIn += task.core.figures.rowsIn
     }
-    return { id: node.id, name: node.name, kind: node.kind, inputs: node.inputs, part: partName, mode: node.mode, place: node.place, target: targetOf(node), counters }
+    return {
+      id: node.id,
+      name: node.name,
+      kind: node.kind,
+      inputs: node.inputs,
+      part: partName,
+      mode: node.mode,
+      place: node.place,
+      target: targetOf(node),
+      counters,
+    }
   }
 
   #tableStatus(table: Topology['tables'][number]): TableStatus {
@@ -262,7 +289,9 @@ function boardParts(topology: Topology): readonly BoardPart[] {
     groups: part.groups,
     progressTopic: progressTopic(topology.pipeline, part.name),
     producers: [...new Set(part.inputs.flatMap((input) => (input.kind === 'exchange' ? [input.producer] : [])))],
-    readers: topology.parts.filter((other) => other.inputs.some((input) => input.kind === 'exchange' && input.producer === part.name)).map((other) => other.name),
+    readers: topology.parts
+      .filter((other) => other.inputs.some((input) => input.kind === 'exchange' && input.producer === part.name))
+      .map((other) => other.name),
   }))
 }
 
@@ -283,7 +312,9 @@ async function prepareTopology(plan: Plan, options: PipelineOptions): Promise<To
     const changelog = changelogTopic(plan.pipeline, part.name)
     const known = log.topic(changelog)
     if (known !== null && known.settings.partitions !== part.groups) {
-      throw new MillraceError('MR_RUNTIME_GROUPS_FIXED', { details: { pipeline: plan.pipeline, part: part.name, groups: known.settings.partitions, wanted: part.groups } })
+      throw new MillraceError('MR_RUNTIME_GROUPS_FIXED', {
+        details: { pipeline: plan.pipeline, part: part.name, groups: known.settings.partitions, wanted: part.groups },
+      })
     }
     await ensureInternal(log, changelog, part.groups, null)
     await ensureInternal(log, snapshotTopic(plan.pipeline, part.name), part.groups, null)
@@ -292,7 +323,11 @@ async function prepareTopology(plan: Plan, options: PipelineOptions): Promise<To
   }
   for (const topic of topology.internalTopics) await ensureInternal(log, topic.name, topic.partitions, null)
   if (log.topic(deadLetterTopic(plan.pipeline)) === null) {
-    await log.createTopic(deadLetterTopic(plan.pipeline), { partitions: 1, retentionMs: DEAD_LETTER_RETENTION_MS, batchBytesMax: INTERNAL_BATCH_BYTES_MAX })
+    await log.createTopic(deadLetterTopic(plan.pipeline), {
+      partitions: 1,
+      retentionMs: DEAD_LETTER_RETENTION_MS,
+      batchBytesMax: INTERNAL_BATCH_BYTES_MAX,
+    })
   }
   return topology
 }

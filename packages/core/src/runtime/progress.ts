@@ -53,7 +53,8 @@ function pack(value: number): number | string {
 function unpack(value: unknown): number {
   if (value === '+') return Number.POSITIVE_INFINITY
   if (value === '-') return Number.NEGATIVE_INFINITY
-  if (typeof value !== 'number') throw new MillraceError('MR_RUNTIME_PROGRESS_BROKEN', { message: 'a progress record has a field that is not a number.' })
+  if (typeof value !== 'number')
+    throw new MillraceError('MR_RUNTIME_PROGRESS_BROKEN', { message: 'a progress record has a field that is not a number.' })
   return value
 }
 
@@ -83,7 +84,15 @@ export function encodeProgress(record: ProgressRecord): Uint8Array {
             t: binding.tick,
             w: binding.wallMs,
             c: binding.codeVersion,
-            r: binding.ranges.map((range): PackedRange => [range.topic, range.topicId, range.partition, range.from, range.to, pack(range.watermark), range.status]),
+            r: binding.ranges.map((range): PackedRange => [
+              range.topic,
+              range.topicId,
+              range.partition,
+              range.from,
+              range.to,
+              pack(range.watermark),
+              range.status,
+            ]),
           })),
         }
       : {}),
@@ -96,7 +105,11 @@ export function encodeProgress(record: ProgressRecord): Uint8Array {
 
 export function decodeProgress(bytes: Uint8Array, start: number, end: number): ProgressRecord {
   const packed = JSON.parse(decoder.decode(bytes.subarray(start, end))) as PackedRecord
-  if (packed.v !== 1) throw new MillraceError('MR_RUNTIME_PROGRESS_BROKEN', { message: 'a progress record of an unknown version.', details: { version: packed.v } })
+  if (packed.v !== 1)
+    throw new MillraceError('MR_RUNTIME_PROGRESS_BROKEN', {
+      message: 'a progress record of an unknown version.',
+      details: { version: packed.v },
+    })
   return {
     through: packed.t,
     entries: packed.e.map(([tick, watermark, wallMs, status]) => ({ tick, watermark: unpack(watermark), wallMs, status })),
@@ -104,7 +117,15 @@ export function decodeProgress(bytes: Uint8Array, start: number, end: number): P
       tick: binding.t,
       wallMs: binding.w,
       codeVersion: binding.c,
-      ranges: binding.r.map(([topic, topicId, partition, from, to, watermark, status]) => ({ topic, topicId, partition, from, to, watermark: unpack(watermark), status })),
+      ranges: binding.r.map(([topic, topicId, partition, from, to, watermark, status]) => ({
+        topic,
+        topicId,
+        partition,
+        from,
+        to,
+        watermark: unpack(watermark),
+        status,
+      })),
     })),
     reached: packed.n ?? [],
     waitsFor: packed.d === undefined ? Number.POSITIVE_INFINITY : unpack(packed.d),

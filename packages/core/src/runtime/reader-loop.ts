@@ -38,8 +38,18 @@ export function openExchanges(core: TaskCore): readonly ExchangeLane[] {
       `part ${spec.producer}`,
     )
     const known: readonly ExchangePosition[] = core.state.exchanges.find((entry) => entry.topic === spec.topic)?.positions ?? []
-    const options = { group, groups: part.groups, producerGroups: producer.groups, producerOutput: spec.producerOutput, creditBytes: EXCHANGE_CREDIT_BYTES }
-    lanes.push({ index, input: new ExchangeInput(environment.log, environment.board, spec, options, known), isTable: feedsTable(core, index) })
+    const options = {
+      group,
+      groups: part.groups,
+      producerGroups: producer.groups,
+      producerOutput: spec.producerOutput,
+      creditBytes: EXCHANGE_CREDIT_BYTES,
+    }
+    lanes.push({
+      index,
+      input: new ExchangeInput(environment.log, environment.board, spec, options, known),
+      isTable: feedsTable(core, index),
+    })
   }
   // Tables before streams, each in plan order (rule 16).
   return [...lanes.filter((lane) => lane.isTable), ...lanes.filter((lane) => !lane.isTable)]
@@ -47,7 +57,10 @@ export function openExchanges(core: TaskCore): readonly ExchangeLane[] {
 
 function feedsTable(core: TaskCore, input: number): boolean {
   const { nodes } = core.environment.plan
-  return core.part.edges.some(({ from, to }) => 'input' in from && from.input === input && 'node' in to && nodes[to.node]?.kind === 'stream-table-join' && to.input === 1)
+  return core.part.edges.some(
+    ({ from, to }) =>
+      'input' in from && from.input === input && 'node' in to && nodes[to.node]?.kind === 'stream-table-join' && to.input === 1,
+  )
 }
 
 /** Frees what all committed positions have passed. */
@@ -161,14 +174,19 @@ export class ReaderLoop implements TaskLoop {
     for (const changed of this.#core.environment.board.clockTicks(this.#producers, this.#seen, tick)) {
       const clock = this.#clockAt(changed)
       this.#watermark = Math.max(this.#watermark, clock.watermarkMs)
-      if (this.#core.hasReaders) this.#passed.push({ tick: changed, watermark: this.#watermark, wallMs: clock.wallMs, status: clock.status })
+      if (this.#core.hasReaders)
+        this.#passed.push({ tick: changed, watermark: this.#watermark, wallMs: clock.wallMs, status: clock.status })
     }
     this.#seen = Math.max(this.#seen, tick)
   }
 
   #clockAt(tick: number): TaskClock {
     const clock = this.#core.environment.board.clockAt(this.#producers, tick)
-    return { watermarkMs: Math.max(clock.watermark, this.#watermark), status: clock.status, wallMs: Math.max(clock.wallMs, this.#core.state.wallMs) }
+    return {
+      watermarkMs: Math.max(clock.watermark, this.#watermark),
+      status: clock.status,
+      wallMs: Math.max(clock.wallMs, this.#core.state.wallMs),
+    }
   }
 
   async #applyTick(tick: number): Promise<void> {
@@ -189,7 +207,14 @@ export class ReaderLoop implements TaskLoop {
 
   async #commit(through: number, clock: TaskClock, wants: number): Promise<void> {
     const exchanges = this.#lanes.map(({ input }) => ({ topic: input.spec.topic, positions: input.positions() }))
-    await this.#core.commit(through, clock, { sources: [], exchanges, retryNext: this.#retry.next, bindings: [], passed: this.#passed, wants })
+    await this.#core.commit(through, clock, {
+      sources: [],
+      exchanges,
+      retryNext: this.#retry.next,
+      bindings: [],
+      passed: this.#passed,
+      wants,
+    })
     this.#passed = []
     this.#passedOver = 0
   }
@@ -206,7 +231,11 @@ export class ReaderLoop implements TaskLoop {
     const wants = this.#core.state.through + 1
     if (this.#wanted >= wants) return WAIT_MS_MAX
     this.#wanted = wants
-    await this.#commit(this.#core.state.through, { watermarkMs: this.#core.state.watermarkMs, status: this.#core.state.status, wallMs: this.#core.state.wallMs }, wants)
+    await this.#commit(
+      this.#core.state.through,
+      { watermarkMs: this.#core.state.watermarkMs, status: this.#core.state.status, wallMs: this.#core.state.wallMs },
+      wants,
+    )
     return 0
   }
 
@@ -223,7 +252,12 @@ export class ReaderLoop implements TaskLoop {
       partitions: [],
       producers: Array.from({ length: input.producerGroups }, (_, group) => {
         const clock = board.clockOf(input.spec.producer, group)
-        return { task: `${input.spec.producer}/${group}`, through: board.through(input.spec.producer, group), watermarkMs: clock.watermark, status: clock.status }
+        return {
+          task: `${input.spec.producer}/${group}`,
+          through: board.through(input.spec.producer, group),
+          watermarkMs: clock.watermark,
+          status: clock.status,
+        }
       }),
     }))
   }

@@ -51,7 +51,13 @@ export function replayPlan(plan: Plan, id: string, withSinks: boolean): Plan {
 function withoutNodes(nodes: readonly PlanNode[], dropped: ReadonlySet<number>): readonly PlanNode[] {
   const moved = new Map<number, number>()
   for (const node of nodes) if (!dropped.has(node.id)) moved.set(node.id, moved.size)
-  return nodes.filter((node) => !dropped.has(node.id)).map((node): PlanNode => ({ ...node, id: must(moved.get(node.id), 'node'), inputs: node.inputs.map((input) => must(moved.get(input), 'input')) }))
+  return nodes
+    .filter((node) => !dropped.has(node.id))
+    .map((node): PlanNode => ({
+      ...node,
+      id: must(moved.get(node.id), 'node'),
+      inputs: node.inputs.map((input) => must(moved.get(input), 'input')),
+    }))
 }
 
 /**
@@ -82,7 +88,7 @@ export async function keptTicks(log: Log, settings: ReplaySettings, part: string
   const rows = new RecordRows()
   const ticks: ReplayTick[] = []
   let clock: ProgressEntry = { tick: 0, watermark: Number.NEGATIVE_INFINITY, wallMs: 0, status: 'active' }
-  for (let offset = ends.start; offset < ends.end; ) {
+  for (let offset = ends.start; offset < ends.end;) {
     const position: FetchPosition = { topic, partition: group, offset }
     const fetched = must((await reader.fetch([position], { bytesMax: 4 * 1024 * 1024 }))[0], 'progress fetch')
     if (fetched.error !== null) throw fetched.error

@@ -30,7 +30,12 @@ interface Slot {
 }
 
 /** @throws {MillraceError} `MR_RUNTIME_STATE_LAYOUT` when a store's layout has changed and `rebuild` was not asked for. */
-export async function restoreTask(environment: TaskEnvironment, part: SubTopology, group: number, stores: ReadonlyMap<string, TableStore>): Promise<RestoredTask> {
+export async function restoreTask(
+  environment: TaskEnvironment,
+  part: SubTopology,
+  group: number,
+  stores: ReadonlyMap<string, TableStore>,
+): Promise<RestoredTask> {
   return new Restore(environment, part, group, stores).run()
 }
 
@@ -65,7 +70,13 @@ class Restore {
       store.seal()
       store.committed()
     }
-    if (this.#state !== null) this.#environment.report({ kind: 'restored', task: `${this.#part.name}/${this.#group}`, rows: this.#rows, ms: this.#environment.clock.monotonicMs() - startedAt })
+    if (this.#state !== null)
+      this.#environment.report({
+        kind: 'restored',
+        task: `${this.#part.name}/${this.#group}`,
+        rows: this.#rows,
+        ms: this.#environment.clock.monotonicMs() - startedAt,
+      })
     return { state: this.#state, stores: this.#entries() }
   }
 
@@ -80,7 +91,8 @@ class Restore {
   /** Snapshots are named in the changelog behind the rows that repair them, so the newest must be known before rows are applied. */
   async #newestSnapshot(ends: { readonly start: number; readonly end: number }): Promise<SnapshotRecord | null> {
     let newest: SnapshotRecord | null = null
-    if (this.#environment.log.ends(snapshotTopic(this.#environment.plan.pipeline, this.#part.name)).every((other) => other.end === 0)) return null
+    if (this.#environment.log.ends(snapshotTopic(this.#environment.plan.pipeline, this.#part.name)).every((other) => other.end === 0))
+      return null
     await this.#eachBatch(ends.start, ends.end, (rows, count) => {
       for (let row = 0; row < count; row++) {
         if (parseKey(rows.bytes, rows.keyStarts[row] as number, rows.keyEnds[row] as number).kind !== 'snapshot') continue
@@ -124,7 +136,7 @@ class Restore {
   /** Runs of rows of one store are applied together. */
   #applyBatch(rows: RecordRows, count: number): void {
     const { bytes } = rows
-    for (let row = 0; row < count; ) {
+    for (let row = 0; row < count;) {
       const key = parseKey(bytes, rows.keyStarts[row] as number, rows.keyEnds[row] as number)
       if (key.kind !== 'row') {
         this.#apply(rows, row, key)
@@ -137,7 +149,14 @@ class Restore {
       if (slot.store !== null) {
         const keyStarts = rows.keyStarts.slice(row, end)
         for (let index = 0; index < keyStarts.length; index++) keyStarts[index] = (keyStarts[index] as number) + ROW_PREFIX_BYTES
-        slot.store.applyAll(bytes, keyStarts, rows.keyEnds.subarray(row, end), rows.valueStarts.subarray(row, end), rows.valueEnds.subarray(row, end), end - row)
+        slot.store.applyAll(
+          bytes,
+          keyStarts,
+          rows.keyEnds.subarray(row, end),
+          rows.valueStarts.subarray(row, end),
+          rows.valueEnds.subarray(row, end),
+          end - row,
+        )
       }
       this.#rows += end - row
       row = end
@@ -149,14 +168,20 @@ class Restore {
     const end = rows.valueEnds[row] as number
     if (key.kind === 'commit') this.#state = decodeCommitState(rows.bytes.subarray(start, end))
     else if (key.kind === 'layout') this.#open(key.store, decodeLayout(rows.bytes, start, end))
-    else if (key.kind !== 'snapshot') throw new MillraceError('MR_LOG_FORMAT_NEWER', { message: 'a changelog record of an unknown kind.', details: { offset: rows.offsets[row] as number } })
+    else if (key.kind !== 'snapshot')
+      throw new MillraceError('MR_LOG_FORMAT_NEWER', {
+        message: 'a changelog record of an unknown kind.',
+        details: { offset: rows.offsets[row] as number },
+      })
   }
 
   /** A store that the pipeline no longer has is skipped; one whose layout changed is rebuilt on request, else refused. */
   #open(number: number, layout: Layout): void {
     const wanted = this.#stores.get(layout.store)?.layout
     if (wanted !== undefined && wanted.id !== layout.id && !this.#environment.rebuild) {
-      throw new MillraceError('MR_RUNTIME_STATE_LAYOUT', { details: { pipeline: this.#environment.plan.pipeline, store: layout.store, stored: layout.id, wanted: wanted.id } })
+      throw new MillraceError('MR_RUNTIME_STATE_LAYOUT', {
+        details: { pipeline: this.#environment.plan.pipeline, store: layout.store, stored: layout.id, wanted: wanted.id },
+      })
     }
     const known = wanted !== undefined && wanted.id === layout.id
     this.#byNumber.set(number, { number, layout, store: known ? must(this.#stores.get(layout.store), 'store') : null })
@@ -169,7 +194,12 @@ class Restore {
     for (const number of this.#byNumber.keys()) next = Math.max(next, number + 1)
     for (const spec of this.#part.stores) {
       const known = [...this.#byNumber.values()].findLast((slot) => slot.layout.store === spec.name && slot.store !== null)
-      entries.set(spec.name, { number: known?.number ?? next++, store: must(this.#stores.get(spec.name), 'store'), table: spec.table, announced: known !== undefined })
+      entries.set(spec.name, {
+        number: known?.number ?? next++,
+        store: must(this.#stores.get(spec.name), 'store'),
+        table: spec.table,
+        announced: known !== undefined,
+      })
     }
     return entries
   }
@@ -179,5 +209,10 @@ function sameStore(rows: RecordRows, a: number, b: number): boolean {
   const left = rows.keyStarts[a] as number
   const right = rows.keyStarts[b] as number
   const { bytes } = rows
-  return (rows.keyEnds[b] as number) - right >= ROW_PREFIX_BYTES && bytes[left] === bytes[right] && bytes[left + 1] === bytes[right + 1] && bytes[left + 2] === bytes[right + 2]
+  return (
+    (rows.keyEnds[b] as number) - right >= ROW_PREFIX_BYTES &&
+    bytes[left] === bytes[right] &&
+    bytes[left + 1] === bytes[right + 1] &&
+    bytes[left + 2] === bytes[right + 2]
+  )
 }

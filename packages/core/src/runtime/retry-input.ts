@@ -43,7 +43,9 @@ export class RetryInput {
 
   /** Lets one fetch of letters enter. Returns their number. */
   async poll(sources: ReadonlyMap<string, { readonly index: number; readonly input: SourceInput }>): Promise<number> {
-    const [fetched] = await this.#reader.fetch([{ topic: this.#topic, partition: this.#core.group, offset: this.#next }], { bytesMax: FETCH_BYTES })
+    const [fetched] = await this.#reader.fetch([{ topic: this.#topic, partition: this.#core.group, offset: this.#next }], {
+      bytesMax: FETCH_BYTES,
+    })
     const part = must(fetched, 'retry fetch')
     if (part.error !== null) throw part.error
     const count = this.#rows.read(part.bytes, part.from)
@@ -59,17 +61,35 @@ export class RetryInput {
     const { head } = letter
     const core = this.#core
     if (head.codeVersion !== core.environment.topology.codeVersion) {
-      const error = new MillraceError('MR_RUNTIME_RETRY_VERSION', { details: { written: head.codeVersion, running: core.environment.topology.codeVersion } })
+      const error = new MillraceError('MR_RUNTIME_RETRY_VERSION', {
+        details: { written: head.codeVersion, running: core.environment.topology.codeVersion },
+      })
       core.reject(head.operator, head.input, originalBatch(letter), 0, error)
       return
     }
     const source = sources.get(head.operator)
     if (source !== undefined) {
-      source.input.retry({ original: letter.original, timeMs: head.timeMs, partition: head.partition }, { process: (batch) => core.process(source.index, batch), reject: (batch, row, error) => core.reject(head.operator, 0, batch, row, error) })
+      source.input.retry(
+        { original: letter.original, timeMs: head.timeMs, partition: head.partition },
+        {
+          process: (batch) => core.process(source.index, batch),
+          reject: (batch, row, error) => core.reject(head.operator, 0, batch, row, error),
+        },
+      )
       return
     }
     const batch = letter.block.length > 0 ? withOrigin(readBlock(letter.block, 0, letter.block.length), letter) : originalBatch(letter)
-    if (!core.instance.enter(head.operator, head.input, batch)) core.reject(head.operator, head.input, batch, 0, new MillraceError('MR_RUNTIME_RETRY_VERSION', { message: 'the pipeline has no such operator any more.', details: { operator: head.operator } }))
+    if (!core.instance.enter(head.operator, head.input, batch))
+      core.reject(
+        head.operator,
+        head.input,
+        batch,
+        0,
+        new MillraceError('MR_RUNTIME_RETRY_VERSION', {
+          message: 'the pipeline has no such operator any more.',
+          details: { operator: head.operator },
+        }),
+      )
   }
 
   close(): void {
@@ -96,7 +116,16 @@ function originalBatch({ head, original }: DeadLetter): Batch {
     weights: null,
     selected: null,
     selectedCount: 1,
-    origin: { topic: head.topic, partition: head.partition, bytes: original, valueStarts: Int32Array.of(0), valueEnds: Int32Array.of(original.length), keyStarts: Int32Array.of(-1), keyEnds: Int32Array.of(-1), offsets: Float64Array.of(head.offset) },
+    origin: {
+      topic: head.topic,
+      partition: head.partition,
+      bytes: original,
+      valueStarts: Int32Array.of(0),
+      valueEnds: Int32Array.of(original.length),
+      keyStarts: Int32Array.of(-1),
+      keyEnds: Int32Array.of(-1),
+      offsets: Float64Array.of(head.offset),
+    },
     originRows: null,
     values: [value],
   }

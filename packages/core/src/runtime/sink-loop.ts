@@ -27,7 +27,13 @@ export class SinkLoop implements TaskLoop {
   #dirty = false
   #clock: TaskClock
 
-  private constructor(core: TaskCore, lane: ExchangeLane, writer: SinkWriter, rejected: { readonly rows: { batch: Batch | null } }, wake: () => void) {
+  private constructor(
+    core: TaskCore,
+    lane: ExchangeLane,
+    writer: SinkWriter,
+    rejected: { readonly rows: { batch: Batch | null } },
+    wake: () => void,
+  ) {
     this.#core = core
     this.#lane = lane
     this.#writer = writer
@@ -93,7 +99,11 @@ export class SinkLoop implements TaskLoop {
   #pass(tick: number): void {
     this.#seen = tick
     const clock = this.#core.environment.board.clockAt([this.#lane.input.spec.producer], tick)
-    this.#clock = { watermarkMs: Math.max(clock.watermark, this.#clock.watermarkMs), status: clock.status, wallMs: Math.max(clock.wallMs, this.#clock.wallMs) }
+    this.#clock = {
+      watermarkMs: Math.max(clock.watermark, this.#clock.watermarkMs),
+      status: clock.status,
+      wallMs: Math.max(clock.wallMs, this.#clock.wallMs),
+    }
   }
 
   async #writeTick(tick: number): Promise<void> {
@@ -113,10 +123,16 @@ export class SinkLoop implements TaskLoop {
   /** prepare, commit, publish. A crash between the last two is mended by open(), where the newest committed intent is published again. */
   async checkpoint(): Promise<void> {
     const intent = await this.#writer.prepare()
-    const text = intent === null ? this.#core.state.intent : Buffer.from(intent.buffer, intent.byteOffset, intent.byteLength).toString('base64')
+    const text =
+      intent === null ? this.#core.state.intent : Buffer.from(intent.buffer, intent.byteOffset, intent.byteLength).toString('base64')
     const exchanges = [{ topic: this.#lane.input.spec.topic, positions: this.#lane.input.positions() }]
     const through = Math.max(this.#seen, this.#core.state.through)
-    await this.#core.commit(through, this.#clock, { sources: [], exchanges, retryNext: this.#core.state.retryNext, bindings: [], wants: 0 }, { intent: text, sequence: this.#sequence })
+    await this.#core.commit(
+      through,
+      this.#clock,
+      { sources: [], exchanges, retryNext: this.#core.state.retryNext, bindings: [], wants: 0 },
+      { intent: text, sequence: this.#sequence },
+    )
     this.#dirty = false
     if (intent !== null) await this.#writer.publish(intent)
     await this.#trimmer.trim([this.#lane])

@@ -44,7 +44,11 @@ interface Dump {
   from: number
 }
 
-function changelogEnds(environment: TaskEnvironment, part: string, group: number): { readonly start: number; readonly end: number; readonly bytes: number } {
+function changelogEnds(
+  environment: TaskEnvironment,
+  part: string,
+  group: number,
+): { readonly start: number; readonly end: number; readonly bytes: number } {
   return must(
     environment.log.ends(changelogTopic(environment.plan.pipeline, part)).find((ends) => ends.partition === group),
     'changelog partition',
@@ -85,7 +89,8 @@ export class Snapshotter {
     if (this.#dump === null) {
       const ends = changelogEnds(this.#environment, this.#part, this.#group)
       const stateBytes = this.#stores.reduce((sum, { store }) => sum + store.bytes(), 0)
-      if (ends.bytes < Math.max(this.#bytesMin, this.#environment.snapshotBytesMin === undefined ? stateBytes * CHANGELOG_PER_STATE : 0)) return
+      if (ends.bytes < Math.max(this.#bytesMin, this.#environment.snapshotBytesMin === undefined ? stateBytes * CHANGELOG_PER_STATE : 0))
+        return
       this.#dump = { changelogFrom: ends.end, done: [], index: 0, slices: null, from: 0 }
     }
     await this.#write(this.#dump)
@@ -149,17 +154,24 @@ export function decodeSnapshotRecord(bytes: Uint8Array, start: number, end: numb
 }
 
 /** The slices of one dumped store, in order. Logs that cannot read synchronously are read to the end first. */
-export async function snapshotSlices(environment: TaskEnvironment, part: string, group: number, from: number, to: number): Promise<Iterable<Uint8Array>> {
+export async function snapshotSlices(
+  environment: TaskEnvironment,
+  part: string,
+  group: number,
+  from: number,
+  to: number,
+): Promise<Iterable<Uint8Array>> {
   const topic = snapshotTopic(environment.plan.pipeline, part)
   const reader = environment.log.reader()
   if (reader.fetchNow !== null) return readNow(reader, topic, group, from, to)
   const slices: Uint8Array[] = []
   const rows = new RecordRows()
-  for (let offset = from; offset < to; ) {
+  for (let offset = from; offset < to;) {
     const fetched = must((await reader.fetch([{ topic, partition: group, offset }], { bytesMax: 4 * 1024 * 1024 }))[0], 'snapshot fetch')
     if (fetched.error !== null) throw fetched.error
     const count = rows.read(fetched.bytes, offset)
-    for (let row = 0; row < count; row++) if ((rows.offsets[row] as number) < to) slices.push(fetched.bytes.slice(rows.valueStarts[row], rows.valueEnds[row]))
+    for (let row = 0; row < count; row++)
+      if ((rows.offsets[row] as number) < to) slices.push(fetched.bytes.slice(rows.valueStarts[row], rows.valueEnds[row]))
     offset = fetched.next
   }
   reader.close()
@@ -169,11 +181,12 @@ export async function snapshotSlices(environment: TaskEnvironment, part: string,
 function* readNow(reader: LogReader, topic: string, group: number, from: number, to: number): Generator<Uint8Array> {
   const rows = new RecordRows()
   try {
-    for (let offset = from; offset < to; ) {
+    for (let offset = from; offset < to;) {
       const fetched = must(reader.fetchNow?.([{ topic, partition: group, offset }], { bytesMax: 4 * 1024 * 1024 })[0], 'snapshot fetch')
       if (fetched.error !== null) throw fetched.error
       const count = rows.read(fetched.bytes, offset)
-      for (let row = 0; row < count; row++) if ((rows.offsets[row] as number) < to) yield fetched.bytes.subarray(rows.valueStarts[row], rows.valueEnds[row])
+      for (let row = 0; row < count; row++)
+        if ((rows.offsets[row] as number) < to) yield fetched.bytes.subarray(rows.valueStarts[row], rows.valueEnds[row])
       offset = fetched.next
     }
   } finally {

@@ -16,7 +16,14 @@ const events = topic('events', { value: t.object({ at: t.time() }), eventTime: '
 const { plan } = pipeline('reads', (mill) => {
   mill.from(events).to(topic('out', { value: t.object({ at: t.time() }) }))
 })
-const spec: Extract<InputSpec, { kind: 'source' }> = { kind: 'source', name: 'events', topic: must(plan.nodes[0]?.kind === 'source' ? plan.nodes[0].topic : null, 'topic'), needed: [0], table: false, partitions: 1 }
+const spec: Extract<InputSpec, { kind: 'source' }> = {
+  kind: 'source',
+  name: 'events',
+  topic: must(plan.nodes[0]?.kind === 'source' ? plan.nodes[0].topic : null, 'topic'),
+  needed: [0],
+  table: false,
+  partitions: 1,
+}
 
 /** A log whose fetches give one batch each, as logs may. */
 class BatchByBatch {
@@ -29,11 +36,22 @@ class BatchByBatch {
       const inner = memory.reader()
       return { fetch: (positions) => inner.fetch(positions, { bytesMax: 1 }), fetchNow: null, close: () => inner.close() }
     }
-    return new Proxy(memory, { get: (target, name) => (name === 'reader' ? reader : Reflect.get(target, name, target).bind?.(target) ?? Reflect.get(target, name, target)) }) as unknown as Log
+    return new Proxy(memory, {
+      get: (target, name) =>
+        name === 'reader' ? reader : (Reflect.get(target, name, target).bind?.(target) ?? Reflect.get(target, name, target)),
+    }) as unknown as Log
   }
 
   async append(at: number): Promise<void> {
-    await this.time.run(this.memory.append([{ topic: 'events', partition: 0, batch: recordBatch([{ key: null, value: new TextEncoder().encode(JSON.stringify({ at })), timeMs: 0 }]) }]))
+    await this.time.run(
+      this.memory.append([
+        {
+          topic: 'events',
+          partition: 0,
+          batch: recordBatch([{ key: null, value: new TextEncoder().encode(JSON.stringify({ at })), timeMs: 0 }]),
+        },
+      ]),
+    )
   }
 
   input(): SourceInput {
@@ -47,7 +65,11 @@ test('a jump is confirmed by records of later fetches, however little one fetch 
   await world.time.run(world.memory.createTopic('events'))
   const taken: number[] = []
   const input = world.input()
-  const handlers = { process: (batch: { readonly times: Float64Array; readonly selectedCount: number }) => void taken.push(...batch.times.subarray(0, batch.selectedCount)), reject: () => assert.fail('nothing is refused') }
+  const handlers = {
+    process: (batch: { readonly times: Float64Array; readonly selectedCount: number }) =>
+      void taken.push(...batch.times.subarray(0, batch.selectedCount)),
+    reject: () => assert.fail('nothing is refused'),
+  }
   for (let at = 1; at <= 8; at++) await world.append(at)
   assert.equal(await world.time.run(input.poll(0, handlers)), 0)
   assert.deepEqual(taken, [], 'seven records behind the first do not confirm it')

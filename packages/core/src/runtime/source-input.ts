@@ -55,7 +55,19 @@ export class SourceInput {
   #replaying = false
   #replayWallMs = 0
 
-  constructor(log: Log, spec: Extract<InputSpec, { kind: 'source' }>, decoder: SourceDecoder, options: { readonly group: number; readonly groups: number; readonly settings: PipelineSettings; readonly clock: { monotonicMs(): number; nowMs(): number }; readonly startAt: 'earliest' | 'latest' }, positions: readonly SourcePosition[]) {
+  constructor(
+    log: Log,
+    spec: Extract<InputSpec, { kind: 'source' }>,
+    decoder: SourceDecoder,
+    options: {
+      readonly group: number
+      readonly groups: number
+      readonly settings: PipelineSettings
+      readonly clock: { monotonicMs(): number; nowMs(): number }
+      readonly startAt: 'earliest' | 'latest'
+    },
+    positions: readonly SourcePosition[],
+  ) {
     this.spec = spec
     this.#reader = log.reader()
     this.#decoder = decoder
@@ -63,12 +75,22 @@ export class SourceInput {
     this.#times = options.clock
     const topic = must(log.topic(spec.topic.name), `topic ${spec.topic.name}`)
     this.#topicId = topic.id
-    const clockSettings = { disorderMs: spec.topic.disorderMs, idleMs: options.settings.idleMs, closeWhenIdle: options.settings.closeWhenIdle }
+    const clockSettings = {
+      disorderMs: spec.topic.disorderMs,
+      idleMs: options.settings.idleMs,
+      closeWhenIdle: options.settings.closeWhenIdle,
+    }
     for (const ends of log.ends(spec.topic.name)) {
       if (ends.partition % options.groups !== options.group) continue
       const known = positions.find((position) => position.topicId === topic.id && position.partition === ends.partition)
       const start = options.startAt === 'latest' ? ends.end : ends.start
-      this.#partitions.push(new SourcePartition(ends.partition, known?.next ?? start, new PartitionClock(clockSettings, known?.clock ?? INITIAL_CLOCK, options.clock.monotonicMs())))
+      this.#partitions.push(
+        new SourcePartition(
+          ends.partition,
+          known?.next ?? start,
+          new PartitionClock(clockSettings, known?.clock ?? INITIAL_CLOCK, options.clock.monotonicMs()),
+        ),
+      )
     }
   }
 
@@ -163,7 +185,15 @@ export class SourceInput {
   }
 
   /** Applies the clock-ahead guard and hands the decided rows on. */
-  #guard(partition: SourcePartition, part: FetchedPartition, batch: Batch, count: number, bad: readonly { readonly row: number; readonly error: MillraceError }[], handlers: SourceHandlers, monotonicMs: number): number | null {
+  #guard(
+    partition: SourcePartition,
+    part: FetchedPartition,
+    batch: Batch,
+    count: number,
+    bad: readonly { readonly row: number; readonly error: MillraceError }[],
+    handlers: SourceHandlers,
+    monotonicMs: number,
+  ): number | null {
     const atEnd = part.next >= part.end || count < batch.rowCount
     const idle = partition.clock.idleDueAt() <= monotonicMs || partition.clock.status !== 'active'
     const final = atEnd && (idle || this.#bounded !== null)
@@ -171,12 +201,31 @@ export class SourceInput {
       ? { taken: count, rejected: [] as number[], largestMs: Number.NEGATIVE_INFINITY }
       : this.#replaying
         ? this.#replayVerdict(batch, count, partition.clock.largestMs)
-        : guardTimes(batch.times, 0, count, partition.clock.largestMs, { aheadMs: this.#settings.clockAheadMs, confirmations: this.#settings.clockConfirmations }, final, this.#times.nowMs())
+        : guardTimes(
+            batch.times,
+            0,
+            count,
+            partition.clock.largestMs,
+            { aheadMs: this.#settings.clockAheadMs, confirmations: this.#settings.clockConfirmations },
+            final,
+            this.#times.nowMs(),
+          )
     // The partition waits at a jump. A fetch may give less than there is, wherever the log likes to stop.
     if (verdict.taken === 0 && count > 0) return atEnd ? 0 : null
     for (const { row, error } of bad) if (row < verdict.taken) handlers.reject(batch, row, error)
     for (const row of verdict.rejected) {
-      handlers.reject(batch, row, new MillraceError('MR_TIME_AHEAD', { details: { topic: this.spec.topic.name, partition: partition.partition, offset: this.#rows.offsets[row] as number, eventTime: new Date(Math.min(batch.times[row] as number, 8.64e15)).toISOString() } }))
+      handlers.reject(
+        batch,
+        row,
+        new MillraceError('MR_TIME_AHEAD', {
+          details: {
+            topic: this.spec.topic.name,
+            partition: partition.partition,
+            offset: this.#rows.offsets[row] as number,
+            eventTime: new Date(Math.min(batch.times[row] as number, 8.64e15)).toISOString(),
+          },
+        }),
+      )
     }
     const live = narrow(batch, verdict.taken, verdict.rejected)
     if (live.selectedCount > 0) handlers.process(live)
@@ -250,7 +299,15 @@ export class SourceInput {
     const ranges: BoundRange[] = []
     for (const partition of this.#partitions) {
       if (partition.next === partition.boundFrom) continue
-      ranges.push({ topic: this.spec.topic.name, topicId: this.#topicId, partition: partition.partition, from: partition.boundFrom, to: partition.next, watermark: partition.clock.watermarkMs, status: partition.clock.status })
+      ranges.push({
+        topic: this.spec.topic.name,
+        topicId: this.#topicId,
+        partition: partition.partition,
+        from: partition.boundFrom,
+        to: partition.next,
+        watermark: partition.clock.watermarkMs,
+        status: partition.clock.status,
+      })
       partition.boundFrom = partition.next
     }
     return ranges
@@ -277,13 +334,37 @@ export class SourceInput {
   }
 
   positions(): readonly SourcePosition[] {
-    return this.#partitions.map((partition) => ({ log: 'home', topic: this.spec.topic.name, topicId: this.#topicId, partition: partition.partition, next: partition.next, done: [], clock: partition.clock.state() }))
+    return this.#partitions.map((partition) => ({
+      log: 'home',
+      topic: this.spec.topic.name,
+      topicId: this.#topicId,
+      partition: partition.partition,
+      next: partition.next,
+      done: [],
+      clock: partition.clock.state(),
+    }))
   }
 
   /** What the page shows per partition. */
-  status(): readonly { readonly partition: number; readonly next: number; readonly largestMs: number; readonly watermarkMs: number; readonly status: string; readonly silentMs: number; readonly error: string | null }[] {
+  status(): readonly {
+    readonly partition: number
+    readonly next: number
+    readonly largestMs: number
+    readonly watermarkMs: number
+    readonly status: string
+    readonly silentMs: number
+    readonly error: string | null
+  }[] {
     const monotonicMs = this.#times.monotonicMs()
-    return this.#partitions.map(({ partition, next, clock, error }) => ({ partition, next, largestMs: clock.largestMs, watermarkMs: clock.watermarkMs, status: clock.status, silentMs: monotonicMs - clock.lastDataAt, error: error?.message ?? null }))
+    return this.#partitions.map(({ partition, next, clock, error }) => ({
+      partition,
+      next,
+      largestMs: clock.largestMs,
+      watermarkMs: clock.watermarkMs,
+      status: clock.status,
+      silentMs: monotonicMs - clock.lastDataAt,
+      error: error?.message ?? null,
+    }))
   }
 
   close(): void {

@@ -59,7 +59,13 @@ export interface PipelineStatus {
   readonly startedAtMs: number
   readonly nodes: readonly NodeStatus[]
   /** Edges over internal topics, for the picture. */
-  readonly exchanges: readonly { readonly topic: string; readonly from: string; readonly to: string; readonly records: number; readonly bytes: number }[]
+  readonly exchanges: readonly {
+    readonly topic: string
+    readonly from: string
+    readonly to: string
+    readonly records: number
+    readonly bytes: number
+  }[]
   readonly tasks: readonly TaskStatus[]
   readonly tables: readonly TableStatus[]
 }
@@ -80,11 +86,17 @@ export function whyOpen(waitsForMs: number, watermarkMs: number, inputs: readonl
       if (partition.status === 'ended' || (slowest !== null && partition.watermarkMs >= slowest.watermarkMs)) continue
       const silence = partition.silentMs >= 1000 ? `, silent for ${Math.round(partition.silentMs / 1000)} s` : ''
       const error = partition.error === null ? '' : `, cannot be read: ${partition.error}`
-      slowest = { watermarkMs: partition.watermarkMs, text: `${input.input} partition ${partition.partition} is ${partition.status}${silence}${error}` }
+      slowest = {
+        watermarkMs: partition.watermarkMs,
+        text: `${input.input} partition ${partition.partition} is ${partition.status}${silence}${error}`,
+      }
     }
     for (const producer of input.producers) {
       if (producer.status === 'ended' || (slowest !== null && producer.watermarkMs >= slowest.watermarkMs)) continue
-      slowest = { watermarkMs: producer.watermarkMs, text: `producer ${producer.task} is ${producer.status} at ${time(producer.watermarkMs)}` }
+      slowest = {
+        watermarkMs: producer.watermarkMs,
+        text: `producer ${producer.task} is ${producer.status} at ${time(producer.watermarkMs)}`,
+      }
     }
   }
   return slowest === null ? lead : `${lead}: ${slowest.text}`

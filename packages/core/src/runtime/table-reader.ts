@@ -87,7 +87,10 @@ export function rowOf(store: TableStore, row: RowReader): TableRow {
 
 /** @throws {MillraceError} `MR_TABLE_KEY_INVALID` when a value does not fit its key field. */
 function encodeKey(fields: readonly Field[], values: readonly unknown[], table: string): Uint8Array {
-  if (values.length !== fields.length) throw new MillraceError('MR_TABLE_KEY_INVALID', { details: { table, expected: fields.map((field) => field.name).join(','), got: values.length } })
+  if (values.length !== fields.length)
+    throw new MillraceError('MR_TABLE_KEY_INVALID', {
+      details: { table, expected: fields.map((field) => field.name).join(','), got: values.length },
+    })
   const writer = new KeyWriter(fields)
   const columns = fields.map((field, index) => {
     const builder = columnBuilder(field.type)
@@ -101,7 +104,9 @@ function encodeKey(fields: readonly Field[], values: readonly unknown[], table: 
 /** Values of a query come as text from a URL or a command line. */
 function keyValue(field: Field, value: unknown, table: string): unknown {
   const refuse = (): never => {
-    throw new MillraceError('MR_TABLE_KEY_INVALID', { details: { table, field: field.name, kind: field.type.kind, value: String(value).slice(0, 80) } })
+    throw new MillraceError('MR_TABLE_KEY_INVALID', {
+      details: { table, field: field.name, kind: field.type.kind, value: String(value).slice(0, 80) },
+    })
   }
   if (value === null || value === undefined) return field.nullable ? null : refuse()
   switch (field.type.kind) {
@@ -144,7 +149,8 @@ export async function readTable(source: TableSource, query: TableQuery): Promise
   for (const task of source.tasks) {
     const { core } = task
     const store = core?.stores.get(source.store)?.store
-    if (core === null || store === undefined) throw new MillraceError('MR_TABLE_NOT_READY', { details: { table: source.name, task: task.name, phase: task.phase } })
+    if (core === null || store === undefined)
+      throw new MillraceError('MR_TABLE_NOT_READY', { details: { table: source.name, task: task.name, phase: task.phase } })
     keyFields = store.layout.key
     rowCount += store.rowCount
     tick = Math.min(tick, core.state.through)
@@ -192,6 +198,7 @@ async function scan(source: TableSource, store: TableStore, query: TableQuery, r
 
 function fieldAt(store: TableStore, index: number, table: string): Field {
   const field = store.layout.key[index]
-  if (field === undefined) throw new MillraceError('MR_TABLE_KEY_INVALID', { details: { table, expected: store.layout.key.map((other) => other.name).join(',') } })
+  if (field === undefined)
+    throw new MillraceError('MR_TABLE_KEY_INVALID', { details: { table, expected: store.layout.key.map((other) => other.name).join(',') } })
   return field
 }

@@ -73,7 +73,15 @@ export class TaskCore {
   readonly group: number
   readonly name: string
   readonly instance: TopologyInstance
-  readonly figures: CommitFigures = { commits: 0, commitMsLast: 0, commitMsMax: 0, rowsIn: 0, rowsOut: 0, deadLetters: 0, lastCommitAtMs: 0 }
+  readonly figures: CommitFigures = {
+    commits: 0,
+    commitMsLast: 0,
+    commitMsMax: 0,
+    rowsIn: 0,
+    rowsOut: 0,
+    deadLetters: 0,
+    lastCommitAtMs: 0,
+  }
   readonly badShare: BadShare
   #snapshots: Snapshotter
   readonly #writer: LogWriter
@@ -92,7 +100,13 @@ export class TaskCore {
   #changelogParts: LogPart[] = []
   #letterAttempt = 1
 
-  private constructor(environment: TaskEnvironment, part: SubTopology, group: number, writer: LogWriter, stores: ReadonlyMap<string, TableStore>) {
+  private constructor(
+    environment: TaskEnvironment,
+    part: SubTopology,
+    group: number,
+    writer: LogWriter,
+    stores: ReadonlyMap<string, TableStore>,
+  ) {
     this.environment = environment
     this.part = part
     this.group = group
@@ -154,7 +168,15 @@ export class TaskCore {
   /** Hands one row to the dead letters of the open tick. */
   reject(operator: string, input: number, batch: Batch, row: number, error: unknown): void {
     if (isMillraceError(error) && error.kind === 'internal') throw error
-    const context = { pipeline: this.environment.plan.pipeline, part: this.part.name, group: this.group, codeVersion: this.environment.topology.codeVersion, tick: this.#tick, atMs: this.#tickWallMs, attempt: this.#letterAttempt }
+    const context = {
+      pipeline: this.environment.plan.pipeline,
+      part: this.part.name,
+      group: this.group,
+      codeVersion: this.environment.topology.codeVersion,
+      tick: this.#tick,
+      atMs: this.#tickWallMs,
+      attempt: this.#letterAttempt,
+    }
     const letter = makeLetter(context, operator, input, batch, row, this.instance.fieldsAt(operator, input), error)
     this.#letters.append(null, encodeLetter(letter), this.#tickWallMs)
     this.figures.deadLetters++
@@ -181,7 +203,12 @@ export class TaskCore {
     for (const exchange of this.#exchanges.values()) {
       const reader = must(this.#readerGroups.get(exchange.topic), `reader of ${exchange.topic}`)
       if (reader.isSink) continue
-      if (!exchange.hasRoom(this.environment.aheadBytes, (partition) => this.environment.board.through(reader.part, partition % reader.groups))) return false
+      if (
+        !exchange.hasRoom(this.environment.aheadBytes, (partition) =>
+          this.environment.board.through(reader.part, partition % reader.groups),
+        )
+      )
+        return false
     }
     return true
   }
@@ -238,7 +265,12 @@ export class TaskCore {
    * Commits everything up to and including tick `through`. Resolves when durable.
    * @throws {MillraceError} `MR_LOG_FENCED` when a newer incarnation exists. A full log is waited for, not thrown.
    */
-  async commit(through: number, clock: TaskClock, input: InputCommit, sink: { readonly intent: string | null; readonly sequence: number } | null = null): Promise<void> {
+  async commit(
+    through: number,
+    clock: TaskClock,
+    input: InputCommit,
+    sink: { readonly intent: string | null; readonly sequence: number } | null = null,
+  ): Promise<void> {
     const watermarkMs = Math.max(clock.watermarkMs, this.#state.watermarkMs)
     const wallMs = Math.max(clock.wallMs, this.#state.wallMs)
     const running = this.part.outputs.map((_, index) => this.#exchanges.get(index)?.reached() ?? [])
@@ -274,7 +306,8 @@ export class TaskCore {
     const entries: ProgressEntry[] = []
     let before = this.#statedClock
     for (const entry of [...passed.filter((other) => other.tick < through), last]) {
-      if (before !== null && before.watermarkMs === entry.watermark && before.status === entry.status && before.wallMs === entry.wallMs) continue
+      if (before !== null && before.watermarkMs === entry.watermark && before.status === entry.status && before.wallMs === entry.wallMs)
+        continue
       entries.push(entry)
       before = { watermarkMs: entry.watermark, status: entry.status, wallMs: entry.wallMs }
     }
@@ -298,7 +331,18 @@ export class TaskCore {
     this.#changelogParts = []
     const waitsFor = this.instance.nextDue()
     const progress = new RecordBatchBuilder(512)
-    progress.append(null, encodeProgress({ through: state.through, entries, bindings: input.bindings, reached: this.#hasReaders ? running : [], waitsFor, wants: input.wants }), state.wallMs)
+    progress.append(
+      null,
+      encodeProgress({
+        through: state.through,
+        entries,
+        bindings: input.bindings,
+        reached: this.#hasReaders ? running : [],
+        waitsFor,
+        wants: input.wants,
+      }),
+      state.wallMs,
+    )
     parts.push({ topic: progressTopic(this.environment.plan.pipeline, this.part.name), partition: this.group, batch: progress.finish() })
     return parts
   }
@@ -319,7 +363,11 @@ export class TaskCore {
 
   #closeChangelog(): void {
     if (this.#changelog.count === 0) return
-    this.#changelogParts.push({ topic: changelogTopic(this.environment.plan.pipeline, this.part.name), partition: this.group, batch: this.#changelog.finish() })
+    this.#changelogParts.push({
+      topic: changelogTopic(this.environment.plan.pipeline, this.part.name),
+      partition: this.group,
+      batch: this.#changelog.finish(),
+    })
     this.#changelog.reset()
   }
 
@@ -354,7 +402,16 @@ export class TaskCore {
   checkBadShare(): void {
     if (!this.badShare.exceeded()) return
     const worst = [...this.#letterCounts.values()].sort((a, b) => b.count - a.count)[0]
-    throw new MillraceError('MR_RUNTIME_BAD_SHARE', { details: { task: this.name, bad: this.badShare.badCount, of: this.badShare.count, operator: worst?.operator ?? '', cause: worst?.code ?? '' }, ...(worst === undefined ? {} : { message: `too large a share of the newest records failed: ${worst.sample}` }) })
+    throw new MillraceError('MR_RUNTIME_BAD_SHARE', {
+      details: {
+        task: this.name,
+        bad: this.badShare.badCount,
+        of: this.badShare.count,
+        operator: worst?.operator ?? '',
+        cause: worst?.code ?? '',
+      },
+      ...(worst === undefined ? {} : { message: `too large a share of the newest records failed: ${worst.sample}` }),
+    })
   }
 
   async close(): Promise<void> {
@@ -363,11 +420,16 @@ export class TaskCore {
 }
 
 /** Which part reads each exchange that `part` writes. */
-function readersByTopic(environment: TaskEnvironment, part: SubTopology): ReadonlyMap<string, { readonly part: string; readonly groups: number; readonly isSink: boolean }> {
+function readersByTopic(
+  environment: TaskEnvironment,
+  part: SubTopology,
+): ReadonlyMap<string, { readonly part: string; readonly groups: number; readonly isSink: boolean }> {
   const own = new Set(part.outputs.flatMap((output) => (output.kind === 'exchange' ? [output.topic] : [])))
   const readers = new Map<string, { readonly part: string; readonly groups: number; readonly isSink: boolean }>()
   for (const other of environment.topology.parts) {
-    for (const input of other.inputs) if (isExchange(input) && own.has(input.topic)) readers.set(input.topic, { part: other.name, groups: other.groups, isSink: other.sink !== null })
+    for (const input of other.inputs)
+      if (isExchange(input) && own.has(input.topic))
+        readers.set(input.topic, { part: other.name, groups: other.groups, isSink: other.sink !== null })
   }
   return readers
 }

@@ -43,7 +43,15 @@ export interface InputStatus {
   readonly input: string
   readonly kind: 'source' | 'exchange' | 'file-table'
   readonly lag: number
-  readonly partitions: readonly { readonly partition: number; readonly next: number; readonly largestMs: number; readonly watermarkMs: number; readonly status: string; readonly silentMs: number; readonly error: string | null }[]
+  readonly partitions: readonly {
+    readonly partition: number
+    readonly next: number
+    readonly largestMs: number
+    readonly watermarkMs: number
+    readonly status: string
+    readonly silentMs: number
+    readonly error: string | null
+  }[]
   /** Exchanges: producers and how far each has come. */
   readonly producers: readonly { readonly task: string; readonly through: number; readonly watermarkMs: number; readonly status: string }[]
 }
@@ -158,7 +166,9 @@ export class Task {
       this.#environment.report({ kind: 'paused', task: this.name, error })
       return true
     }
-    const hopeless = isMillraceError(error) && (error.kind === 'fenced' || error.kind === 'closed' || error.kind === 'invalid' || error.kind === 'internal')
+    const hopeless =
+      isMillraceError(error) &&
+      (error.kind === 'fenced' || error.kind === 'closed' || error.kind === 'invalid' || error.kind === 'internal')
     const transient = isMillraceError(error) && error.kind === 'transient'
     if (!hopeless && (transient || failures <= RESTARTS_MAX)) return false
     this.#phase = 'failed'

@@ -50,7 +50,15 @@ export class TopicOutput {
       const keyEnd = keyEnds[i] as number
       const partition = this.#partition(keys, keyStart, keyEnd)
       const builder = this.#builders[partition] as RecordBatchBuilder
-      builder.appendRange(keyStart < 0 ? null : keys, keyStart, keyEnd, values, valueStarts[i] as number, valueEnds[i] as number, Math.max(0, batch.times[rows[i] as number] as number))
+      builder.appendRange(
+        keyStart < 0 ? null : keys,
+        keyStart,
+        keyEnd,
+        values,
+        valueStarts[i] as number,
+        valueEnds[i] as number,
+        Math.max(0, batch.times[rows[i] as number] as number),
+      )
       if (builder.bytes >= BATCH_BYTES_TARGET) this.#close(partition)
     }
   }
@@ -64,7 +72,11 @@ export class TopicOutput {
       const before = this.#upserts.get(id)
       // −old behind +new of the same key in one tick must not delete the new row.
       if (!inserts && before !== undefined && before.value !== null) continue
-      this.#upserts.set(id, { key, value: inserts ? encoded.values.slice(encoded.valueStarts[i], encoded.valueEnds[i]) : null, timeMs: Math.max(0, batch.times[row] as number) })
+      this.#upserts.set(id, {
+        key,
+        value: inserts ? encoded.values.slice(encoded.valueStarts[i], encoded.valueEnds[i]) : null,
+        timeMs: Math.max(0, batch.times[row] as number),
+      })
     }
   }
 
@@ -91,7 +103,8 @@ export class TopicOutput {
   }
 
   take(): readonly LogPart[] {
-    for (let partition = 0; partition < this.#builders.length; partition++) if ((this.#builders[partition] as RecordBatchBuilder).count > 0) this.#close(partition)
+    for (let partition = 0; partition < this.#builders.length; partition++)
+      if ((this.#builders[partition] as RecordBatchBuilder).count > 0) this.#close(partition)
     this.#rows = 0
     return this.#closed.splice(0, this.#closed.length)
   }

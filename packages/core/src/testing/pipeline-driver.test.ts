@@ -6,12 +6,17 @@ import { testPipeline } from './pipeline-driver.ts'
 
 const MINUTE = 60_000
 const hits = topic('hits', { value: t.object({ url: t.string(), at: t.time(), bytes: t.i32() }), eventTime: 'at', disorderMs: 1000 })
-const counts = topic('counts', { value: t.object({ url: t.string(), windowStart: t.time(), windowEnd: t.time(), hits: t.i64(), bytes: t.optional(t.i64()) }) })
+const counts = topic('counts', {
+  value: t.object({ url: t.string(), windowStart: t.time(), windowEnd: t.time(), hits: t.i64(), bytes: t.optional(t.i64()) }),
+})
 
 const perMinute = pipeline('web', (mill) => {
   const windows = mill
     .from(hits)
-    .filter(expr((hit) => hit.bytes.gt(0)), { name: 'good' })
+    .filter(
+      expr((hit) => hit.bytes.gt(0)),
+      { name: 'good' },
+    )
     .groupBy('url')
     .window(tumbling({ sizeMs: MINUTE }))
   windows.aggregate({ hits: count(), bytes: sum('bytes') }, { name: 'per-minute' }).toTable('per_minute')
@@ -23,7 +28,9 @@ function hitsOf(minutes: number, from = 0): { readonly url: string; readonly at:
   return Array.from({ length: minutes * 10 }, (_, index) => ({ url: `/${index % 3}`, at: from * MINUTE + index * 6000, bytes: index % 7 }))
 }
 
-function countByHand(list: readonly { readonly url: string; readonly at: number; readonly bytes: number }[]): Map<string, { hits: number; bytes: number }> {
+function countByHand(
+  list: readonly { readonly url: string; readonly at: number; readonly bytes: number }[],
+): Map<string, { hits: number; bytes: number }> {
   const result = new Map<string, { hits: number; bytes: number }>()
   for (const hit of list) {
     if (hit.bytes <= 0) continue
@@ -37,7 +44,9 @@ function countByHand(list: readonly { readonly url: string; readonly at: number;
 }
 
 function tableAsMap(rows: readonly Readonly<Record<string, unknown>>[]): Map<string, { hits: number; bytes: number }> {
-  return new Map(rows.map((row) => [`${String(row['url'])} ${String(row['windowStart'])}`, { hits: Number(row['hits']), bytes: Number(row['bytes']) }]))
+  return new Map(
+    rows.map((row) => [`${String(row['url'])} ${String(row['windowStart'])}`, { hits: Number(row['hits']), bytes: Number(row['bytes']) }]),
+  )
 }
 
 const sorted = <V>(map: Map<string, V>): readonly (readonly [string, V])[] => [...map].sort(([a], [b]) => (a < b ? -1 : 1))

@@ -13,11 +13,22 @@ const order = t.object({ id: t.i64(), shop: t.string(), amount: t.f64(), at: t.t
 const orders = topic('orders', { value: order, eventTime: 'at', disorderMs: 1000 })
 
 function ordersOf(count: number, from = 0): { id: number; shop: string; amount: number; at: number }[] {
-  return Array.from({ length: count }, (_, index) => ({ id: from + index, shop: `s${index % 4}`, amount: (index % 9) + 0.5, at: (from + index) * 1000 }))
+  return Array.from({ length: count }, (_, index) => ({
+    id: from + index,
+    shop: `s${index % 4}`,
+    amount: (index % 9) + 0.5,
+    at: (from + index) * 1000,
+  }))
 }
 
 test('a table from a file is read to its end before the first record, and joins every task', async () => {
-  const shops = fileTable({ name: 'shops', path: '/data/shops.csv', format: 'csv', value: t.object({ code: t.string(), city: t.string() }), key: 'code' })
+  const shops = fileTable({
+    name: 'shops',
+    path: '/data/shops.csv',
+    format: 'csv',
+    value: t.object({ code: t.string(), city: t.string() }),
+    key: 'code',
+  })
   const enriched = topic('enriched', { value: t.object({ id: t.i64(), city: t.optional(t.string()) }) })
   const definition = pipeline('join-file', (mill) => {
     mill
@@ -26,14 +37,18 @@ test('a table from a file is read to its end before the first record, and joins 
       .select('id', 'city')
       .to(enriched)
   })
-  const run = await testPipeline(definition, { files: { '/data/shops.csv': 'code,city\ns0,Rome\ns1,Oslo\ns2,Bern\n' }, partitions: { orders: 2 } })
+  const run = await testPipeline(definition, {
+    files: { '/data/shops.csv': 'code,city\ns0,Rome\ns1,Oslo\ns2,Bern\n' },
+    partitions: { orders: 2 },
+  })
   await run.feed(orders, ordersOf(20), { partition: 0 })
   await run.feed(orders, ordersOf(20, 20), { partition: 1 })
   await run.advance(MINUTE)
   await run.crash()
   const got = (await run.records(enriched)).map((record) => record.value as { id: number; city: string | null }).sort((a, b) => a.id - b.id)
   assert.equal(got.length, 40)
-  for (const row of got) assert.equal(row.city, { s0: 'Rome', s1: 'Oslo', s2: 'Bern', s3: null }[`s${(row.id % 20) % 4}` as 's0'], `order ${row.id}`)
+  for (const row of got)
+    assert.equal(row.city, { s0: 'Rome', s1: 'Oslo', s2: 'Bern', s3: null }[`s${(row.id % 20) % 4}` as 's0'], `order ${row.id}`)
   await run.stop()
 })
 
@@ -41,18 +56,19 @@ test('a table from a topic changes with time, and deletes', async () => {
   const prices = topic('prices', { value: t.object({ shop: t.string(), factor: t.f64() }), key: 'shop', compacted: true })
   const priced = topic('priced', { value: t.object({ id: t.i64(), factor: t.optional(t.f64()) }) })
   const definition = pipeline('join-topic', (mill) => {
-    mill
-      .from(orders)
-      .join(mill.table(prices), { on: 'shop', type: 'left', name: 'with-price' })
-      .select('id', 'factor')
-      .to(priced)
+    mill.from(orders).join(mill.table(prices), { on: 'shop', type: 'left', name: 'with-price' }).select('id', 'factor').to(priced)
   })
   const run = await testPipeline(definition)
-  await run.feed(prices, [{ shop: 's0', factor: 2 }, { shop: 's1', factor: 3 }])
+  await run.feed(prices, [
+    { shop: 's0', factor: 2 },
+    { shop: 's1', factor: 3 },
+  ])
   await run.feed(orders, ordersOf(12))
   await run.feed(prices, [{ shop: 's0', factor: 5 }])
   await run.feed(orders, ordersOf(4, 12))
-  const got = new Map((await run.records(priced)).map((record) => [(record.value as { id: number }).id, (record.value as { factor: number | null }).factor]))
+  const got = new Map(
+    (await run.records(priced)).map((record) => [(record.value as { id: number }).id, (record.value as { factor: number | null }).factor]),
+  )
   assert.equal(got.get(0), 2)
   assert.equal(got.get(1), 3)
   assert.equal(got.get(2), null)
@@ -66,7 +82,11 @@ test('scan keeps a state per key over crashes, with lambdas over lazy rows', asy
     mill
       .from(orders)
       .filter((row) => row.amount > 1, { name: 'large' })
-      .scan(() => 0, (total, row) => ({ state: total + row.amount, rows: [{ shop: row.shop, total: total + row.amount }] }), { by: 'shop', name: 'running', value: t.object({ shop: t.string(), total: t.f64() }) })
+      .scan(
+        () => 0,
+        (total, row) => ({ state: total + row.amount, rows: [{ shop: row.shop, total: total + row.amount }] }),
+        { by: 'shop', name: 'running', value: t.object({ shop: t.string(), total: t.f64() }) },
+      )
       .to(totals)
   })
   const run = await testPipeline(definition, { partitions: { orders: 3 } })
@@ -115,7 +135,10 @@ test('a lambda that throws sends its record to the dead letters with the place; 
   broken = false
   await run.retryDeadLetters()
   await run.advance(MINUTE)
-  assert.deepEqual((await run.records(passed)).map((record) => (record.value as { id: number }).id).sort((a, b) => a - b), Array.from({ length: 20 }, (_, index) => index))
+  assert.deepEqual(
+    (await run.records(passed)).map((record) => (record.value as { id: number }).id).sort((a, b) => a - b),
+    Array.from({ length: 20 }, (_, index) => index),
+  )
   assert.equal((await run.deadLetters()).length, 1)
 })
 
@@ -127,7 +150,10 @@ test('dedupe drops repeats, late records go where they are sent', async () => {
       .dedupe({ by: 'id', withinMs: MINUTE, name: 'once' })
       .groupBy('shop')
       .window(tumbling({ sizeMs: MINUTE }))
-      .aggregate({ n: count(), total: sum('amount'), big: count({ where: expr((row) => row.amount.gt(4)) }) }, { name: 'per-minute', late: (late) => late.to(lateOrders) })
+      .aggregate(
+        { n: count(), total: sum('amount'), big: count({ where: expr((row) => row.amount.gt(4)) }) },
+        { name: 'per-minute', late: (late) => late.to(lateOrders) },
+      )
       .toTable('per_minute')
   })
   const run = await testPipeline(definition)
@@ -136,14 +162,27 @@ test('dedupe drops repeats, late records go where they are sent', async () => {
   await run.feed(orders, [{ id: 9999, shop: 's0', amount: 1, at: 500 }])
   await run.advance(MINUTE)
   const rows = await run.table('per_minute')
-  assert.equal(rows.reduce((all, row) => all + Number(row['n']), 0), 180)
-  assert.equal(rows.reduce((all, row) => all + Number(row['big']), 0), list.filter((row) => row.amount > 4).length)
-  assert.deepEqual((await run.records(lateOrders)).map((record) => (record.value as { id: number }).id), [9999])
+  assert.equal(
+    rows.reduce((all, row) => all + Number(row['n']), 0),
+    180,
+  )
+  assert.equal(
+    rows.reduce((all, row) => all + Number(row['big']), 0),
+    list.filter((row) => row.amount > 4).length,
+  )
+  assert.deepEqual(
+    (await run.records(lateOrders)).map((record) => (record.value as { id: number }).id),
+    [9999],
+  )
 })
 
 test('state survives through snapshots as through the changelog alone', async () => {
   const definition = pipeline('snapshots', (mill) => {
-    mill.from(orders).groupBy('id').aggregate({ n: count(), total: sum('amount') }, { name: 'per-order' }).toTable('per_order')
+    mill
+      .from(orders)
+      .groupBy('id')
+      .aggregate({ n: count(), total: sum('amount') }, { name: 'per-order' })
+      .toTable('per_order')
   })
   const run = await testPipeline(definition, { snapshotBytesMin: 2000 })
   for (let round = 0; round < 8; round++) {
@@ -182,7 +221,15 @@ test('a replay goes along the kept bindings beside the live pipeline and compute
   const plan = replayPlan(definition.plan, 'r1', false)
   const range = await rangeByTime(run.log, definition.plan, 0, Number.POSITIVE_INFINITY, 'event')
   const replay = await run.time.run(
-    RunningPipeline.start(plan, { log: run.log, clock: run.time, scheduler: run.time, disk: run.disk, compiler, codeVersion: codeVersion(plan), replay: { id: 'r1', of: 'live', range } }),
+    RunningPipeline.start(plan, {
+      log: run.log,
+      clock: run.time,
+      scheduler: run.time,
+      disk: run.disk,
+      compiler,
+      codeVersion: codeVersion(plan),
+      replay: { id: 'r1', of: 'live', range },
+    }),
   )
   await run.time.run(replay.finished())
   assert.deepEqual((await run.records('closed.replay-r1')).map((record) => JSON.stringify(record.value)).sort(), [...live].sort())
@@ -192,7 +239,12 @@ test('through a topic: order and guarantee hold, over crashes', async () => {
   const middle = topic('middle', { value: order, eventTime: 'at', disorderMs: 1000 })
   const out = topic('out', { value: t.object({ id: t.i64() }) })
   const definition = pipeline('through', (mill) => {
-    mill.from(orders).filter(expr((row) => row.amount.gt(1))).through(middle).select('id').to(out)
+    mill
+      .from(orders)
+      .filter(expr((row) => row.amount.gt(1)))
+      .through(middle)
+      .select('id')
+      .to(out)
   })
   const run = await testPipeline(definition)
   const list = ordersOf(90)
@@ -201,5 +253,8 @@ test('through a topic: order and guarantee hold, over crashes', async () => {
     await run.crash()
   }
   await run.advance(MINUTE)
-  assert.deepEqual((await run.records(out)).map((record) => (record.value as { id: number }).id), list.filter((row) => row.amount > 1).map((row) => row.id))
+  assert.deepEqual(
+    (await run.records(out)).map((record) => (record.value as { id: number }).id),
+    list.filter((row) => row.amount > 1).map((row) => row.id),
+  )
 })

@@ -20,7 +20,11 @@ test('binders answer the demanded tick and no newer one: answers cause no answer
   // The first record of a partition waits to be confirmed: these binders have rows that they cannot bind yet.
   for (const partition of [0, 1]) await run.feed(clicks, [{ url: '/', at: 0 }], { partition })
   for (let round = 0; round < 20; round++) {
-    await run.feed(others, Array.from({ length: 10 }, (_, at) => ({ url: '/', at })), { partition: round % 3 })
+    await run.feed(
+      others,
+      Array.from({ length: 10 }, (_, at) => ({ url: '/', at })),
+      { partition: round % 3 },
+    )
     await run.advance(round * 7)
   }
   await run.advance(5_000)
@@ -30,7 +34,13 @@ test('binders answer the demanded tick and no newer one: answers cause no answer
 })
 
 test('a file table behind an exchange is read as well, in every task', async () => {
-  const shops = fileTable({ name: 'shops', path: '/shops.csv', format: 'csv', value: t.object({ url: t.string(), shop: t.string() }), key: 'url' })
+  const shops = fileTable({
+    name: 'shops',
+    path: '/shops.csv',
+    format: 'csv',
+    value: t.object({ url: t.string(), shop: t.string() }),
+    key: 'url',
+  })
   const sold = topic('sold', { value: t.object({ url: t.string(), at: t.time(), shop: t.optional(t.string()) }) })
   const definition = pipeline('file-behind', (mill) => {
     mill
@@ -41,7 +51,12 @@ test('a file table behind an exchange is read as well, in every task', async () 
   })
   const run = await testPipeline(definition, { partitions: { clicks: 2 }, files: { '/shops.csv': 'url,shop\n/a,A\n' } })
   for (let round = 0; round < 3; round++) {
-    for (const partition of [0, 1]) await run.feed(clicks, Array.from({ length: 10 }, (_, at) => ({ url: at % 2 === 0 ? '/a' : '/b', at: round * 20 + partition * 10 + at })), { partition })
+    for (const partition of [0, 1])
+      await run.feed(
+        clicks,
+        Array.from({ length: 10 }, (_, at) => ({ url: at % 2 === 0 ? '/a' : '/b', at: round * 20 + partition * 10 + at })),
+        { partition },
+      )
     await run.crash()
   }
   await run.advance(60_000)

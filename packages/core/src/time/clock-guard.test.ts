@@ -6,7 +6,12 @@ import { guardTimes } from './clock-guard.ts'
 const settings = { aheadMs: 100, confirmations: 3 }
 const none = Number.NEGATIVE_INFINITY
 
-function guard(times: readonly number[], largest: number, final = false, wallMs = 0): { taken: number; rejected: number[]; largestMs: number } {
+function guard(
+  times: readonly number[],
+  largest: number,
+  final = false,
+  wallMs = 0,
+): { taken: number; rejected: number[]; largestMs: number } {
   return guardTimes(Float64Array.from(times), 0, times.length, largest, settings, final, wallMs)
 }
 
@@ -46,24 +51,32 @@ test('rows without a time are taken and neither jump nor confirm', () => {
 })
 
 test('law: the verdict does not depend on how the rows were split', () => {
-  const time = fc.oneof({ weight: 8, arbitrary: fc.integer({ min: 0, max: 300 }) }, { weight: 1, arbitrary: fc.integer({ min: 1000, max: 1200 }) }, { weight: 1, arbitrary: fc.constant(Number.NaN) })
+  const time = fc.oneof(
+    { weight: 8, arbitrary: fc.integer({ min: 0, max: 300 }) },
+    { weight: 1, arbitrary: fc.integer({ min: 1000, max: 1200 }) },
+    { weight: 1, arbitrary: fc.constant(Number.NaN) },
+  )
   fc.assert(
-    fc.property(fc.array(time, { maxLength: 40 }), fc.array(fc.integer({ min: 1, max: 12 }), { minLength: 1, maxLength: 40 }), (list, steps) => {
-      const times = Float64Array.from(list)
-      const whole = guardTimes(times, 0, times.length, none, settings, true, 150)
-      const rejected: number[] = []
-      let at = 0
-      let visible = 0
-      let largest = none
-      for (let step = 0; at < times.length; step++) {
-        visible = Math.min(times.length, visible + (steps[step % steps.length] as number))
-        const part = guardTimes(times, at, visible, largest, settings, visible === times.length, 150)
-        rejected.push(...part.rejected)
-        at += part.taken
-        largest = part.largestMs
-      }
-      assert.deepEqual(rejected, whole.rejected)
-      assert.equal(largest, whole.largestMs)
-    }),
+    fc.property(
+      fc.array(time, { maxLength: 40 }),
+      fc.array(fc.integer({ min: 1, max: 12 }), { minLength: 1, maxLength: 40 }),
+      (list, steps) => {
+        const times = Float64Array.from(list)
+        const whole = guardTimes(times, 0, times.length, none, settings, true, 150)
+        const rejected: number[] = []
+        let at = 0
+        let visible = 0
+        let largest = none
+        for (let step = 0; at < times.length; step++) {
+          visible = Math.min(times.length, visible + (steps[step % steps.length] as number))
+          const part = guardTimes(times, at, visible, largest, settings, visible === times.length, 150)
+          rejected.push(...part.rejected)
+          at += part.taken
+          largest = part.largestMs
+        }
+        assert.deepEqual(rejected, whole.rejected)
+        assert.equal(largest, whole.largestMs)
+      },
+    ),
   )
 })

@@ -23,7 +23,15 @@ export interface GuardVerdict {
  * Decides rows [start, end) of `times` in order. NaN marks a row without a usable time (already a dead letter): it is taken and neither jumps nor confirms.
  * @param largestMs Largest event time accepted in the partition so far; -Infinity when there is none.
  */
-export function guardTimes(times: Float64Array, start: number, end: number, largestMs: number, settings: ClockGuardSettings, final: boolean, wallMs: number): GuardVerdict {
+export function guardTimes(
+  times: Float64Array,
+  start: number,
+  end: number,
+  largestMs: number,
+  settings: ClockGuardSettings,
+  final: boolean,
+  wallMs: number,
+): GuardVerdict {
   const { aheadMs } = settings
   const verdict: GuardVerdict = { taken: end - start, rejected: [], largestMs }
   let largest = largestMs
@@ -48,7 +56,15 @@ export function guardTimes(times: Float64Array, start: number, end: number, larg
   return verdict
 }
 
-function judgeJump(times: Float64Array, row: number, end: number, time: number, settings: ClockGuardSettings, final: boolean, wallMs: number): 'accept' | 'reject' | 'wait' {
+function judgeJump(
+  times: Float64Array,
+  row: number,
+  end: number,
+  time: number,
+  settings: ClockGuardSettings,
+  final: boolean,
+  wallMs: number,
+): 'accept' | 'reject' | 'wait' {
   let confirmed = 0
   for (let next = row + 1; next < end && confirmed < settings.confirmations; next++) {
     const other = times[next] as number

@@ -23,7 +23,12 @@ export interface PartitionClockSettings {
   readonly closeWhenIdle: 'rate' | 'never'
 }
 
-export const INITIAL_CLOCK: PartitionClockState = { largestMs: Number.NEGATIVE_INFINITY, watermarkMs: Number.NEGATIVE_INFINITY, status: 'active', idleBaseMs: Number.NEGATIVE_INFINITY }
+export const INITIAL_CLOCK: PartitionClockState = {
+  largestMs: Number.NEGATIVE_INFINITY,
+  watermarkMs: Number.NEGATIVE_INFINITY,
+  status: 'active',
+  idleBaseMs: Number.NEGATIVE_INFINITY,
+}
 
 export class PartitionClock {
   readonly #settings: PartitionClockSettings
