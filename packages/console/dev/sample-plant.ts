@@ -1,5 +1,5 @@
 // A simulated plant: the flights example as the page sees it, moved on by `step`. One seed gives one run. It knows nothing of HTTP.
-import type { DeadLetterGroup, DeadLetterView, Notice, PlantStatus, RetryRequest, TailRecord } from 'millrace/api'
+import type { DeadLetterGroup, DeadLetterView, Notice, PlantStatus, RetryAnswer, RetryRequest, TailRecord } from 'millrace/api'
 import type { InputStatus, NodeStatus, PipelineStatus, TablePage, TaskStatus } from '@millrace/core/engine'
 import { LETTER_CAUSES, SAMPLE_NODES, SAMPLE_PARTS } from './sample-plan.ts'
 
@@ -255,7 +255,7 @@ export class SamplePlant {
     return [...groups.values()]
   }
 
-  retry(request: RetryRequest): number {
+  retry(request: RetryRequest): RetryAnswer {
     this.retries.push(request)
     let moved = 0
     for (const [index, letter] of this.#letters.entries()) {
@@ -264,7 +264,7 @@ export class SamplePlant {
       this.#letters[index] = { ...letter, state: 'retried' }
       moved++
     }
-    return moved
+    return { moved, refused: [] }
   }
 
   #watermark(): number {

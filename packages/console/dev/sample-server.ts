@@ -33,6 +33,10 @@ function sendJson(response: ServerResponse, value: unknown, status = 200): void 
   response.writeHead(status, { 'content-type': 'application/json' }).end(encode(value))
 }
 
+const TOKEN_WANTED = {
+  error: { code: 'MR_HTTP_TOKEN', message: 'The token is missing or wrong.', fix: 'Send `Authorization: Bearer TOKEN`.', details: {} },
+}
+
 function sendUnknown(response: ServerResponse, what: string): void {
   const error = {
     code: 'MR_HTTP_NOT_FOUND',
@@ -78,7 +82,11 @@ function sendTable(response: ServerResponse, plant: SamplePlant, name: string, q
 }
 
 /** Starts on a free port, or on the one given. The plant moves every second. */
-export async function startSampleServer(options: { readonly dist: string; readonly port?: number }): Promise<SampleServer> {
+export async function startSampleServer(options: {
+  readonly dist: string
+  readonly port?: number
+  readonly token?: string
+}): Promise<SampleServer> {
   const plant = new SamplePlant({ seed: 7, nowMs: Date.now() })
   const streams = new Set<ServerResponse>()
   let lost = false
@@ -97,7 +105,7 @@ export async function startSampleServer(options: { readonly dist: string; readon
     if (second !== 'dead-letters') return sendUnknown(response, url.pathname)
     if (third === undefined) return sendJson(response, plant.letterGroups())
     if (fourth === 'retry' && request.method === 'POST')
-      return sendJson(response, { moved: plant.retry(JSON.parse(await readBody(request)) as RetryRequest) })
+      return sendJson(response, plant.retry(JSON.parse(await readBody(request)) as RetryRequest))
     const letters = plant.letters(url.searchParams.get('code'), url.searchParams.get('operator'))
     sendJson(response, letters.slice(0, Number(url.searchParams.get('limit') ?? 100)))
   }
@@ -105,6 +113,8 @@ export async function startSampleServer(options: { readonly dist: string; readon
     const url = new URL(request.url ?? '/', 'http://localhost')
     if (!/^\/(api|topics|tables)\//.test(url.pathname)) sendFile(response, options.dist, url.pathname)
     else if (lost) request.destroy()
+    else if (options.token !== undefined && request.headers.authorization !== `Bearer ${options.token}`)
+      sendJson(response, TOKEN_WANTED, 401)
     else void api(request, response, url)
   })
   const timer = setInterval(() => {

@@ -20,7 +20,7 @@ const root = document.querySelector('#root')
 if (root !== null) {
   createRoot(root).render(
     <StrictMode>
-      <App views={views} />
+      <App views={views} reopen={() => feed.open()} />
     </StrictMode>,
   )
 }

@@ -202,4 +202,18 @@ describe('the page', () => {
     assert.equal(await page.getByTestId('connection').innerText(), 'live')
     await page.close()
   })
+
+  test('asks for the token of a server that wants one', async () => {
+    const guarded = await startSampleServer({ dist, token: 'open sesame' })
+    const page = await browser.newPage()
+    await page.goto(guarded.address)
+    await page.getByLabel('Token').fill('wrong')
+    await page.getByRole('button', { name: 'Open' }).click()
+    await page.getByLabel('Token').fill('open sesame')
+    await page.getByRole('button', { name: 'Open' }).click()
+    await page.waitForSelector('[data-testid=rows] tbody tr')
+    await page.waitForSelector('[data-testid=letter-group]')
+    await page.close()
+    await guarded.close()
+  })
 })

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test'
 import type { PlantStatus } from 'millrace/api'
 import { PlantFeed, RETRY_MS, SILENCE_MS } from './plant-feed.ts'
 import { decodeStatus } from './decode.ts'
+import { RequestError } from './requests.ts'
 
 /** A server and a clock that the test moves by hand. */
 class Doors {
@@ -11,9 +12,9 @@ class Doors {
   up = true
   #timers: { readonly at: number; readonly run: () => void }[] = []
   #onData: ((text: string) => void) | null = null
-  #onError: (() => void) | null = null
+  #onError: ((error: unknown) => void) | null = null
 
-  readonly openEvents = (onData: (text: string) => void, onError: () => void): (() => void) => {
+  readonly openEvents = (onData: (text: string) => void, onError: (error: unknown) => void): (() => void) => {
     this.opened++
     this.#onData = onData
     this.#onError = onError
@@ -44,8 +45,8 @@ class Doors {
     this.#onData?.(status(this.nowAt))
   }
 
-  fail(): void {
-    this.#onError?.()
+  fail(error: unknown = null): void {
+    this.#onError?.(error)
   }
 
   async pass(ms: number): Promise<void> {
@@ -117,6 +118,19 @@ describe('feed', () => {
       await doors.pass(RETRY_MS)
       assert.equal(feed.snapshot().status?.nowMs, doors.nowAt)
     }
+  })
+
+  test('a server that wants a token is not asked again until there is one', async () => {
+    const { doors, feed, state } = start()
+    doors.fail(new RequestError('MR_HTTP_TOKEN', 'The token is missing or wrong.', ''))
+    assert.equal(state(), 'locked')
+    assert.equal(doors.armed, 0)
+    await doors.pass(10 * RETRY_MS)
+    assert.equal(doors.opened, 1)
+    feed.open()
+    assert.equal(state(), 'connecting')
+    doors.send()
+    assert.equal(state(), 'live')
   })
 
   test('closed, it holds no stream and no timer', () => {

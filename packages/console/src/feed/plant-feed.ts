@@ -1,15 +1,18 @@
 // Keeps the newest status of the plant: the event stream first, polling while it is down, and the truth about the connection in between.
 //
-//   connecting --status--> live --silence or error--> lost --status--> live
+//   connecting --status--> live --silence or error--> lost --status--> live         any --token refused--> locked --open--> connecting
 //                                                      | polls every RETRY_MS, and opens the stream anew each time
 //
 // It never shows an old status as a new one: whoever reads it sees since when the plant has been silent.
 import type { PlantStatus } from 'millrace/api'
 import { decodeStatus } from './decode.ts'
+import { RequestError } from './requests.ts'
 
 export type Connection =
   | { readonly state: 'connecting' }
   | { readonly state: 'live' }
+  /** The server wants a token that the page has not got. */
+  | { readonly state: 'locked' }
   | { readonly state: 'lost'; readonly sinceMs: number; readonly attempts: number }
 
 export interface FeedSnapshot {
@@ -20,11 +23,15 @@ export interface FeedSnapshot {
 /** What the feed needs of the browser; tests hand in their own. */
 export interface FeedDoors {
   /** Opens GET /api/events. Returns the function that closes it. */
-  openEvents(onData: (text: string) => void, onError: () => void): () => void
+  openEvents(onData: (text: string) => void, onError: (error: unknown) => void): () => void
   /** GET /api/status. */
   fetchStatus(): Promise<string>
   after(ms: number, run: () => void): () => void
   nowMs(): number
+}
+
+function wantsToken(error: unknown): boolean {
+  return error instanceof RequestError && error.code === 'MR_HTTP_TOKEN'
 }
 
 /** The server sends a status every second; after this long without one the stream counts as dead. */
@@ -50,8 +57,10 @@ export class PlantFeed {
 
   readonly snapshot = (): FeedSnapshot => this.#snapshot
 
+  /** Starts, or starts over with another token. */
   open(): void {
     this.#closed = false
+    if (this.#snapshot.connection.state === 'locked') this.#publish({ connection: { state: 'connecting' }, status: null })
     this.#listen()
   }
 
@@ -66,7 +75,7 @@ export class PlantFeed {
     this.#closeEvents?.()
     this.#closeEvents = this.#doors.openEvents(
       (text) => this.#receive(text),
-      () => this.#lose(),
+      (error) => this.#lose(error),
     )
     this.#arm(SILENCE_MS, () => this.#lose())
   }
@@ -77,10 +86,11 @@ export class PlantFeed {
     if (this.#closeEvents !== null) this.#arm(SILENCE_MS, () => this.#lose())
   }
 
-  #lose(): void {
+  #lose(error: unknown = null): void {
     if (this.#closed) return
     this.#closeEvents?.()
     this.#closeEvents = null
+    if (wantsToken(error)) return this.#lock()
     this.#sayLost()
     this.#arm(RETRY_MS, () => void this.#retry())
   }
@@ -91,11 +101,18 @@ export class PlantFeed {
       const text = await this.#doors.fetchStatus()
       this.#receive(text)
       if (!this.#closed) this.#listen()
-    } catch {
+    } catch (error) {
       if (this.#closed) return
+      if (wantsToken(error)) return this.#lock()
       this.#sayLost()
       this.#arm(RETRY_MS, () => void this.#retry())
     }
+  }
+
+  /** Asking again would give the same answer: this waits for `open`. */
+  #lock(): void {
+    this.#cancelTimer?.()
+    this.#publish({ connection: { state: 'locked' }, status: null })
   }
 
   #sayLost(): void {

@@ -2,6 +2,7 @@
 import type { DeadLetterGroup, DeadLetterView, ErrorAnswer, RetryAnswer, RetryRequest, TailRecord } from 'millrace/api'
 import type { TablePage } from '@millrace/core/engine'
 import { decodeStatus } from './decode.ts'
+import { authorization } from './token.ts'
 
 /** A refusal of the server in its own words, with what to do. */
 export class RequestError extends Error {
@@ -29,8 +30,12 @@ async function refusal(response: Response): Promise<RequestError> {
   }
 }
 
-async function send(address: string, options: RequestInit): Promise<Response> {
-  const response = await fetch(address, { cache: 'no-store', ...options })
+/** @throws {RequestError} when the server refuses; what `fetch` throws when there is no server. */
+export async function send(
+  address: string,
+  options: Omit<RequestInit, 'headers'> & { readonly headers?: Readonly<Record<string, string>> },
+): Promise<Response> {
+  const response = await fetch(address, { cache: 'no-store', ...options, headers: { ...options.headers, ...authorization() } })
   if (!response.ok) throw await refusal(response)
   return response
 }
@@ -100,22 +105,39 @@ export interface LettersRequest {
   readonly pipeline: string
   readonly code: string
   readonly operator: string
-  readonly limit: number
+  /** Ids are offsets: the newest open letter of the group. */
+  readonly newest: number
+  /** Open letters in the group. */
+  readonly count: number
 }
 
+/** Letters shown of one cause; the command line shows all. */
+export const LETTERS_MAX = 50
+/** The server lists the oldest first, so the newest are looked for in this many offsets before the newest one. */
+const LETTERS_LOOK_BACK = 1000
+
+/** The newest letters of a cause that are still open, newest first, then the newest of those that were sent back in. */
 export async function getDeadLetters(request: LettersRequest, signal: AbortSignal): Promise<readonly DeadLetterView[]> {
-  const { pipeline, code, operator, limit } = request
-  const query = new URLSearchParams({ code, operator, limit: String(limit) })
+  const { newest, count } = request
+  const near = await listLetters(request, Math.max(0, newest - LETTERS_LOOK_BACK), signal)
+  const open = near.filter((letter) => letter.state === 'open').length
+  const letters = open >= Math.min(count, LETTERS_MAX) || newest <= LETTERS_LOOK_BACK ? near : await listLetters(request, 0, signal)
+  return letters.toSorted((a, b) => Number(a.state === 'retried') - Number(b.state === 'retried') || b.id - a.id).slice(0, LETTERS_MAX)
+}
+
+async function listLetters(request: LettersRequest, from: number, signal: AbortSignal): Promise<readonly DeadLetterView[]> {
+  const { pipeline, code, operator } = request
+  const query = new URLSearchParams({ code, operator, from: String(from), limit: String(LETTERS_LOOK_BACK) })
   const text = await getText(`api/dead-letters/${encodeURIComponent(pipeline)}?${query.toString()}`, signal)
   return JSON.parse(text) as readonly DeadLetterView[]
 }
 
-/** Sends letters back into the operators that refused them. Resolves to how many were moved. */
-export async function retryDeadLetters(pipeline: string, request: RetryRequest): Promise<number> {
+/** Sends letters back into the operators that refused them. Resolves to how many were moved, and why others were not. */
+export async function retryDeadLetters(pipeline: string, request: RetryRequest): Promise<RetryAnswer> {
   const response = await send(`api/dead-letters/${encodeURIComponent(pipeline)}/retry`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify(request),
   })
-  return ((await response.json()) as RetryAnswer).moved
+  return (await response.json()) as RetryAnswer
 }

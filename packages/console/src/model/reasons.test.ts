@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { TaskStatus } from '@millrace/core/engine'
 import { SamplePlant } from '../../dev/sample-plant.ts'
-import { clocksOfTask, distance, freshnessMs, isWaiting, phaseTone, sentence } from './reasons.ts'
+import { clocksOfTask, distance, freshnessMs, isWaiting, phaseTone, retryOutcome, sentence } from './reasons.ts'
 
 const NOW_MS = Date.UTC(2026, 0, 1)
 const [pipeline] = new SamplePlant({ seed: 1, nowMs: NOW_MS }).status().pipelines
@@ -89,5 +89,13 @@ describe('words', () => {
       'warning',
       'calm',
     ])
+  })
+
+  test('a retry says what went back in and what stayed, with the reason', () => {
+    assert.match(retryOutcome({ moved: 1, refused: [] }), /^1 letter went back in\. What fails again/)
+    assert.equal(
+      retryOutcome({ moved: 0, refused: [{ reason: 'they are of another plan version', count: 2 }] }),
+      'No letter went back in. 2 letters stayed: They are of another plan version.',
+    )
   })
 })

@@ -1,6 +1,7 @@
 // What the plant says of itself, in sentences and in one word: phases, freshness, and what holds open windows open.
+import type { RetryAnswer } from 'millrace/api'
 import type { InputStatus, PipelineStatus, TaskStatus } from '@millrace/core/engine'
-import { formatDuration, formatTime } from './format.ts'
+import { formatDuration, formatPlural, formatTime } from './format.ts'
 
 export type Tone = 'good' | 'calm' | 'warning' | 'bad'
 
@@ -93,4 +94,13 @@ export function distance(clock: Clock, waitsForMs: number): string {
   if (!Number.isFinite(waitsForMs)) return `is at ${formatTime(clock.watermarkMs)}`
   const missing = waitsForMs - clock.watermarkMs
   return missing <= 0 ? 'has passed it' : `${formatDuration(missing)} to go`
+}
+
+/** What became of letters that were sent back in. */
+export function retryOutcome({ moved, refused }: RetryAnswer): string {
+  const back =
+    moved === 0
+      ? 'No letter went back in.'
+      : `${formatPlural(moved, 'letter')} went back in. What fails again comes back here with its next attempt.`
+  return [back, ...refused.map(({ reason, count }) => `${formatPlural(count, 'letter')} stayed: ${sentence(reason)}`)].join(' ')
 }

@@ -1,4 +1,5 @@
 import { useState, useSyncExternalStore } from 'react'
+import type { Connection } from '../feed/plant-feed.ts'
 import { getDeadLetterGroups } from '../feed/requests.ts'
 import type { PlantViews } from '../model/plant-view.ts'
 import { ConnectionBanner } from './connection-banner.tsx'
@@ -11,6 +12,7 @@ import { Notices } from './notices.tsx'
 import { OpenWindows } from './open-windows.tsx'
 import { Tail } from './tail.tsx'
 import { Tasks } from './tasks.tsx'
+import { TokenForm } from './token-form.tsx'
 import { Throughput } from './throughput.tsx'
 import { TopologyPanel } from './topology-panel.tsx'
 
@@ -18,7 +20,7 @@ import { TopologyPanel } from './topology-panel.tsx'
 const LETTERS_EVERY_MS = 2000
 
 /** The page: one pipeline at a time, everything about it below one header. */
-export function App({ views }: { readonly views: PlantViews }): React.ReactNode {
+export function App({ views, reopen }: { readonly views: PlantViews; readonly reopen: () => void }): React.ReactNode {
   const { connection, status, flows } = useSyncExternalStore(views.subscribe, views.view)
   const [chosen, choose] = useState<string | null>(null)
   const pipeline = status?.pipelines.find((each) => each.pipeline === chosen) ?? status?.pipelines[0]
@@ -44,14 +46,21 @@ export function App({ views }: { readonly views: PlantViews }): React.ReactNode 
             <Tasks pipeline={pipeline} nowMs={status.nowMs} />
           </div>
         ) : (
-          <Waiting started={status !== null} />
+          <Waiting connection={connection.state} started={status !== null} reopen={reopen} />
         )}
       </main>
     </>
   )
 }
 
-function Waiting({ started }: { readonly started: boolean }): React.ReactNode {
+interface WaitingProps {
+  readonly connection: Connection['state']
+  readonly started: boolean
+  readonly reopen: () => void
+}
+
+function Waiting({ connection, started, reopen }: WaitingProps): React.ReactNode {
+  if (connection === 'locked') return <TokenForm retry={reopen} />
   return (
     <p className="empty page-empty">
       {started ? 'No pipeline runs here. Start one with `millrace dev FILE`.' : 'Asking the plant for its status…'}

@@ -2,6 +2,7 @@ import { useState } from 'react'
 import type { DeadLetterGroup, RetryRequest } from 'millrace/api'
 import { retryDeadLetters } from '../feed/requests.ts'
 import { formatPlural, formatTimeShort, formatWhole } from '../model/format.ts'
+import { retryOutcome } from '../model/reasons.ts'
 import { Fault } from './fault.tsx'
 import type { Polled } from './hooks.ts'
 import { LetterList } from './letter-list.tsx'
@@ -22,8 +23,7 @@ export function DeadLetters({ pipeline, groups, nowMs }: DeadLettersProps): Reac
   const [open, setOpen] = useState<string | null>(null)
   const retry = async (request: RetryRequest): Promise<void> => {
     try {
-      const moved = await retryDeadLetters(pipeline, request)
-      setOutcome({ said: `${formatPlural(moved, 'letter')} went back in. What fails again comes back here with its next attempt.` })
+      setOutcome({ said: retryOutcome(await retryDeadLetters(pipeline, request)) })
     } catch (error) {
       setOutcome({ error: error as Error })
     }
@@ -39,7 +39,14 @@ export function DeadLetters({ pipeline, groups, nowMs }: DeadLettersProps): Reac
     >
       {groups.error !== null && <Fault error={groups.error} />}
       <div role="status" aria-live="polite" data-testid="retry-result">
-        {outcome !== null && ('error' in outcome ? <Fault error={outcome.error} /> : <p className="done">{outcome.said}</p>)}
+        {outcome !== null &&
+          ('error' in outcome ? (
+            <Fault error={outcome.error} />
+          ) : (
+            <p className="done">
+              <Prose text={outcome.said} />
+            </p>
+          ))}
       </div>
       <ul className="letters">
         {all

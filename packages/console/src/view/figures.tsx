@@ -27,9 +27,8 @@ function figuresOf(status: PlantStatus, pipeline: PipelineStatus, letters: numbe
   const sum = (pick: (task: PipelineStatus['tasks'][number]) => number): number =>
     pipeline.tasks.reduce((total, task) => total + pick(task), 0)
   const lag = sum((task) => task.lag)
-  const { memory, disk } = status
+  const { memory } = status
   const watermarkMs = minWatermark(pipeline.tasks)
-  const freeTight = disk.freeBytes < 2 * disk.reserveBytes
   return [
     { label: 'Records in', value: formatWhole(recordsOf(sources)), note: `${formatRate(rateOf(sources))} · ${sources.join(', ')}` },
     ...outputs
@@ -59,15 +58,19 @@ function figuresOf(status: PlantStatus, pipeline: PipelineStatus, letters: numbe
       label: 'Memory',
       value: formatBytes(memory.residentBytes),
       note: `budget ${formatBytes(memory.budgetBytes)}`,
-      share: memory.residentBytes / memory.budgetBytes,
+      // The budget bounds the log and requests, not the whole process: a full bar would alarm without reason.
+      ...(memory.residentBytes < memory.budgetBytes ? { share: memory.residentBytes / memory.budgetBytes } : {}),
     },
-    {
-      label: 'Disk free',
-      value: formatBytes(disk.freeBytes),
-      note: `reserve ${formatBytes(disk.reserveBytes)}`,
-      ...(freeTight ? { tone: disk.freeBytes < disk.reserveBytes ? ('bad' as const) : ('warning' as const) } : {}),
-    },
+    diskFigure(status),
   ]
+}
+
+function diskFigure({ folder, disk }: PlantStatus): Figure {
+  if (folder === null) return { label: 'Disk', value: 'none', note: 'kept in memory only', tone: 'warning' }
+  const { freeBytes, reserveBytes } = disk
+  const figure = { label: 'Disk free', value: formatBytes(freeBytes), note: `reserve ${formatBytes(reserveBytes)}` }
+  if (freeBytes >= 2 * reserveBytes) return figure
+  return { ...figure, tone: freeBytes < reserveBytes ? 'bad' : 'warning' }
 }
 
 interface FiguresProps {

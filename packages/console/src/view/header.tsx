@@ -14,8 +14,8 @@ interface HeaderProps {
   readonly choose: (pipeline: string) => void
 }
 
-const SAID = { connecting: 'connecting', live: 'live', lost: 'connection lost' } as const
-const TONE = { connecting: 'calm', live: 'good', lost: 'bad' } as const
+const SAID = { connecting: 'connecting', live: 'live', lost: 'connection lost', locked: 'token wanted' } as const
+const TONE = { connecting: 'calm', live: 'good', lost: 'bad', locked: 'warning' } as const
 
 /** Who runs, how it is, how fresh what you see is; and the way to each section. */
 export function Header({ connection, status, pipeline, letterCount, choose }: HeaderProps): React.ReactNode {

@@ -1,5 +1,5 @@
 // The few hooks that several panels share.
-import { useEffect, useLayoutEffect, useRef, useState } from 'react'
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react'
 
 /** Width of an element in pixels, kept up to date; 0 before the first measure. */
 export function useWidth<T extends HTMLElement>(): readonly [React.RefObject<T | null>, number] {
@@ -54,6 +54,7 @@ export function usePolled<T>(key: string, everyMs: number, load: (signal: AbortS
   useEffect(() => {
     latest.current = load
   })
+  const refresh = useCallback(() => setRound((old) => old + 1), [])
   useEffect(() => {
     const abort = new AbortController()
     let timer: ReturnType<typeof setTimeout> | undefined
@@ -79,6 +80,6 @@ export function usePolled<T>(key: string, everyMs: number, load: (signal: AbortS
   return {
     value: state.key === key ? state.value : null,
     error: state.key === key ? state.error : null,
-    refresh: () => setRound((old) => old + 1),
+    refresh,
   }
 }

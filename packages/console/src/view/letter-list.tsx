@@ -1,12 +1,12 @@
+import { useEffect } from 'react'
 import type { DeadLetterGroup, RetryRequest } from 'millrace/api'
-import { getDeadLetters } from '../feed/requests.ts'
+import { getDeadLetters, LETTERS_MAX } from '../feed/requests.ts'
 import { Fault } from './fault.tsx'
 import { usePolled } from './hooks.ts'
 import { Letter } from './letter.tsx'
 
-const EVERY_MS = 3000
-/** The command line shows more. */
-const LETTERS_MAX = 50
+/** New letters change the group, which asks at once; this is for those that were sent back in elsewhere. */
+const EVERY_MS = 10_000
 
 /** The newest letters of one cause. */
 export function LetterList({
@@ -16,13 +16,16 @@ export function LetterList({
   readonly group: DeadLetterGroup
   readonly retry: (request: RetryRequest) => Promise<void>
 }): React.ReactNode {
-  const { pipeline, code, operator } = group
+  const { pipeline, code, operator, count } = group
+  const newest = group.sample.id
   const letters = usePolled(`${pipeline} ${code} ${operator}`, EVERY_MS, (signal) =>
-    getDeadLetters({ pipeline, code, operator, limit: LETTERS_MAX }, signal),
+    getDeadLetters({ pipeline, code, operator, newest, count }, signal),
   )
+  const { refresh } = letters
+  useEffect(refresh, [refresh, newest, count])
   const retryOne = async (id: number): Promise<void> => {
     await retry({ ids: [id] })
-    letters.refresh()
+    refresh()
   }
   return (
     <>
@@ -34,7 +37,7 @@ export function LetterList({
       </ol>
       {group.count > LETTERS_MAX && (
         <p className="muted">
-          The first {LETTERS_MAX} are shown; <code>millrace dlq list</code> has all.
+          The newest {LETTERS_MAX} are shown; <code>millrace dlq list</code> has all.
         </p>
       )}
     </>

@@ -51,7 +51,7 @@ function OneTable({ table, choice }: { readonly table: Table; readonly choice: R
   const [query, setQuery] = useState(EVERYTHING)
   const [sorting, setSorting] = useState<Sorting | null>(null)
   const asked = useDeferredValue(query)
-  const prefix = asked.prefix === '' ? [] : asked.prefix.split(',').map((value) => value.trim())
+  const prefix = keyValues(asked.prefix, table)
   const page = usePolled(JSON.stringify([table.name, asked]), EVERY_MS, (signal) =>
     getTable({ ...asked, prefix, table: table.name }, signal),
   )
@@ -72,6 +72,12 @@ function OneTable({ table, choice }: { readonly table: Table; readonly choice: R
   )
 }
 
+/** Values of the first fields of the key. A comma is part of the value where the key has one field. */
+function keyValues(text: string, table: Table): readonly string[] {
+  if (text === '') return []
+  return table.primaryKey.length === 1 ? [text] : text.split(',').map((value) => value.trim())
+}
+
 function shown(rows: number, all: number): string {
   return rows >= all ? 'all shown' : `the last ${formatWhole(rows)} by key shown`
 }
@@ -85,7 +91,7 @@ function TableQueryForm({
   readonly query: Query
   readonly change: (query: Query) => void
 }): React.ReactNode {
-  const given = query.prefix === '' ? 0 : query.prefix.split(',').length
+  const given = keyValues(query.prefix, table).length
   const ranged = table.primaryKey[given]
   return (
     <form className="filters" onSubmit={(event) => event.preventDefault()}>
