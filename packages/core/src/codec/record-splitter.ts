@@ -58,6 +58,8 @@ export class RecordSplitter {
   /** Bytes of a record beyond the limit that were thrown away while its end is not seen; 0: none. */
   #dropped = 0
   #droppedLines = 0
+  /** The last byte thrown away: a carriage return is no part of the record. */
+  #droppedLast = 0
   #starts = new Int32Array(1024)
   #ends = new Int32Array(1024)
   #lines = new Float64Array(1024)
@@ -109,10 +111,12 @@ export class RecordSplitter {
     let searched = Math.max(start, searchedBefore)
     for (;;) {
       // Inside a record that is thrown away any line feed ends it: its quotes mean nothing any more.
-      const feed = this.#dropped > 0 ? indexOfFeed(bytes, searched, end) : this.#boundary.find(bytes, start, searched, end)
+      const feed = this.#dropped > 0 ? indexOfFeed(bytes, searched, end) : this.#find(bytes, start, searched, end)
       if (feed < 0) break
-      if (this.#dropped > 0) this.#refuse(position + start - this.#dropped, this.#dropped + feed - start)
-      else this.#take(data, start, feed, position)
+      if (this.#dropped > 0) {
+        const last = feed > start ? data[feed - 1] : this.#droppedLast
+        this.#refuse(position + start - this.#dropped, this.#dropped + feed - start - (last === 13 ? 1 : 0))
+      } else this.#take(data, start, feed, position)
       start = feed + 1
       searched = start
     }
@@ -121,11 +125,19 @@ export class RecordSplitter {
     return this.#batch(data, position, position + start)
   }
 
+  /** A record beyond the limit ends at the first line feed behind it, also inside quotes: how far one can look depends on the chunks, the result must not. */
+  #find(bytes: Buffer, start: number, searched: number, end: number): number {
+    const feed = this.#boundary.find(bytes, start, searched, end)
+    if (!this.#boundary.multiline || (feed < 0 ? end : feed) - start <= this.#recordBytesMax + 1) return feed
+    return indexOfFeed(bytes, start + this.#recordBytesMax + 2, end)
+  }
+
   #keep(data: Uint8Array, start: number, end: number, isCarry: boolean): void {
     // One byte more may be the carriage return of a line end.
     if (this.#dropped > 0 || end - start > this.#recordBytesMax + 1) {
       this.#droppedLines += this.#boundary.multiline ? feedsIn(data, start, end) : 0
       this.#dropped += end - start
+      if (end > start) this.#droppedLast = data[end - 1] as number
       start = end
     }
     if (isCarry) {

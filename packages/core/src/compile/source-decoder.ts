@@ -6,6 +6,7 @@ import type { RecordRows } from '../codec/record-rows.ts'
 import type { StandardSchemaV1 } from '../codec/standard-schema.ts'
 import type { AnyTopic } from '../connect/topic.ts'
 import { type ErrorCode, ERRORS, MillraceError } from '../base/errors.ts'
+import { textOf } from '../base/text-of.ts'
 import { columnBuilder } from '../codec/column-builder.ts'
 import { ROW_NULL } from '../codec/decoded-columns.ts'
 import type { DecodedColumns } from '../codec/decoded-columns.ts'
@@ -311,7 +312,7 @@ class ForeignDecoder implements SourceDecoder {
             : Number.NaN
     if (!(time >= 0))
       throw new MillraceError('MR_TIME_NEGATIVE', {
-        message: `the event time \`${name}\` is ${typeof given === 'object' ? JSON.stringify(given) : String(given)}.`,
+        message: `the event time \`${name}\` is ${textOf(given)}.`,
       })
     return time
   }

@@ -29,6 +29,7 @@ const OPEN_TRIES = 5
 const COMPRESSED = /\.(gz|bz2|xz|zst|zip)$/
 
 export interface FilePosition {
+  /** Empty: no file was there yet. */
   readonly identity: string
   readonly headBytes: number
   readonly headCrc: number
@@ -38,6 +39,8 @@ export interface FilePosition {
   /** Of files that are done: identity and head. */
   readonly done: readonly string[]
 }
+
+const BEGINNING = { headBytes: 0, headCrc: crc32c(new Uint8Array(0), 0, 0), offset: 0, line: 1 }
 
 export interface FollowOptions {
   readonly path: string
@@ -76,7 +79,6 @@ export class FollowedFile {
   readonly #position: FilePosition | null
   #done: string[]
   #open: OpenFile | null = null
-  #started = false
   #older: readonly string[] | null = null
   #ended = false
 
@@ -88,10 +90,13 @@ export class FollowedFile {
     this.#done = [...(position?.done ?? [])]
   }
 
-  /** Where a restart goes on; null before the file was seen. */
+  /** Where a restart goes on; null before the first look. */
   position(): FilePosition | null {
     const open = this.#open
-    if (open === null) return this.#started ? null : this.#position
+    if (open === null) {
+      // Also before the file was there: if it comes and is rotated away while the source is down, it is known to be newer than these.
+      return this.#position ?? (this.#older === null ? null : { ...BEGINNING, identity: '', done: this.#older })
+    }
     return {
       identity: open.identity,
       headBytes: open.headBytes,
@@ -141,38 +146,48 @@ export class FollowedFile {
   /** The file that the position names, wherever it is now, or the one that has the name. */
   #start(): OpenFile | null {
     const { path, tail, notice } = this.#options
-    const position = this.#started ? null : this.#position
-    if (position !== null) {
-      for (const candidate of [path, ...this.#siblings().map((sibling) => sibling.path)]) {
-        const found = this.#openFile(candidate, position)
-        if (found === null) continue
-        this.#started = true
-        return (this.#open = found)
-      }
-      const other = this.#options.disk.stat(path)
-      if (other === null && tail) return null
-      notice(
-        other?.identity === position.identity
-          ? `${path} was truncated while nobody read it; it is read from its beginning`
-          : `the file that ${path} was, read to byte ${position.offset}, is gone; what it held beyond that is not read`,
-      )
+    const position = this.#position
+    if (position !== null && position.identity !== '') {
+      const found = this.#resume(position)
+      if (found !== null || (tail && !this.#options.disk.exists(path))) return (this.#open = found)
+      notice(`the file that ${path} was, read to byte ${position.offset}, is gone; what it held beyond that is not read`)
+      this.#done = this.#olderNames()
     }
-    const found = this.#openFile(position === null ? this.#first() : path, null)
+    const found = this.#openFile(position === null || position.identity === '' ? this.#first() : path, null)
     if (found === null && !tail) throw new MillraceError('MR_SOURCE_FILE_MISSING', { details: { path } })
-    if (found !== null) this.#started = true
     return (this.#open = found)
+  }
+
+  /** The file of the position, under its name or the name that it has now. */
+  #resume(position: FilePosition): OpenFile | null {
+    const { path, disk, notice } = this.#options
+    const candidates = [path, ...this.#siblings().map((sibling) => sibling.path)].filter(
+      (candidate) => disk.stat(candidate)?.identity === position.identity,
+    )
+    for (const candidate of candidates) {
+      let found = this.#openFile(candidate, position)
+      if (found === null) {
+        found = this.#openFile(candidate, null)
+        if (found !== null) notice(`${path} was truncated while nobody read it; it is read from its beginning`)
+      }
+      if (found !== null) return found
+    }
+    return null
   }
 
   /** Where a source without a position begins: at the file of this name, or, when it came and was rotated away while nobody looked, there. */
   #first(): string {
-    const { path, tail } = this.#options
-    if (!tail) return path
+    if (!this.#options.tail) return this.#options.path
     // What lies beside it at the very first look is older.
-    this.#older ??= this.#siblings()
+    this.#older ??= this.#position?.done ?? this.#olderNames()
+    this.#done = [...this.#older]
+    return this.#siblings().find(({ path: sibling, stat }) => !this.#isDone(sibling, stat))?.path ?? this.#options.path
+  }
+
+  #olderNames(): string[] {
+    return this.#siblings()
       .slice(-DONE_COUNT_MAX)
       .flatMap(({ path: sibling }) => this.#nameOf(sibling))
-    this.#done = [...this.#older]
-    return this.#siblings().find(({ path: sibling, stat }) => !this.#isDone(sibling, stat))?.path ?? path
   }
 
   #nameOf(path: string): readonly string[] {
@@ -196,8 +211,7 @@ export class FollowedFile {
   }
 
   #opened(file: DiskFile, identity: string, position: FilePosition | null): OpenFile | null {
-    const head = position ?? { headBytes: 0, headCrc: crc32c(new Uint8Array(0), 0, 0), offset: 0, line: 1 }
-    const { headBytes, headCrc, offset, line } = head
+    const { headBytes, headCrc, offset, line } = position ?? BEGINNING
     const open: OpenFile = {
       file,
       identity,
@@ -241,10 +255,8 @@ export class FollowedFile {
     const unfinished = open.readAt - open.offset
     const lost = unfinished > 0 ? `; ${unfinished} bytes of a line that had no end yet are gone` : ''
     this.#options.notice(`${this.#options.path} was truncated; it is read from its beginning${lost}`)
-    open.readAt = open.offset = 0
-    open.line = 1
-    open.headBytes = 0
-    open.headCrc = crc32c(new Uint8Array(0), 0, 0)
+    Object.assign(open, BEGINNING)
+    open.readAt = 0
     open.splitter = open.format = null
     open.replacedAtMs = null
     return 'more'
@@ -379,16 +391,20 @@ function firstRecord(file: DiskFile, separator: string, recordBytesMax: number, 
     at += piece.length
     const batch = piece.length > 0 ? splitter.push(piece) : whole ? splitter.end() : null
     if (batch === null) return null
-    if (batch.refused.length > 0)
+    const [refused] = batch.refused
+    if (refused !== undefined && (batch.count === 0 || refused.line < (batch.lines[0] as number)))
       throw new MillraceError('MR_CODEC_CSV_INVALID', {
         message: 'the header is longer than a record may be.',
         details: { path: file.path },
       })
     if (batch.count > 0) {
+      const { bytes } = batch
       const [start, stop] = [batch.starts[0] as number, batch.ends[0] as number]
-      const following = batch.count > 1 ? (batch.starts[1] as number) : -1
-      if (following < 0) return { bytes: batch.bytes, start, stop, end: batch.end, endLine: batch.endLine }
-      return { bytes: batch.bytes, start, stop, end: batch.position + following, endLine: batch.lines[1] as number }
+      if (piece.length === 0) return { bytes, start, stop, end: batch.end, endLine: batch.endLine }
+      const behind = stop + (bytes[stop] === 13 ? 2 : 1)
+      let endLine = (batch.lines[0] as number) + 1
+      for (let at = start; at < stop; at++) if (bytes[at] === 10) endLine++
+      return { bytes, start, stop, end: batch.position + behind, endLine }
     }
     if (piece.length === 0) return null
     if (piece.length < step && !whole) return null
