@@ -7,7 +7,15 @@ import type { Plan } from '../plan/node.ts'
 import { plainOf, Runner } from './harness.fixture.ts'
 import { liveOf, runTicks, startMarks, ticksOf, type TickDraft } from './ticks.fixture.ts'
 
-const schema = t.object({ key: t.string(), id: t.i64(), n: t.optional(t.i64()), big: t.bigint(), x: t.optional(t.f64()), s: t.optional(t.string()), flag: t.bool() })
+const schema = t.object({
+  key: t.string(),
+  id: t.i64(),
+  n: t.optional(t.i64()),
+  big: t.bigint(),
+  x: t.optional(t.f64()),
+  s: t.optional(t.string()),
+  flag: t.bool(),
+})
 const input = topic('input', { value: schema })
 
 interface InputRow {
@@ -44,7 +52,11 @@ const aggregates = {
   maxS: max('s'),
   values: countDistinct('s'),
   ids: countDistinct('id'),
-  longest: custom({ initial: () => ({ best: '' }), add: (state: { best: string }, each: InputRow) => ((each.s ?? '').length > state.best.length ? { best: each.s ?? '' } : state), result: (state) => state.best }),
+  longest: custom({
+    initial: () => ({ best: '' }),
+    add: (state: { best: string }, each: InputRow) => ((each.s ?? '').length > state.best.length ? { best: each.s ?? '' } : state),
+    result: (state) => state.best,
+  }),
 }
 
 interface Group {
@@ -52,7 +64,8 @@ interface Group {
 }
 
 const numbers = (values: readonly (number | null)[]): number[] => values.filter((value) => value !== null)
-const least = <T>(values: readonly T[], below: (a: T, b: T) => boolean): T | null => (values.length === 0 ? null : values.reduce((a, b) => (below(b, a) ? b : a)))
+const least = <T>(values: readonly T[], below: (a: T, b: T) => boolean): T | null =>
+  values.length === 0 ? null : values.reduce((a, b) => (below(b, a) ? b : a))
 const bytes = (text: string): string => Buffer.from(text).toString('hex')
 
 /** All results of a group, from its rows. */
@@ -102,7 +115,9 @@ interface Shape {
 
 const shape: fc.Arbitrary<Shape> = fc.record({
   by: fc.constantFrom('key' as const, 'id' as const, 'both' as const, 'lambda' as const),
-  window: fc.option(fc.record({ sizeMs: fc.constantFrom(20, 100), graceMs: fc.constantFrom(0, 30), offsetMs: fc.constantFrom(0, 7) }), { nil: null }),
+  window: fc.option(fc.record({ sizeMs: fc.constantFrom(20, 100), graceMs: fc.constantFrom(0, 30), offsetMs: fc.constantFrom(0, 7) }), {
+    nil: null,
+  }),
   emit: fc.constantFrom('update' as const, 'close' as const),
 })
 
@@ -110,8 +125,16 @@ function planOf({ by, window, emit }: Shape): Plan {
   const out = topic('out', { value: t.object({ rows: t.i64() }), compacted: true })
   return pipeline('p', (mill) => {
     const stream = mill.from(input)
-    const grouped = by === 'lambda' ? stream.groupBy((each) => ({ of: each.id, tag: each.key })) : by === 'both' ? stream.groupBy('key', 'id') : stream.groupBy(by)
-    const target = window === null ? grouped.aggregate(aggregates, { name: 'groups' }) : grouped.window(tumbling(window)).aggregate(aggregates, { name: 'groups', emit })
+    const grouped =
+      by === 'lambda'
+        ? stream.groupBy((each) => ({ of: each.id, tag: each.key }))
+        : by === 'both'
+          ? stream.groupBy('key', 'id')
+          : stream.groupBy(by)
+    const target =
+      window === null
+        ? grouped.aggregate(aggregates, { name: 'groups' })
+        : grouped.window(tumbling(window)).aggregate(aggregates, { name: 'groups', emit })
     target.to(out as never)
   }).plan
 }
@@ -134,7 +157,10 @@ interface Known {
 }
 
 /** What each tick emits, and the late rows, recounted. */
-function expected(ticks: readonly TickDraft<InputRow>[], { by, window, emit }: Shape): { readonly emitted: readonly (readonly Expected[])[]; readonly late: readonly InputRow[] } {
+function expected(
+  ticks: readonly TickDraft<InputRow>[],
+  { by, window, emit }: Shape,
+): { readonly emitted: readonly (readonly Expected[])[]; readonly late: readonly InputRow[] } {
   const marks = startMarks(ticks)
   const groups = new Map<string, Known>()
   const late: InputRow[] = []
@@ -155,11 +181,16 @@ function expected(ticks: readonly TickDraft<InputRow>[], { by, window, emit }: S
       known.group.rows.push(each)
       changed.set(id, Math.max(changed.get(id) ?? -Infinity, timeMs))
     }
-    const closing = [...groups].filter(([, known]) => known.window !== null && known.window.windowEnd + (window?.graceMs ?? 0) <= watermark).map(([id]) => id)
+    const closing = [...groups]
+      .filter(([, known]) => known.window !== null && known.window.windowEnd + (window?.graceMs ?? 0) <= watermark)
+      .map(([id]) => id)
     const shown = emit === 'close' && window !== null ? closing : [...changed.keys()]
     const rows = shown.map((id): Expected => {
       const known = groups.get(id) as Known
-      return { row: { ...known.key, ...known.window, ...resultOf(known.group) }, timeMs: known.window === null ? (changed.get(id) as number) : known.window.windowEnd - 1 }
+      return {
+        row: { ...known.key, ...known.window, ...resultOf(known.group) },
+        timeMs: known.window === null ? (changed.get(id) as number) : known.window.windowEnd - 1,
+      }
     })
     for (const id of closing) groups.delete(id)
     return rows
@@ -174,7 +205,8 @@ function byWindow(a: Expected, b: Expected): number {
   return left === right ? Number(a.row['id'] ?? 0) - Number(b.row['id'] ?? 0) : left < right ? -1 : 1
 }
 
-const anyOrder = (a: Expected, b: Expected): number => a.timeMs - b.timeMs || (JSON.stringify(a.row['key']) < JSON.stringify(b.row['key']) ? -1 : 1)
+const anyOrder = (a: Expected, b: Expected): number =>
+  a.timeMs - b.timeMs || (JSON.stringify(a.row['key']) < JSON.stringify(b.row['key']) ? -1 : 1)
 
 describe('aggregate', () => {
   test('each tick emits what a recount gives; late rows go to the dead letters', () => {

@@ -20,10 +20,16 @@ const rows: readonly Row[] = [
 const batch = batchOf(input.fields, rows, { times: [1, 2, 3, 4] })
 
 /** Runs the part that reads the source, carries what it emits over the exchange, and runs the part behind it. */
-function overExchange(plan: Plan, from: Batch = batch): { readonly writer: Runner; readonly reader: Runner; readonly carried: readonly unknown[] } {
+function overExchange(
+  plan: Plan,
+  from: Batch = batch,
+): { readonly writer: Runner; readonly reader: Runner; readonly carried: readonly unknown[] } {
   const writer = new Runner(plan, { partitions: 4, keepBatches: true })
   writer.tick(0, (process) => process(0, from))
-  const reader = new Runner(plan, { partitions: 4, part: writer.parts.findIndex((part) => part.inputs.some((each) => each.kind === 'exchange')) })
+  const reader = new Runner(plan, {
+    partitions: 4,
+    part: writer.parts.findIndex((part) => part.inputs.some((each) => each.kind === 'exchange')),
+  })
   const [spec] = reader.part.inputs
   assert(spec?.kind === 'exchange')
   reader.tick(0, (process) => {
@@ -43,7 +49,11 @@ const emitted = (runner: Runner): readonly unknown[] => plainOf(runner.emitted).
 describe('an exchange', () => {
   test('carries the columns that are needed, with the key', () => {
     const { plan } = pipeline('p', (mill) => {
-      mill.from(input).groupBy('s').aggregate({ n: sum('n') }, { name: 'by-s' }).to(out)
+      mill
+        .from(input)
+        .groupBy('s')
+        .aggregate({ n: sum('n') }, { name: 'by-s' })
+        .to(out)
     })
     const { reader, carried } = overExchange(plan)
     assert.deepEqual(carried[0], { s: 'a', n: 1 })
@@ -76,7 +86,10 @@ describe('an exchange', () => {
         .from(input)
         .map((each) => ({ s: each.s, deep: { n: each.n } }))
         .groupBy('s')
-        .aggregate({ total: custom({ initial: () => 0, add: (state: number, each: { deep: { n: number } }) => state + each.deep.n }), n: count() }, { name: 'by-s' })
+        .aggregate(
+          { total: custom({ initial: () => 0, add: (state: number, each: { deep: { n: number } }) => state + each.deep.n }), n: count() },
+          { name: 'by-s' },
+        )
         .to(out)
     })
     const { reader, carried } = overExchange(plan)
@@ -108,15 +121,27 @@ describe('an exchange', () => {
     fails = false
     writer.emitted.length = 0
     writer.tick(0, () => assert.equal(writer.instance.enter('by-id', 0, batchOf(input.fields, [must(rows[1], 'row')])), true))
-    assert.deepEqual(emitted(writer).map((each) => (each as Row)['$key']), [2])
+    assert.deepEqual(
+      emitted(writer).map((each) => (each as Row)['$key']),
+      [2],
+    )
   })
 })
 
 describe('updates', () => {
   const counted = (filtered: boolean): Plan =>
     pipeline('p', (mill) => {
-      const groups = mill.from(input).groupBy('s').aggregate({ n: sum('n') }, { name: 'by-s' })
-      if (filtered) groups.filter(expr((each) => each.n.lt(4)), { name: 'small' }).toTable('sums')
+      const groups = mill
+        .from(input)
+        .groupBy('s')
+        .aggregate({ n: sum('n') }, { name: 'by-s' })
+      if (filtered)
+        groups
+          .filter(
+            expr((each) => each.n.lt(4)),
+            { name: 'small' },
+          )
+          .toTable('sums')
       else groups.select('s', 'n').toTable('sums')
     }).plan
 

@@ -5,6 +5,7 @@ import type { Column, Field } from '../codec/column.ts'
 import type { Expression } from '../plan/expression.ts'
 import { compareText, dayOf, roundAway, spelledNumber } from './expression-interpreter.ts'
 import { unreachable } from '../base/assert.ts'
+import { generate } from '../codec/generate.ts'
 import { utf8Text } from '../codec/utf8.ts'
 
 type ValueKind = 'number' | 'text' | 'bool'
@@ -322,15 +323,15 @@ export class ExpressionCodegen {
   }
 
   #case(expression: Extract<Expression, { kind: 'case' }>): Code {
-    const branches = expression.branches.map((branch) => ({ when: this.#emit(branch.when), then: this.#emit(branch.then) }))
+    const branches = expression.branches.map((branch) => ({ when: this.#emit(branch.when), result: this.#emit(branch.then) }))
     const otherwise = this.#emit(expression.otherwise)
-    const results = [...branches.map((branch) => branch.then), otherwise]
+    const results = [...branches.map((branch) => branch.result), otherwise]
     if (results.some((result) => result.kind !== otherwise.kind) || branches.some((branch) => branch.when.kind !== 'bool'))
       throw new NotStatic()
     const test = (when: Code): string => (when.isNull === null ? when.value : `(!(${when.isNull}) && ${when.value})`)
-    const value = `(${branches.map((branch) => `${test(branch.when)} ? ${branch.then.value} : `).join('')}${otherwise.value})`
+    const value = `(${branches.map((branch) => `${test(branch.when)} ? ${branch.result.value} : `).join('')}${otherwise.value})`
     if (results.every((result) => result.isNull === null)) return { kind: otherwise.kind, value, isNull: null }
-    const isNull = `(${branches.map((branch) => `${test(branch.when)} ? (${branch.then.isNull ?? 'false'}) : `).join('')}(${otherwise.isNull ?? 'false'}))`
+    const isNull = `(${branches.map((branch) => `${test(branch.when)} ? (${branch.result.isNull ?? 'false'}) : `).join('')}(${otherwise.isNull ?? 'false'}))`
     return { kind: otherwise.kind, value, isNull }
   }
 
@@ -407,9 +408,9 @@ export type ColumnFunction = (
 
 const PARAMETERS = ['columns', 'rows', 'count', 'out', 'validity', 'literals', 'support'] as const
 
-// The one place of this folder that makes code from text. The text is built from plan nodes alone: names of fields are never part of it.
+/** The text is built from plan nodes alone: names of fields are never part of it. */
 export function makeFunction(source: string): (...args: never[]) => number {
-  return new Function(...PARAMETERS, source) as (...args: never[]) => number
+  return generate('nothing', null, `return (${PARAMETERS.join(', ')}) => {\n${source}\n}`) as (...args: never[]) => number
 }
 
 export function support(): typeof SUPPORT {

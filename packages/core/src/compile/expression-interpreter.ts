@@ -2,6 +2,7 @@
 // kinds are known per row only (variant, 64-bit integers). Values are JavaScript's; null is SQL's null.
 import type { Expression, Literal, ScalarFunction } from '../plan/expression.ts'
 import { unreachable } from '../base/assert.ts'
+import { textOf } from '../base/text-of.ts'
 
 export type Scalar = Literal
 
@@ -177,10 +178,6 @@ export function spelledNumber(text: string): number | null {
   if (!/^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/.test(trimmed)) return null
   const value = Number(trimmed)
   return Number.isFinite(value) ? value : null
-}
-
-export function textOf(value: unknown): string {
-  return typeof value === 'string' ? value : typeof value === 'object' ? (JSON.stringify(value) ?? 'null') : String(value)
 }
 
 function call(name: ScalarFunction, operands: readonly Expression[], field: FieldReader): unknown {

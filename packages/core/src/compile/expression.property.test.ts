@@ -55,6 +55,7 @@ const expressions = fc.letrec<{ number: Expression; text: Expression; bool: Expr
     fc.record({ kind: fc.constant('coalesce' as const), operands: fc.tuple(tie('number'), tie('number')) }),
     fc.record({
       kind: fc.constant('case' as const),
+      // oxlint-disable-next-line unicorn/no-thenable -- data of an expression, never awaited
       branches: fc.tuple(fc.record({ when: tie('bool'), then: tie('number') })),
       otherwise: tie('number'),
     }),

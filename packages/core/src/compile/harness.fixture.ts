@@ -65,13 +65,31 @@ export class Runner {
   constructor(plan: Plan, options: RunnerOptions = {}) {
     this.#plan = plan
     this.#keepsBatches = options.keepBatches ?? false
-    const topology = planTopology(plan, { codeVersion: 'test', partitions: () => options.partitions ?? 1, needed: neededFields(plan), stores: (node) => stores(plan, node) })
+    const topology = planTopology(plan, {
+      codeVersion: 'test',
+      partitions: () => options.partitions ?? 1,
+      needed: neededFields(plan),
+      stores: (node) => stores(plan, node),
+    })
     this.parts = topology.parts
     this.part = must(topology.parts[options.part ?? 0], 'part')
-    this.stores = new Map(this.part.stores.map((spec) => [spec.name, options.after?.stores.get(spec.name) ?? createTableStore(layoutOf(spec.name, spec.key, spec.value))]))
+    this.stores = new Map(
+      this.part.stores.map((spec) => [
+        spec.name,
+        options.after?.stores.get(spec.name) ?? createTableStore(layoutOf(spec.name, spec.key, spec.value)),
+      ]),
+    )
     const services: InstantiateServices = {
-      outputs: { push: options.count === true ? (_output, batch) => void (this.emittedCount += batch.selectedCount) : (output, batch) => this.#keep(output, batch) },
-      deadLetters: { reject: (operator, input, batch, row, error) => void this.letters.push({ operator, input, row: rowAt(batch, this.instance.fieldsAt(operator, input), row), error }) },
+      outputs: {
+        push:
+          options.count === true
+            ? (_output, batch) => void (this.emittedCount += batch.selectedCount)
+            : (output, batch) => this.#keep(output, batch),
+      },
+      deadLetters: {
+        reject: (operator, input, batch, row, error) =>
+          void this.letters.push({ operator, input, row: rowAt(batch, this.instance.fieldsAt(operator, input), row), error }),
+      },
       store: (name) => must(this.stores.get(name), `store ${name}`),
       codegen: options.codegen ?? true,
       guardRows: options.guardRows ?? false,
@@ -93,14 +111,25 @@ export class Runner {
   #keep(output: number, batch: Batch): void {
     const fields = this.#fieldsOut(output)
     if (this.#keepsBatches) this.batches.push(structuredClone(batch))
-    for (const row of rowsOf(batch)) this.emitted.push({ output, row: rowAt(batch, batch.values === null || batch.columns.length > 0 ? fields : null, row), timeMs: batch.times[row] as number, weight: batch.weights === null ? 1 : (batch.weights[row] as number) })
+    for (const row of rowsOf(batch))
+      this.emitted.push({
+        output,
+        row: rowAt(batch, batch.values === null || batch.columns.length > 0 ? fields : null, row),
+        timeMs: batch.times[row] as number,
+        weight: batch.weights === null ? 1 : (batch.weights[row] as number),
+      })
   }
 
   /** The fields of the rows of input `input`. */
   fieldsIn(input: number): readonly Field[] | null {
     const spec = must(this.part.inputs[input], 'input')
     if (spec.kind === 'exchange') return spec.fields
-    return fieldsOfShape(must(this.#plan.nodes.find((node) => node.name === spec.name), 'source').shape)
+    return fieldsOfShape(
+      must(
+        this.#plan.nodes.find((node) => node.name === spec.name),
+        'source',
+      ).shape,
+    )
   }
 
   /** Starts a tick, lets `feed` hand batches in, ends it at `watermark`. Nothing is committed yet. */
@@ -198,7 +227,12 @@ export interface BatchOptions {
 
 /** A batch of typed rows, or of open ones when `fields` is null. */
 export function batchOf(fields: readonly Field[] | null, rows: readonly unknown[], options: BatchOptions = {}): Batch {
-  const columns = fields === null ? [] : columnsOf(fields, rows as readonly Row[]).map((column, index) => options.relayout?.(column, must(fields[index], 'field'), rows.length) ?? column)
+  const columns =
+    fields === null
+      ? []
+      : columnsOf(fields, rows as readonly Row[]).map(
+          (column, index) => options.relayout?.(column, must(fields[index], 'field'), rows.length) ?? column,
+        )
   const { selected, weights, times } = options
   return {
     rowCount: rows.length,

@@ -19,8 +19,14 @@ describe('a sub-topology', () => {
     const { plan } = pipeline('web', (mill) => {
       mill
         .from(hits)
-        .filter(expr((row) => row.size.gt(0)), { name: 'positive' })
-        .map((row) => ({ url: row.url, size: row.size, kb: row.size / 1000 }), { name: 'sized', value: t.object({ url: t.string(), size: t.i64(), kb: t.f64() }) })
+        .filter(
+          expr((row) => row.size.gt(0)),
+          { name: 'positive' },
+        )
+        .map((row) => ({ url: row.url, size: row.size, kb: row.size / 1000 }), {
+          name: 'sized',
+          value: t.object({ url: t.string(), size: t.i64(), kb: t.f64() }),
+        })
         .groupBy('url')
         .window(tumbling({ sizeMs: 60_000 }))
         .aggregate({ hits: count(), bytes: sum('size'), mean: mean('kb'), least: min('size'), most: max('size') }, { name: 'per-minute' })
@@ -48,10 +54,18 @@ describe('a sub-topology', () => {
   test('emits closed windows once, and late rows to the dead letters', () => {
     const out = topic('out', { value: t.object({ url: t.string(), windowStart: t.time(), windowEnd: t.time(), hits: t.i64() }) })
     const { plan } = pipeline('web', (mill) => {
-      mill.from(hits).groupBy('url').window(tumbling({ sizeMs: 60_000, graceMs: 5_000 })).aggregate({ hits: count() }, { name: 'per-minute', emit: 'close' }).to(out)
+      mill
+        .from(hits)
+        .groupBy('url')
+        .window(tumbling({ sizeMs: 60_000, graceMs: 5_000 }))
+        .aggregate({ hits: count() }, { name: 'per-minute', emit: 'close' })
+        .to(out)
     })
     const runner = new Runner(plan)
-    assert.deepEqual(runner.tick(64_999, (process) => process(0, batch)), [])
+    assert.deepEqual(
+      runner.tick(64_999, (process) => process(0, batch)),
+      [],
+    )
     assert.equal(runner.instance.nextDue(), 65_000)
     const closed = runner.tick(65_000, () => {})
     assert.deepEqual(

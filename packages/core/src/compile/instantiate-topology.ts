@@ -44,25 +44,48 @@ class Instance implements TopologyInstance {
     this.#plan = plan
     this.#part = part
     this.#services = services
-    this.#deadLetters = { reject: (operator, input, batch, row, error) => services.deadLetters.reject(operator, input, completeLetter(batch, this.fieldsAt(operator, input)), row, error) }
+    this.#deadLetters = {
+      reject: (operator, input, batch, row, error) =>
+        services.deadLetters.reject(operator, input, completeLetter(batch, this.fieldsAt(operator, input)), row, error),
+    }
     this.#factory = new OperatorFactory(plan, services)
     for (const id of part.nodes) this.#add(must(plan.nodes[id], `node ${id}`))
     this.#inputs = part.inputs.map(() => new FanOut(null))
     for (const edge of part.edges) this.#connect(edge)
-    this.operators = [...this.#entries.values()].map(({ node, context }) => ({ name: node.name, kind: node.kind, counters: context.counters }))
+    this.operators = [...this.#entries.values()].map(({ node, context }) => ({
+      name: node.name,
+      kind: node.kind,
+      counters: context.counters,
+    }))
   }
 
   #add(node: PlanNode): void {
     const counters = newCounters()
     const output = new FanOut(counters)
     const late = node.kind === 'aggregate' && node.hasLateOutput ? new FanOut(null) : null
-    const context: OperatorContext = { name: node.name, output, lateOutput: late, deadLetters: this.#deadLetters, counters, store: this.#services.store }
+    const context: OperatorContext = {
+      name: node.name,
+      output,
+      lateOutput: late,
+      deadLetters: this.#deadLetters,
+      counters,
+      store: this.#services.store,
+    }
     const twin = node.kind === 'branch' ? this.#twinOf(node) : undefined
     const operator = twin?.operator ?? (node.kind === 'branch' ? this.#makeBranch(node, context) : this.#factory.make(node, context))
     if (twin === undefined) this.#order.push(operator)
-    this.#entries.set(node.id, { node, context: node.kind === 'branch' ? must(this.#branchContexts.get(node.id), 'branch') : context, output: node.kind === 'branch' ? must(this.#branchOutputs.get(node.id), 'branch') : output, late, operator })
+    this.#entries.set(node.id, {
+      node,
+      context: node.kind === 'branch' ? must(this.#branchContexts.get(node.id), 'branch') : context,
+      output: node.kind === 'branch' ? must(this.#branchOutputs.get(node.id), 'branch') : output,
+      late,
+      operator,
+    })
     const shapes = node.inputs.map((input) => this.#shapeInto(node, input))
-    this.#doors.set(node.name, { shapes, inputs: shapes.map((_, index) => new OperatorInput(operator, index, node.kind === 'branch' ? null : counters)) })
+    this.#doors.set(node.name, {
+      shapes,
+      inputs: shapes.map((_, index) => new OperatorInput(operator, index, node.kind === 'branch' ? null : counters)),
+    })
   }
 
   // Branches of one call.
@@ -71,7 +94,12 @@ class Instance implements TopologyInstance {
   readonly #branchOutputs = new Map<number, FanOut>()
 
   #isTwin(a: BranchNode, b: PlanNode): b is BranchNode {
-    return b.kind === 'branch' && b.inputs[0] === a.inputs[0] && b.predicates.length === a.predicates.length && b.predicates.every((predicate, index) => predicate === a.predicates[index])
+    return (
+      b.kind === 'branch' &&
+      b.inputs[0] === a.inputs[0] &&
+      b.predicates.length === a.predicates.length &&
+      b.predicates.every((predicate, index) => predicate === a.predicates[index])
+    )
   }
 
   #twinOf(node: BranchNode): Entry | undefined {
@@ -152,14 +180,33 @@ class Instance implements TopologyInstance {
   }
 
   /** The key that the reader of an exchange asks for: a lambda, or properties of open rows. */
-  #carriedKey(spec: Extract<OutputSpec, { kind: 'exchange' }>, node: PlanNode, missing: readonly Field[], _port: Output): { readonly source: ReturnType<typeof keySource>; readonly reader: string } {
+  #carriedKey(
+    spec: Extract<OutputSpec, { kind: 'exchange' }>,
+    node: PlanNode,
+    missing: readonly Field[],
+    _port: Output,
+  ): { readonly source: ReturnType<typeof keySource>; readonly reader: string } {
     const reader = must(
-      this.#plan.nodes.find((other) => other.inputs.some((input, index) => input === node.id && exchangeTopic(this.#plan.pipeline, other.name, index) === spec.topic)),
+      this.#plan.nodes.find((other) =>
+        other.inputs.some((input, index) => input === node.id && exchangeTopic(this.#plan.pipeline, other.name, index) === spec.topic),
+      ),
       `reader of ${spec.topic}`,
     )
-    const lambda = 'groupBy' in reader && typeof reader.groupBy === 'function' ? reader.groupBy : 'by' in reader && typeof reader.by === 'function' ? reader.by : null
+    const lambda =
+      'groupBy' in reader && typeof reader.groupBy === 'function'
+        ? reader.groupBy
+        : 'by' in reader && typeof reader.by === 'function'
+          ? reader.by
+          : null
     const by = missing.some((field) => field.name === LAMBDA_KEY) ? must(lambda, 'the key as a lambda') : missing.map((field) => field.name)
-    return { source: keySource(node.shape, by, lambdaRows(node.shape, this.#services), { operator: reader.name, input: 0, deadLetters: this.#deadLetters }), reader: reader.name }
+    return {
+      source: keySource(node.shape, by, lambdaRows(node.shape, this.#services), {
+        operator: reader.name,
+        input: 0,
+        deadLetters: this.#deadLetters,
+      }),
+      reader: reader.name,
+    }
   }
 
   // Running.
@@ -187,7 +234,9 @@ class Instance implements TopologyInstance {
     const target = door?.inputs[input]
     const shape = door?.shapes[input]
     if (target === undefined || shape === undefined) return false
-    const entering = retriedBatch(batch, fieldsOfShape(shape), (row, error) => this.#services.deadLetters.reject(operator, input, batch, row, error))
+    const entering = retriedBatch(batch, fieldsOfShape(shape), (row, error) =>
+      this.#services.deadLetters.reject(operator, input, batch, row, error),
+    )
     if (entering !== null) target.push(entering)
     return true
   }
@@ -197,4 +246,3 @@ class Instance implements TopologyInstance {
     return shape === undefined ? null : fieldsOfShape(shape)
   }
 }
-

@@ -31,11 +31,19 @@ export function joinOptions(plan: Plan, node: StreamTableJoinNode, store: TableS
   const streamFields = fieldsOfShape(stream.shape)
   const { output } = node
   const columnOf = (column: OutputColumn): JoinColumn => {
-    if (column.from === 'stream') return { from: 'stream', column: must(streamFields, 'fields of the stream').findIndex((field) => field.name === column.field) }
+    if (column.from === 'stream')
+      return { from: 'stream', column: must(streamFields, 'fields of the stream').findIndex((field) => field.name === column.field) }
     const key = node.on.findIndex((pair) => pair.table === column.field)
-    return key >= 0 ? { from: 'key', column: key } : { from: 'table', column: valueFields.findIndex((field) => field.name === column.field) }
+    return key >= 0
+      ? { from: 'key', column: key }
+      : { from: 'table', column: valueFields.findIndex((field) => field.name === column.field) }
   }
-  const lambda = (code: UserFunction): JoinLambda => ({ lambda: code, rows: sides.streamRows, tableFields: tableFields === null ? null : [...keyFields, ...valueFields], fields: fieldsOfShape(node.shape) })
+  const lambda = (code: UserFunction): JoinLambda => ({
+    lambda: code,
+    rows: sides.streamRows,
+    tableFields: tableFields === null ? null : [...keyFields, ...valueFields],
+    fields: fieldsOfShape(node.shape),
+  })
   return {
     store,
     streamKeys: new MatchingKeys(sides.streamKeys, keyFields),
@@ -89,13 +97,17 @@ class MatchingKeys implements KeySource {
   #convert(column: Column, index: number, size: number, rows: Int32Array, count: number): Column {
     const from = must(this.#inner.fields[index], 'field').type
     const to = must(this.fields[index], 'field').type
-    if (column.layout === 'i32' && to.kind === 'i64') return { layout: 'f64', values: Float64Array.from(column.values), validity: column.validity }
+    if (column.layout === 'i32' && to.kind === 'i64')
+      return { layout: 'f64', values: Float64Array.from(column.values), validity: column.validity }
     const values: unknown[] = Array.from({ length: size }, () => null)
     for (let i = 0; i < count; i++) {
       const row = rows[i] as number
       const problems: Problem[] = []
       const value = columnValue(column, from, row)
-      const coerced = value === null ? null : coerce(to, false, to.kind === 'i64' && typeof value === 'bigint' && to.big !== true ? Number(value) : value, [], problems)
+      const coerced =
+        value === null
+          ? null
+          : coerce(to, false, to.kind === 'i64' && typeof value === 'bigint' && to.big !== true ? Number(value) : value, [], problems)
       values[row] = problems.length === 0 ? coerced : null
     }
     const builder = columnBuilder(to)

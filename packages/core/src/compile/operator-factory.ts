@@ -6,7 +6,17 @@ import type { Operator, OperatorContext } from '../operators/operator.ts'
 import type { KeySource, LambdaRows, RowPredicate, UserFunction } from '../operators/row-functions.ts'
 import type { ProjectedColumn } from '../operators/project.ts'
 import type { Expression } from '../plan/expression.ts'
-import type { AggregateNode, AggregateSpec, Lambda, Plan, PlanNode, ProjectNode, RowShape, StreamTableJoinNode, ToTableNode } from '../plan/node.ts'
+import type {
+  AggregateNode,
+  AggregateSpec,
+  Lambda,
+  Plan,
+  PlanNode,
+  ProjectNode,
+  RowShape,
+  StreamTableJoinNode,
+  ToTableNode,
+} from '../plan/node.ts'
 import type { ExpressionFields } from './expression.ts'
 import type { InstantiateServices } from './topology.ts'
 import { must } from '../base/assert.ts'
@@ -55,9 +65,17 @@ export class OperatorFactory {
       case 'project':
         return new ProjectOperator(context, this.#projected(node))
       case 'map':
-        return new MapOperator(context, { lambda: node.lambda as UserFunction, rows: this.rowsAt(node, 0), fields: fieldsOfShape(node.shape) })
+        return new MapOperator(context, {
+          lambda: node.lambda as UserFunction,
+          rows: this.rowsAt(node, 0),
+          fields: fieldsOfShape(node.shape),
+        })
       case 'flat-map':
-        return new FlatMapOperator(context, { lambda: node.lambda as UserFunction, rows: this.rowsAt(node, 0), fields: fieldsOfShape(node.shape) })
+        return new FlatMapOperator(context, {
+          lambda: node.lambda as UserFunction,
+          rows: this.rowsAt(node, 0),
+          fields: fieldsOfShape(node.shape),
+        })
       case 'merge':
       case 'key-by':
       case 'late':
@@ -65,7 +83,11 @@ export class OperatorFactory {
       case 'aggregate':
         return new AggregateOperator(context, this.#aggregate(node, context))
       case 'dedupe':
-        return new DedupeOperator(context, { store: context.store(node.name), keys: this.#keys(node, 0, node.by, context), withinMs: node.withinMs })
+        return new DedupeOperator(context, {
+          store: context.store(node.name),
+          keys: this.#keys(node, 0, node.by, context),
+          withinMs: node.withinMs,
+        })
       case 'scan':
         return new ScanOperator(context, {
           store: context.store(node.name),
@@ -80,7 +102,10 @@ export class OperatorFactory {
       case 'to-table':
         return new ToTableOperator(context, this.#table(node, context))
       default:
-        throw new MillraceError('MR_PLAN_NOT_YET', { message: `a ${node.kind} is no operator inside a task.`, details: { operator: node.name } })
+        throw new MillraceError('MR_PLAN_NOT_YET', {
+          message: `a ${node.kind} is no operator inside a task.`,
+          details: { operator: node.name },
+        })
     }
   }
 
@@ -108,11 +133,19 @@ export class OperatorFactory {
 
   #predicate(node: PlanNode, predicate: Lambda | Expression, context: OperatorContext): RowPredicate {
     if (isPlain(predicate)) return compilePredicate(predicate, this.#expressionFields(node, 0), this.#services.codegen)
-    return new LambdaPredicate(predicate as UserFunction, this.rowsAt(node, 0), { operator: context.name, input: 0, deadLetters: context.deadLetters })
+    return new LambdaPredicate(predicate as UserFunction, this.rowsAt(node, 0), {
+      operator: context.name,
+      input: 0,
+      deadLetters: context.deadLetters,
+    })
   }
 
   #keys(node: PlanNode, input: number, by: readonly string[] | Lambda, context: OperatorContext): KeySource {
-    return keySource(this.#inputShape(node, input), by, this.rowsAt(node, input), { operator: context.name, input, deadLetters: context.deadLetters })
+    return keySource(this.#inputShape(node, input), by, this.rowsAt(node, input), {
+      operator: context.name,
+      input,
+      deadLetters: context.deadLetters,
+    })
   }
 
   #projected(node: ProjectNode): readonly ProjectedColumn[] {
@@ -125,23 +158,43 @@ export class OperatorFactory {
 
   #aggregate(node: AggregateNode, context: OperatorContext): AggregateOptions {
     const input = must(this.#plan.nodes[node.inputs[0] ?? -1], 'input')
-    if (input.mode === 'update') throw new MillraceError('MR_PLAN_NOT_YET', { message: 'aggregates over updates of earlier rows are not there yet.', details: { operator: node.name } })
+    if (input.mode === 'update')
+      throw new MillraceError('MR_PLAN_NOT_YET', {
+        message: 'aggregates over updates of earlier rows are not there yet.',
+        details: { operator: node.name },
+      })
     const shapes = aggregateShapes(this.#plan, node)
     let column = 0
     const aggregates = node.aggregates.map(({ name, spec }, index): AggregateColumn => {
       const shape = must(shapes[index], `aggregate ${name}`)
       const at = column
       column += stateFields(shape).length
-      const where = spec.kind === 'custom' || spec.where === null ? null : compilePredicate(spec.where, this.#expressionFields(node, 0), this.#services.codegen)
+      const where =
+        spec.kind === 'custom' || spec.where === null
+          ? null
+          : compilePredicate(spec.where, this.#expressionFields(node, 0), this.#services.codegen)
       return { function: this.#function(node, context, spec, shape, at), result: shape.result, where }
     })
-    return { store: context.store(node.name), keys: this.#keys(node, 0, node.groupBy, context), window: node.window, aggregates, emit: node.emit, retracts: node.emit === 'update' && needsOldRows(this.#plan, node), rows: this.rowsAt(node, 0) }
+    return {
+      store: context.store(node.name),
+      keys: this.#keys(node, 0, node.groupBy, context),
+      window: node.window,
+      aggregates,
+      emit: node.emit,
+      retracts: node.emit === 'update' && needsOldRows(this.#plan, node),
+      rows: this.rowsAt(node, 0),
+    }
   }
 
   #function(node: AggregateNode, context: OperatorContext, spec: AggregateSpec, shape: AggregateShape, column: number): AggregateFunction {
     const store = context.store(node.name)
     if (spec.kind === 'count') return new CountFunction(store, column)
-    if (spec.kind === 'custom') return new CustomFunction(store, column, { initial: spec.initial as UserFunction, add: spec.add as UserFunction, result: spec.result as UserFunction | null })
+    if (spec.kind === 'custom')
+      return new CustomFunction(store, column, {
+        initial: spec.initial as UserFunction,
+        add: spec.add as UserFunction,
+        result: spec.result as UserFunction | null,
+      })
     const of = compileExpression(spec.of, this.#expressionFields(node, 0), this.#services.codegen)
     switch (spec.kind) {
       case 'sum':
@@ -149,11 +202,19 @@ export class OperatorFactory {
       case 'mean':
         return new MeanFunction(store, column, of)
       case 'count-distinct':
-        return new DistinctFunction(store, column, context.store(distinctStoreName(node.name, shape.result.name)), of, node.window?.sizeMs ?? null)
+        return new DistinctFunction(
+          store,
+          column,
+          context.store(distinctStoreName(node.name, shape.result.name)),
+          of,
+          node.window?.sizeMs ?? null,
+        )
       default: {
         const { kind } = must(shape.of, 'type of the values')
         if (kind === 'string') return new TextExtremeFunction(store, column, of, spec.kind)
-        return kind === 'variant' ? new VariantExtremeFunction(store, column, of, spec.kind) : new NumberExtremeFunction(store, column, of, spec.kind)
+        return kind === 'variant'
+          ? new VariantExtremeFunction(store, column, of, spec.kind)
+          : new NumberExtremeFunction(store, column, of, spec.kind)
       }
     }
   }
@@ -188,5 +249,10 @@ const UPSERTING: ReadonlySet<PlanNode['kind']> = new Set(['project', 'to-table',
 
 /** True when some reader of the node's updates must see the old row: a filter may have let it pass and stop the new one. */
 export function needsOldRows(plan: Plan, node: PlanNode): boolean {
-  return plan.nodes.some((reader) => reader.kind !== 'late' && reader.inputs.includes(node.id) && (!UPSERTING.has(reader.kind) || (reader.kind === 'project' && needsOldRows(plan, reader))))
+  return plan.nodes.some(
+    (reader) =>
+      reader.kind !== 'late' &&
+      reader.inputs.includes(node.id) &&
+      (!UPSERTING.has(reader.kind) || (reader.kind === 'project' && needsOldRows(plan, reader))),
+  )
 }

@@ -28,7 +28,17 @@ interface Source {
 const f64 = (values: Float64Array): Column => ({ layout: 'f64', values, validity: null })
 
 function batch(columns: readonly Column[], times: Float64Array): Batch {
-  return { rowCount: times.length, columns, times, weights: null, selected: null, selectedCount: times.length, origin: null, originRows: null, values: null }
+  return {
+    rowCount: times.length,
+    columns,
+    times,
+    weights: null,
+    selected: null,
+    selectedCount: times.length,
+    origin: null,
+    originRows: null,
+    values: null,
+  }
 }
 
 /** Rows (key, price, at); times go on by `stepMs` per row. */
@@ -56,13 +66,35 @@ function texts(source: Source, layout: 'dictionary' | 'bytes'): Source {
     assert(key !== null && key !== undefined && key.layout === 'f64')
     const names = Array.from(key.values, (value) => `user-${String(value).padStart(9, '0')}`)
     if (layout === 'bytes') {
-      const column: Column = { layout, offsets: Int32Array.from({ length: names.length + 1 }, (_, i) => i * 14), data: encoder.encode(names.join('')), validity: null }
+      const column: Column = {
+        layout,
+        offsets: Int32Array.from({ length: names.length + 1 }, (_, i) => i * 14),
+        data: encoder.encode(names.join('')),
+        validity: null,
+      }
       return batch([column, ...(others as Column[])], each.times)
     }
     const distinct = [...new Set(names)]
     const ids = new Map(distinct.map((name, id) => [name, id]))
-    const dictionary = { layout: 'bytes' as const, offsets: Int32Array.from({ length: distinct.length + 1 }, (_, i) => i * 14), data: encoder.encode(distinct.join('')), validity: null }
-    return batch([{ layout, ids: Int32Array.from(names, (name) => must(ids.get(name), 'id')), dictionary, dictionaryCount: distinct.length, validity: null }, ...(others as Column[])], each.times)
+    const dictionary = {
+      layout: 'bytes' as const,
+      offsets: Int32Array.from({ length: distinct.length + 1 }, (_, i) => i * 14),
+      data: encoder.encode(distinct.join('')),
+      validity: null,
+    }
+    return batch(
+      [
+        {
+          layout,
+          ids: Int32Array.from(names, (name) => must(ids.get(name), 'id')),
+          dictionary,
+          dictionaryCount: distinct.length,
+          validity: null,
+        },
+        ...(others as Column[]),
+      ],
+      each.times,
+    )
   })
   return { batches, counts: source.counts }
 }
@@ -80,8 +112,15 @@ function planOf(key: 'number' | 'text', emit: 'update' | 'close' | 'unwindowed')
   const input = topic('input', { value: t.object(fields), eventTime: 'at' })
   return pipeline('bench', (mill) => {
     const grouped = mill.from(input).groupBy('key')
-    if (emit === 'unwindowed') grouped.aggregate({ n: count(), total: sum('price') }, { name: 'groups' }).to(topic('out', { value: t.object({ n: t.i64() }), compacted: true }))
-    else grouped.window(tumbling({ sizeMs: WINDOW_MS })).aggregate({ n: count() }, { name: 'groups', emit }).to(topic('out', { value: t.object({ n: t.i64() }), compacted: true }))
+    if (emit === 'unwindowed')
+      grouped
+        .aggregate({ n: count(), total: sum('price') }, { name: 'groups' })
+        .to(topic('out', { value: t.object({ n: t.i64() }), compacted: true }))
+    else
+      grouped
+        .window(tumbling({ sizeMs: WINDOW_MS }))
+        .aggregate({ n: count() }, { name: 'groups', emit })
+        .to(topic('out', { value: t.object({ n: t.i64() }), compacted: true }))
   }).plan
 }
 
@@ -93,7 +132,7 @@ function aggregate(plan: Plan, source: Source, rows: number): number {
   const started = systemClock.monotonicMs()
   let watermark = 0
   let at = 0
-  for (let done = 0; done < rows; ) {
+  for (let done = 0; done < rows;) {
     runner.run(watermark, (process) => {
       for (let inTick = 0; inTick < TICK_ROWS && done < rows; inTick += BATCH_ROWS, done += BATCH_ROWS) {
         const each = source.batches[at++ % source.batches.length] as Batch

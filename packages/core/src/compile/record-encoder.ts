@@ -3,7 +3,7 @@ import type { Batch, Column, Field } from '../codec/column.ts'
 import type { OutputSpec } from './topology.ts'
 import { columnValue, withBytes } from '../codec/column-value.ts'
 import { GrowingBytes } from '../codec/growing-bytes.ts'
-import { JsonEncoder } from '../codec/json/encoder.ts'
+import { JsonEncoder, writeValue } from '../codec/json/encoder.ts'
 import { jsonText } from '../codec/json/exact.ts'
 import { writeUtf8 } from '../codec/utf8.ts'
 
@@ -85,7 +85,7 @@ class JsonRecordEncoder implements RecordEncoder {
     for (let i = 0; i < count; i++) {
       const row = rows[i] as number
       this.#keyStarts[i] = into.at
-      if (fields.length > 1 || single === undefined) writeText(into, jsonText(fields.map((field) => keyValue(batch, row, field))))
+      if (fields.length > 1 || single === undefined) writeSeveral(into, batch, row, fields)
       else if (!writeSingle(into, batch, row, single)) this.#keyStarts[i] = -1
       this.#keyEnds[i] = into.at
     }
@@ -123,26 +123,54 @@ function writeText(into: GrowingBytes, text: string): void {
   into.at = writeUtf8(into.bytes, into.at, text)
 }
 
+/** The key fields as a JSON array. */
+function writeSeveral(into: GrowingBytes, batch: Batch, row: number, keys: readonly KeyField[]): void {
+  into.u8(91)
+  for (let index = 0; index < keys.length; index++) {
+    const key = keys[index] as KeyField
+    if (index > 0) into.u8(44)
+    const column = columnOf(batch, key)
+    if (column !== null && key.field !== null) writeValue(into, column, key.field, row)
+    else writeText(into, jsonText(openValue(batch, row, key)))
+  }
+  into.u8(93)
+}
+
 /** False for a null key. */
 function writeSingle(into: GrowingBytes, batch: Batch, row: number, key: KeyField): boolean {
-  const column = key.index < 0 ? null : (batch.columns[key.index] ?? null)
-  if (column !== null && isText(column, key.field) && (column.validity === null || column.validity[row] === 1)) {
-    withBytes(column, row, (data, start, end) => into.copy(data, start, end))
-    return true
+  const column = columnOf(batch, key)
+  if (column !== null && key.field !== null) {
+    if (column.validity !== null && column.validity[row] !== 1) return false
+    if (isText(column, key.field)) {
+      withBytes(column, row, (data, start, end) => into.copy(data, start, end))
+      return true
+    }
+    if (isNumber(column, key.field)) {
+      writeValue(into, column, key.field, row)
+      return true
+    }
   }
-  const value = keyValue(batch, row, key)
+  const value = column !== null && key.field !== null ? columnValue(column, key.field.type, row) : openValue(batch, row, key)
   if (value === null || value === undefined) return false
   writeText(into, typeof value === 'string' ? value : jsonText(value))
   return true
 }
 
-function keyValue(batch: Batch, row: number, key: KeyField): unknown {
-  const column = key.index < 0 ? null : (batch.columns[key.index] ?? null)
-  if (column !== null && key.field !== null) return columnValue(column, key.field.type, row)
+function columnOf(batch: Batch, key: KeyField): Column | null {
+  return key.index < 0 ? null : (batch.columns[key.index] ?? null)
+}
+
+/** A key field of rows that are JavaScript values. */
+function openValue(batch: Batch, row: number, key: KeyField): unknown {
   const own = batch.values?.[row]
   return typeof own === 'object' && own !== null ? ((own as Readonly<Record<string, unknown>>)[key.name] ?? null) : null
 }
 
 function isText(column: Column, field: Field | null): boolean {
   return field?.type.kind === 'string' && (column.layout === 'bytes' || column.layout === 'slice' || column.layout === 'dictionary')
+}
+
+/** Kinds whose JSON text is the text itself: a decimal is a string in JSON. */
+function isNumber(column: Column, field: Field): boolean {
+  return (column.layout === 'i32' || column.layout === 'f64' || column.layout === 'i64') && field.type.kind !== 'decimal'
 }

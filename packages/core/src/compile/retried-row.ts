@@ -9,7 +9,12 @@ import { nullColumn } from './row-access.ts'
 
 /** The batch with every column, where its rows have no other bytes to come back from. */
 export function completeLetter(batch: Batch, fields: readonly Field[] | null): Batch {
-  if (fields === null || batch.origin !== null || fields.every((_, index) => batch.columns[index] !== null && batch.columns[index] !== undefined)) return batch
+  if (
+    fields === null ||
+    batch.origin !== null ||
+    fields.every((_, index) => batch.columns[index] !== null && batch.columns[index] !== undefined)
+  )
+    return batch
   const columns = fields.map((field, index): Column => batch.columns[index] ?? nullColumn(field, batch.rowCount))
   return { ...batch, columns }
 }
@@ -25,7 +30,13 @@ export function retriedBatch(batch: Batch, fields: readonly Field[] | null, refu
     const coerced = coerceRow(fields, isObject ? (value as Readonly<Record<string, unknown>>) : {}, [], problems)
     const [problem] = problems
     if (problem !== undefined) {
-      refuse(row, new MillraceError(problem.code, { message: `the record cannot be read again: ${problem.message}.`, details: { field: problem.path.join('.') } }))
+      refuse(
+        row,
+        new MillraceError(problem.code, {
+          message: `the record cannot be read again: ${problem.message}.`,
+          details: { field: problem.path.join('.') },
+        }),
+      )
       return null
     }
     rows.push(coerced)

@@ -91,7 +91,8 @@ class PropertyKeys implements KeySource {
     for (let i = 0; i < count; i++) {
       const row = rows[i] as number
       try {
-        for (let at = 0; at < this.fields.length; at++) this.#columns[at]?.set(row, checkedKey(propertyOf(batch.values?.[row], must(this.fields[at], 'key field').name)))
+        for (let at = 0; at < this.fields.length; at++)
+          this.#columns[at]?.set(row, checkedKey(propertyOf(batch.values?.[row], must(this.fields[at], 'key field').name)))
       } catch (error) {
         this.#refusals.deadLetters.reject(this.#refusals.operator, this.#refusals.input, batch, row, error)
         continue
@@ -145,14 +146,17 @@ class LambdaKeys implements KeySource {
 
 /** A key must be a value that can be stored: not a function, not a symbol, not the row itself. */
 function checkedKey(value: unknown): unknown {
-  if (typeof value === 'function' || typeof value === 'symbol') throw new MillraceError('MR_CODEC_FIELD_TYPE', { message: `a ${typeof value} cannot be a key.` })
+  if (typeof value === 'function' || typeof value === 'symbol')
+    throw new MillraceError('MR_CODEC_FIELD_TYPE', { message: `a ${typeof value} cannot be a key.` })
   return typeof value === 'object' && value !== null ? structuredKey(value) : value
 }
 
 /** Objects are read now: a lambda may return the row, which is reused. */
 function structuredKey(value: object): unknown {
   if (value instanceof Date || value instanceof Uint8Array) return value
-  return Array.isArray(value) ? value.map(checkedKey) : Object.fromEntries(Object.entries(value).map(([name, part]) => [name, checkedKey(part)]))
+  return Array.isArray(value)
+    ? value.map(checkedKey)
+    : Object.fromEntries(Object.entries(value).map(([name, part]) => [name, checkedKey(part)]))
 }
 
 /** The key of rows of `shape`. */

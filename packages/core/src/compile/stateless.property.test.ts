@@ -19,7 +19,14 @@ interface InputRow {
   readonly s: string
 }
 
-const row: fc.Arbitrary<InputRow> = fc.record({ id: fc.integer({ min: 0, max: 20 }), x: fc.option(fc.constantFrom(0.5, 2, -1), { nil: null }), s: fc.constantFrom('', 'a', 'bb', 'é😀') }, { noNullPrototype: true })
+const row: fc.Arbitrary<InputRow> = fc.record(
+  {
+    id: fc.integer({ min: 0, max: 20 }),
+    x: fc.option(fc.constantFrom(0.5, 2, -1), { nil: null }),
+    s: fc.constantFrom('', 'a', 'bb', 'é😀'),
+  },
+  { noNullPrototype: true },
+)
 
 interface Made {
   readonly row: unknown
@@ -32,14 +39,21 @@ const fail = (id: number): void => {
 }
 
 /** The law: what leaves output `output` is `expected` of every live row, in order, at its row's time. */
-function law(build: (mill: Mill) => void, expected: (row: InputRow) => readonly unknown[], isRefused: (row: InputRow) => boolean = () => false, output = 0): void {
+function law(
+  build: (mill: Mill) => void,
+  expected: (row: InputRow) => readonly unknown[],
+  isRefused: (row: InputRow) => boolean = () => false,
+  output = 0,
+): void {
   const plan: Plan = pipeline('p', build).plan
   fc.assert(
     fc.property(ticksOf(row), fc.boolean(), fc.boolean(), (ticks: readonly TickDraft<InputRow>[], codegen, guardRows) => {
       const result = runTicks({ ticks, make: (options) => new Runner(plan, options), options: { codegen, guardRows } })
       result.emitted.forEach((emitted, index) => {
         const live = ticks[index] === undefined ? [] : liveOf(ticks[index])
-        const want = live.flatMap((each) => (isRefused(each.row) ? [] : expected(each.row).map((made): Made => ({ row: made, timeMs: each.timeMs }))))
+        const want = live.flatMap((each) =>
+          isRefused(each.row) ? [] : expected(each.row).map((made): Made => ({ row: made, timeMs: each.timeMs })),
+        )
         const got = plainOf(emitted.filter((each) => each.output === output)).map(({ row: made, timeMs }): Made => ({ row: made, timeMs }))
         assert.deepEqual(got, want)
       })
@@ -56,36 +70,66 @@ function law(build: (mill: Mill) => void, expected: (row: InputRow) => readonly 
 const isThirteen = (each: InputRow): boolean => each.id === THROWS_AT
 
 describe('stateless operators', () => {
-  test('filter by expression', () => law((mill) => mill.from(input).filter(expr((each) => each.x.gt(0))).to(out), (each) => (each.x !== null && each.x > 0 ? [each] : [])))
+  test('filter by expression', () =>
+    law(
+      (mill) =>
+        mill
+          .from(input)
+          .filter(expr((each) => each.x.gt(0)))
+          .to(out),
+      (each) => (each.x !== null && each.x > 0 ? [each] : []),
+    ))
 
   test('filter by lambda; a throw makes a dead letter', () =>
     law(
-      (mill) => mill.from(input).filter((each) => (fail(each.id), each.s !== '')).to(out),
+      (mill) =>
+        mill
+          .from(input)
+          .filter((each) => (fail(each.id), each.s !== ''))
+          .to(out),
       (each) => (each.s === '' ? [] : [each]),
       isThirteen,
     ))
 
   test('select picks, renames and computes', () =>
     law(
-      (mill) => mill.from(input).select({ id: 'id', text: 's', twice: expr((each) => each.x.times(2)) }).to(out),
+      (mill) =>
+        mill
+          .from(input)
+          .select({ id: 'id', text: 's', twice: expr((each) => each.x.times(2)) })
+          .to(out),
       (each) => [{ id: each.id, text: each.s, twice: each.x === null ? null : each.x * 2 }],
     ))
 
   test('map to values', () =>
     law(
-      (mill) => mill.from(input).map((each) => (fail(each.id), { ...each, more: [each.s] })).to(out),
+      (mill) =>
+        mill
+          .from(input)
+          .map((each) => (fail(each.id), { ...each, more: [each.s] }))
+          .to(out),
       (each) => [{ ...each, more: [each.s] }],
       isThirteen,
     ))
 
-  test('map that returns its row gives a copy', () => law((mill) => mill.from(input).map((each) => each).to(out), (each) => [each]))
+  test('map that returns its row gives a copy', () =>
+    law(
+      (mill) =>
+        mill
+          .from(input)
+          .map((each) => each)
+          .to(out),
+      (each) => [each],
+    ))
 
   test('map with a schema; a result that does not fit makes a dead letter', () =>
     law(
       (mill) =>
         mill
           .from(input)
-          .map((each) => ({ id: isThirteen(each) ? 0.5 : each.id, big: BigInt(each.id), s: each.s, list: [each.x] }), { value: t.object({ id: t.i64(), big: t.bigint(), s: t.string(), list: t.list(t.optional(t.f64())) }) })
+          .map((each) => ({ id: isThirteen(each) ? 0.5 : each.id, big: BigInt(each.id), s: each.s, list: [each.x] }), {
+            value: t.object({ id: t.i64(), big: t.bigint(), s: t.string(), list: t.list(t.optional(t.f64())) }),
+          })
           .to(out),
       (each) => [{ id: each.id, big: BigInt(each.id), s: each.s, list: [each.x] }],
       isThirteen,
@@ -134,7 +178,9 @@ describe('stateless operators', () => {
     ))
 
   const branches = (mill: Mill): void => {
-    const { low, middle, rest } = mill.from(input).branch({ low: (each) => (fail(each.id), each.id < 5), middle: expr((each) => each.id.lt(10)) }, { name: 'by-id' })
+    const { low, middle, rest } = mill
+      .from(input)
+      .branch({ low: (each) => (fail(each.id), each.id < 5), middle: expr((each) => each.id.lt(10)) }, { name: 'by-id' })
     low.to(out)
     rest.to(topic('rest', { value: t.object({ id: t.i64() }) }))
     middle.to(others)
@@ -147,7 +193,11 @@ describe('stateless operators', () => {
     law(
       (mill) => {
         const stream = mill.from(input)
-        stream.filter(expr((each) => each.id.lt(5))).merge(stream.filter(expr((each) => each.id.lt(0)))).keyBy('id').to(out)
+        stream
+          .filter(expr((each) => each.id.lt(5)))
+          .merge(stream.filter(expr((each) => each.id.lt(0))))
+          .keyBy('id')
+          .to(out)
       },
       (each) => (each.id < 5 ? [each] : []),
     ))

@@ -18,7 +18,13 @@ export const ROW_TIME_FIELD: Field = { name: '$time', type: { kind: 'time' }, nu
 export const OPEN_ROW_FIELD: Field = { name: '$value', type: VARIANT, nullable: true }
 
 export function stores(plan: Plan, node: PlanNode): readonly StoreSpec[] {
-  const spec = (name: string, key: readonly Field[], value: readonly Field[], table: string | null = null): StoreSpec => ({ name, operator: node.name, key, value, table })
+  const spec = (name: string, key: readonly Field[], value: readonly Field[], table: string | null = null): StoreSpec => ({
+    name,
+    operator: node.name,
+    key,
+    value,
+    table,
+  })
   const input = plan.nodes[node.inputs[0] ?? -1]
   switch (node.kind) {
     case 'aggregate':
@@ -36,13 +42,23 @@ export function stores(plan: Plan, node: PlanNode): readonly StoreSpec[] {
   }
 }
 
-function aggregateStores(plan: Plan, node: AggregateNode, spec: (name: string, key: readonly Field[], value: readonly Field[]) => StoreSpec): readonly StoreSpec[] {
+function aggregateStores(
+  plan: Plan,
+  node: AggregateNode,
+  spec: (name: string, key: readonly Field[], value: readonly Field[]) => StoreSpec,
+): readonly StoreSpec[] {
   const group = keyFieldsOf(must(plan.nodes[node.inputs[0] ?? -1], 'input').shape, node.groupBy)
   const isWindowed = node.window !== null
   const shapes = aggregateShapes(plan, node)
   const distincts = shapes
     .filter((shape) => shape.kind === 'count-distinct')
-    .map((shape) => spec(distinctStoreName(node.name, shape.result.name), distinctKeyFields(isWindowed, group, must(shape.of, 'type of the values')), isWindowed ? [WINDOW_END_FIELD] : []))
+    .map((shape) =>
+      spec(
+        distinctStoreName(node.name, shape.result.name),
+        distinctKeyFields(isWindowed, group, must(shape.of, 'type of the values')),
+        isWindowed ? [WINDOW_END_FIELD] : [],
+      ),
+    )
   return [spec(node.name, groupKeyFields(isWindowed, group), shapes.flatMap(stateFields)), ...distincts]
 }
 
@@ -56,7 +72,10 @@ export function aggregateShapes(plan: Plan, node: AggregateNode): readonly Aggre
       results.find((field) => field.name === name),
       `field ${name}`,
     ),
-    of: spec.kind === 'count' || spec.kind === 'custom' ? null : typeOfExpression(spec.of, shape, { operator: node.name, place: node.place }).type,
+    of:
+      spec.kind === 'count' || spec.kind === 'custom'
+        ? null
+        : typeOfExpression(spec.of, shape, { operator: node.name, place: node.place }).type,
   }))
 }
 

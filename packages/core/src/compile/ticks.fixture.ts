@@ -32,9 +32,25 @@ export const TIME_MAX = 400
 
 /** Ticks of rows whose times lie in 0 .. TIME_MAX. */
 export function ticksOf<R>(row: fc.Arbitrary<R>): fc.Arbitrary<readonly TickDraft<R>[]> {
-  const timed = fc.record({ row, timeMs: fc.nat(TIME_MAX), isLive: fc.boolean().chain((rarely) => (rarely ? fc.boolean() : fc.constant(true))) })
-  const batch = fc.record({ rows: fc.array(timed, { maxLength: 16 }), layout: fc.constantFrom('slice' as const, 'dictionary' as const, 'compact' as const, 'bytes' as const), isBig: fc.boolean() })
-  return fc.array(fc.record({ batches: fc.array(batch, { maxLength: 3 }), advanceMs: fc.constantFrom(0, 0, 10, 50, 150), isRepeated: fc.boolean(), isRestarted: fc.boolean() }), { maxLength: 6 })
+  const timed = fc.record({
+    row,
+    timeMs: fc.nat(TIME_MAX),
+    isLive: fc.boolean().chain((rarely) => (rarely ? fc.boolean() : fc.constant(true))),
+  })
+  const batch = fc.record({
+    rows: fc.array(timed, { maxLength: 16 }),
+    layout: fc.constantFrom('slice' as const, 'dictionary' as const, 'compact' as const, 'bytes' as const),
+    isBig: fc.boolean(),
+  })
+  return fc.array(
+    fc.record({
+      batches: fc.array(batch, { maxLength: 3 }),
+      advanceMs: fc.constantFrom(0, 0, 10, 50, 150),
+      isRepeated: fc.boolean(),
+      isRestarted: fc.boolean(),
+    }),
+    { maxLength: 6 },
+  )
 }
 
 /** The live rows of a tick, in order. */
@@ -46,18 +62,30 @@ function layoutOf(draft: BatchDraft<unknown>): (column: Column, field: Field, co
   return (column, field, count) => {
     if (column.layout === 'bytes') return draft.layout === 'compact' ? compact(column, count) : relayout(column, draft.layout, count)
     if (column.layout !== 'f64' || field.type.kind !== 'i64' || !draft.isBig) return column
-    return { layout: 'i64', values: BigInt64Array.from(column.values.subarray(0, count), (value) => BigInt(value)), validity: column.validity }
+    return {
+      layout: 'i64',
+      values: BigInt64Array.from(column.values.subarray(0, count), (value) => BigInt(value)),
+      validity: column.validity,
+    }
   }
 }
 
 /** Each distinct value is one entry. */
 function compact(column: BytesColumn, count: number): Column {
-  const texts = Array.from({ length: count }, (_, row) => Buffer.from(column.data.subarray(column.offsets[row], column.offsets[row + 1])).toString('latin1'))
+  const texts = Array.from({ length: count }, (_, row) =>
+    Buffer.from(column.data.subarray(column.offsets[row], column.offsets[row + 1])).toString('latin1'),
+  )
   const entries = [...new Set(texts)]
   const offsets = new Int32Array(entries.length + 1)
   entries.forEach((entry, id) => (offsets[id + 1] = (offsets[id] as number) + entry.length))
   const dictionary: BytesColumn = { layout: 'bytes', offsets, data: Buffer.from(entries.join(''), 'latin1'), validity: null }
-  return { layout: 'dictionary', ids: Int32Array.from(texts, (text) => entries.indexOf(text)), dictionary, dictionaryCount: entries.length, validity: column.validity }
+  return {
+    layout: 'dictionary',
+    ids: Int32Array.from(texts, (text) => entries.indexOf(text)),
+    dictionary,
+    dictionaryCount: entries.length,
+    validity: column.validity,
+  }
 }
 
 /** The batch of a draft; nothing when no row is live. */
@@ -67,7 +95,12 @@ export function batchOfDraft(fields: readonly Field[] | null, draft: BatchDraft<
   return batchOf(
     fields,
     rows.map((row) => row.row),
-    { times: rows.map((row) => row.timeMs), ...(selected.length === rows.length ? {} : { selected }), ...(weights === undefined ? {} : { weights }), relayout: layoutOf(draft) },
+    {
+      times: rows.map((row) => row.timeMs),
+      ...(selected.length === rows.length ? {} : { selected }),
+      ...(weights === undefined ? {} : { weights }),
+      relayout: layoutOf(draft),
+    },
   )
 }
 
@@ -126,4 +159,3 @@ export function startMarks(ticks: readonly TickDraft<unknown>[]): readonly numbe
   for (const tick of ticks) marks.push((watermark += tick.advanceMs))
   return marks
 }
-

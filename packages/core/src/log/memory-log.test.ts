@@ -5,6 +5,7 @@ import { systemScheduler } from '../base/scheduler.ts'
 import { logConformance, type LogUnderTest } from '../testing/log-conformance.ts'
 import { batchOf, endOf, part, readAll, rejects, textsOf } from '../testing/log-conformance-kit.ts'
 import { VirtualTime } from '../testing/virtual-time.ts'
+import { must } from '../base/assert.ts'
 import { MemoryLog, MemoryStore } from './memory-log.ts'
 
 let seeds = 0
@@ -96,9 +97,9 @@ test('a kept view of fetched bytes is overwritten by the next fetch', async () =
   await log.createTopic('t')
   await log.append([part('t', ['a'])])
   const reader = log.reader()
-  const [kept] = reader.fetchNow([{ topic: 't', partition: 0, offset: 0 }])
+  const [kept] = must(reader.fetchNow, 'a log that reads at once').call(reader, [{ topic: 't', partition: 0, offset: 0 }])
   const copy = kept?.bytes.slice()
-  reader.fetchNow([{ topic: 't', partition: 0, offset: endOf(log, 't') }])
+  must(reader.fetchNow, 'a log that reads at once').call(reader, [{ topic: 't', partition: 0, offset: endOf(log, 't') }])
   assert.notDeepEqual(kept?.bytes, copy)
 })
 

@@ -14,6 +14,7 @@ import type { NodeStatus, PipelineStatus, TableStatus, TaskStatus } from './stat
 import type { TablePage, TableQuery } from './table-reader.ts'
 import { must } from '../base/assert.ts'
 import { MillraceError, isMillraceError } from '../base/errors.ts'
+import { textOf } from '../base/text-of.ts'
 import { planTopology } from '../compile/topology-planner.ts'
 import { ProgressBoard } from './progress-board.ts'
 import type { ReplaySettings } from './replay.ts'
@@ -197,7 +198,7 @@ export class RunningPipeline {
           ? null
           : isMillraceError(error)
             ? { code: error.code, message: error.message, fix: error.fix }
-            : { code: 'MR_RUNTIME_TASK_FAILED', message: String(error), fix: '' },
+            : { code: 'MR_RUNTIME_TASK_FAILED', message: textOf(error), fix: '' },
       tick: core?.state.through ?? 0,
       watermarkMs,
       clock: core?.state.status ?? 'active',

@@ -6,6 +6,7 @@ import type { Task } from './task.ts'
 import { columnBuilder } from '../codec/column-builder.ts'
 import { KeyWriter, readKey } from '../codec/key-bytes.ts'
 import { MillraceError } from '../base/errors.ts'
+import { textOf } from '../base/text-of.ts'
 
 const SCAN_SLOTS = 4096
 
@@ -105,7 +106,7 @@ function encodeKey(fields: readonly Field[], values: readonly unknown[], table: 
 function keyValue(field: Field, value: unknown, table: string): unknown {
   const refuse = (): never => {
     throw new MillraceError('MR_TABLE_KEY_INVALID', {
-      details: { table, field: field.name, kind: field.type.kind, value: String(value).slice(0, 80) },
+      details: { table, field: field.name, kind: field.type.kind, value: textOf(value).slice(0, 80) },
     })
   }
   if (value === null || value === undefined) return field.nullable ? null : refuse()
@@ -117,7 +118,7 @@ function keyValue(field: Field, value: unknown, table: string): unknown {
       return Number.isNaN(number) ? refuse() : number
     }
     case 'time': {
-      const number = typeof value === 'number' ? value : /^-?\d+$/.test(String(value)) ? Number(value) : Date.parse(String(value))
+      const number = typeof value === 'number' ? value : /^-?\d+$/.test(textOf(value)) ? Number(value) : Date.parse(textOf(value))
       return Number.isNaN(number) ? refuse() : number
     }
     case 'bool':
@@ -125,7 +126,7 @@ function keyValue(field: Field, value: unknown, table: string): unknown {
     case 'variant':
       return value
     default:
-      return String(value)
+      return textOf(value)
   }
 }
 
@@ -134,7 +135,7 @@ function compareValues(a: unknown, b: unknown): number {
   if (a === null || a === undefined) return -1
   if (b === null || b === undefined) return 1
   if (typeof a === 'number' && typeof b === 'number') return a - b
-  const [left, right] = [String(a), String(b)]
+  const [left, right] = [textOf(a), textOf(b)]
   return left < right ? -1 : left > right ? 1 : 0
 }
 

@@ -7,6 +7,7 @@ import type { PipelineStatus } from '../runtime/status.ts'
 import type { TaskEvent } from '../runtime/environment.ts'
 import type { TableQuery, TableRow } from '../runtime/table-reader.ts'
 import { must } from '../base/assert.ts'
+import { textOf } from '../base/text-of.ts'
 import { seededRandom } from '../base/random.ts'
 import { partitionOf } from '../codec/murmur2.ts'
 import { readRecords, recordBatch } from '../codec/record-batch.ts'
@@ -143,7 +144,7 @@ export class PipelineTest {
         keyField !== null && typeof value === 'object' && value !== null
           ? (value as Readonly<Record<string, unknown>>)[keyField]
           : undefined
-      const key = own === undefined || own === null ? null : encoder.encode(String(own))
+      const key = own === undefined || own === null ? null : encoder.encode(textOf(own))
       const partition = options.partition ?? (key === null ? 0 : partitionOf(key, 0, key.length, partitions))
       const list = byPartition.get(partition) ?? []
       list.push({

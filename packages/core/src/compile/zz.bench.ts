@@ -1,0 +1,167 @@
+// What operators do per second on one core, from columns in memory. Run:
+//   node --conditions=mr-source packages/core/src/compile/operators.bench.ts [rounds] [name]
+// Each line is the median of its rounds, with the lowest and the highest; every result is checked against counts kept in plain arrays.
+import assert from 'node:assert/strict'
+import { systemClock } from '../base/clock.ts'
+import { must } from '../base/assert.ts'
+import { seededRandom } from '../base/random.ts'
+import type { Batch, Column, Field } from '../codec/column.ts'
+import { RecordBatchBuilder } from '../codec/record-batch.ts'
+import type { Plan } from '../plan/node.ts'
+import { count, expr, pipeline, sum, t, topic, tumbling } from '../index.ts'
+import { Runner } from './harness.fixture.ts'
+
+const BATCH_ROWS = 2000
+const ROUND_ROWS = 4_000_000
+const TICK_ROWS = 1_000_000
+const ROUNDS = Number(process.argv[2] ?? 5)
+const ONLY = process.argv[3] ?? ''
+const DRAIN_ROWS = 4096
+const WINDOW_MS = 60_000
+
+interface Source {
+  readonly batches: readonly Batch[]
+  /** Rows per key. */
+  readonly counts: Float64Array
+}
+
+const f64 = (values: Float64Array): Column => ({ layout: 'f64', values, validity: null })
+
+function batch(columns: readonly Column[], times: Float64Array): Batch {
+  return {
+    rowCount: times.length,
+    columns,
+    times,
+    weights: null,
+    selected: null,
+    selectedCount: times.length,
+    origin: null,
+    originRows: null,
+    values: null,
+  }
+}
+
+/** Rows (key, price, at); times go on by `stepMs` per row. */
+function numbers(keys: number, rows: number, stepMs: number): Source {
+  const random = seededRandom(7)
+  const counts = new Float64Array(keys)
+  let at = 0
+  const batches: Batch[] = []
+  for (let done = 0; done < rows; done += BATCH_ROWS) {
+    const key = Float64Array.from({ length: BATCH_ROWS }, () => random.below(keys))
+    for (const each of key) counts[each] = (counts[each] as number) + 1
+    const price = Float64Array.from({ length: BATCH_ROWS }, () => random.below(1000))
+    const times = Float64Array.from({ length: BATCH_ROWS }, () => Math.floor((at += stepMs)))
+    batches.push(batch([f64(key), f64(price), f64(times)], times))
+  }
+  return { batches, counts }
+}
+
+const encoder = new TextEncoder()
+
+/** The same with texts of 14 bytes as keys, each batch with its dictionary, or as bytes. */
+function texts(source: Source, layout: 'dictionary' | 'bytes'): Source {
+  const batches = source.batches.map((each): Batch => {
+    const [key, ...others] = each.columns
+    assert(key !== null && key !== undefined && key.layout === 'f64')
+    const names = Array.from(key.values, (value) => `user-${String(value).padStart(9, '0')}`)
+    if (layout === 'bytes') {
+      const column: Column = {
+        layout,
+        offsets: Int32Array.from({ length: names.length + 1 }, (_, i) => i * 14),
+        data: encoder.encode(names.join('')),
+        validity: null,
+      }
+      return batch([column, ...(others as Column[])], each.times)
+    }
+    const distinct = [...new Set(names)]
+    const ids = new Map(distinct.map((name, id) => [name, id]))
+    const dictionary = {
+      layout: 'bytes' as const,
+      offsets: Int32Array.from({ length: distinct.length + 1 }, (_, i) => i * 14),
+      data: encoder.encode(distinct.join('')),
+      validity: null,
+    }
+    return batch(
+      [
+        {
+          layout,
+          ids: Int32Array.from(names, (name) => must(ids.get(name), 'id')),
+          dictionary,
+          dictionaryCount: distinct.length,
+          validity: null,
+        },
+        ...(others as Column[]),
+      ],
+      each.times,
+    )
+  })
+  return { batches, counts: source.counts }
+}
+
+function measure(name: string, round: () => number): void {
+  if (!name.includes(ONLY)) return
+  round()
+  const values = Array.from({ length: ROUNDS }, round).toSorted((a, b) => a - b)
+  const [low, middle, high] = [values[0], values[ROUNDS >> 1], values.at(-1)].map((value) => ((value as number) / 1e6).toFixed(1))
+  console.log(`${name.padEnd(64)} ${(middle as string).padStart(7)} M rows/s  [${low} .. ${high}]`)
+}
+
+function planOf(key: 'number' | 'text', emit: 'update' | 'close' | 'unwindowed'): Plan {
+  const fields = { key: key === 'number' ? t.i64() : t.string(), price: t.i64(), at: t.time() }
+  const input = topic('input', { value: t.object(fields), eventTime: 'at' })
+  return pipeline('bench', (mill) => {
+    const grouped = mill.from(input).groupBy('key')
+    if (emit === 'unwindowed')
+      grouped
+        .aggregate({ n: count(), total: sum('price') }, { name: 'groups' })
+        .to(topic('out', { value: t.object({ n: t.i64() }), compacted: true }))
+    else
+      grouped
+        .window(tumbling({ sizeMs: WINDOW_MS }))
+        .aggregate({ n: count() }, { name: 'groups', emit })
+        .to(topic('out', { value: t.object({ n: t.i64() }), compacted: true }))
+  }).plan
+}
+
+/** Runs batches in ticks of `TICK_ROWS`, drains the changelog, checks the total of the counts that were emitted or kept. */
+function aggregate(plan: Plan, source: Source, rows: number): number {
+  const runner = new Runner(plan, { count: true })
+  const builder = new RecordBatchBuilder(4096)
+  const prefix = new Uint8Array(2)
+  const started = systemClock.monotonicMs()
+  let watermark = 0
+  let at = 0
+  for (let done = 0; done < rows;) {
+    runner.run(watermark, (process) => {
+      for (let inTick = 0; inTick < TICK_ROWS && done < rows; inTick += BATCH_ROWS, done += BATCH_ROWS) {
+        const each = source.batches[at++ % source.batches.length] as Batch
+        process(0, each)
+        watermark = each.times[0] as number
+      }
+    })
+    for (const store of runner.stores.values()) {
+      store.seal()
+      while (!store.drainChanges(builder, prefix, 0, DRAIN_ROWS)) if (builder.bytes > 1 << 20) builder.reset()
+      builder.reset()
+      store.committed()
+    }
+  }
+  return rows / ((systemClock.monotonicMs() - started) / 1000)
+}
+
+const minutes10k = numbers(10_000, ROUND_ROWS, 60_000 / 1_000_000)
+const minutes1M = numbers(1_000_000, ROUND_ROWS, 60_000 / 4_000_000)
+measure('count per key and minute, 10 k keys, numbers, close', () => aggregate(planOf('number', 'close'), minutes10k, ROUND_ROWS))
+measure('count per key and minute, 10 k keys, numbers, update', () => aggregate(planOf('number', 'update'), minutes10k, ROUND_ROWS))
+const texts10k = texts(minutes10k, 'dictionary')
+measure('count per key and minute, 10 k keys, dictionary texts, close', () => aggregate(planOf('text', 'close'), texts10k, ROUND_ROWS))
+const bytes10k = texts(minutes10k, 'bytes')
+measure('count per key and minute, 10 k keys, texts, close', () => aggregate(planOf('text', 'close'), bytes10k, ROUND_ROWS))
+const minutes300 = texts(numbers(300, ROUND_ROWS, 60_000 / 1_000_000), 'dictionary')
+measure('count per key and minute, 300 keys, dictionary texts, close', () => aggregate(planOf('text', 'close'), minutes300, ROUND_ROWS))
+measure('count, sum per key, 10 k keys, numbers, update', () => aggregate(planOf('number', 'unwindowed'), minutes10k, ROUND_ROWS))
+measure('count, sum per key, 1 M keys, numbers, update', () => aggregate(planOf('number', 'unwindowed'), minutes1M, ROUND_ROWS))
+measure('count per key and minute, 1 M keys, numbers, update', () => aggregate(planOf('number', 'update'), minutes1M, ROUND_ROWS))
+export type { Field }
+void expr
