@@ -21,6 +21,7 @@ import type {
 import { MembershipBoard } from '../membership.ts'
 import { alteredSettings, newTopicSettings, requireAgreement } from '../topic.ts'
 import type { Checkpointer } from './checkpoint.ts'
+import { type Extent, extentAt, type ExtentSource } from './extent.ts'
 import type { FileCache } from './file-cache.ts'
 import type { Intake } from './intake.ts'
 import type { Journal } from './journal.ts'
@@ -65,7 +66,7 @@ export interface EmbeddedLogStats {
   readonly journalHalfBytes: number
 }
 
-export class EmbeddedLog implements Log {
+export class EmbeddedLog implements Log, ExtentSource {
   readonly #parts: EmbeddedLogParts
   readonly #readerParts: ReaderParts
   readonly #maintenance: Maintenance
@@ -211,6 +212,14 @@ export class EmbeddedLog implements Log {
   reader(): LogReader {
     this.#check()
     return new EmbeddedReader(this.#readerParts)
+  }
+
+  /** Where another thread may read the partition's files from this offset on. */
+  extent(topic: string, partition: number, offset: number): Extent | null {
+    this.#check()
+    const known = this.#parts.state.topics.get(topic)
+    const place = known?.partitions[partition]
+    return place === undefined || known?.topic.settings.compacted === true ? null : extentAt(this.#parts.segments, place, offset)
   }
 
   async offsetForTime(topic: string, partition: number, timeMs: number, by: 'event' | 'append'): Promise<number> {
