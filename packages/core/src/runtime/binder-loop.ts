@@ -94,10 +94,9 @@ export class BinderLoop implements TaskLoop {
     this.#core.startTick(tick, wallMs)
     this.#fileTables.read()
     for (const source of this.#sources) {
-      source.input.replayAt(wallMs)
       const handlers = this.#handlers(source)
       for (const range of next?.ranges ?? [])
-        if (range.topic === source.input.spec.topic.name) await source.input.replayTo(range.partition, range.to, handlers)
+        if (range.topic === source.input.spec.topic.name) await source.input.replayTo(range.partition, range.to, range.refused, handlers)
     }
     const clock: TaskClock = last
       ? { watermarkMs: Number.POSITIVE_INFINITY, status: 'ended', wallMs }
@@ -243,6 +242,10 @@ export class BinderLoop implements TaskLoop {
       return 0
     }
     return Math.min(untilIdle, HEARTBEAT_MS)
+  }
+
+  watermarkMs(): number {
+    return this.#core.state.watermarkMs
   }
 
   lag(): number {

@@ -180,7 +180,7 @@ export class RunningPipeline {
     const { core, loop } = task
     const inputs = loop?.inputStatus() ?? []
     const waitsForMs = core?.instance.nextDue() ?? Number.POSITIVE_INFINITY
-    const watermarkMs = core?.state.watermarkMs ?? Number.NEGATIVE_INFINITY
+    const watermarkMs = loop?.watermarkMs() ?? core?.state.watermarkMs ?? Number.NEGATIVE_INFINITY
     let stateRows = 0
     let stateBytes = 0
     for (const entry of core?.stores.values() ?? []) {

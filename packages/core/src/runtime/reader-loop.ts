@@ -239,6 +239,10 @@ export class ReaderLoop implements TaskLoop {
     return 0
   }
 
+  watermarkMs(): number {
+    return this.#core.state.watermarkMs
+  }
+
   lag(): number {
     return this.#lanes.reduce((sum, { input }) => sum + input.lag(this.#core.environment.log), 0)
   }

@@ -138,6 +138,10 @@ export class SinkLoop implements TaskLoop {
     await this.#trimmer.trim([this.#lane])
   }
 
+  watermarkMs(): number {
+    return this.#clock.watermarkMs
+  }
+
   lag(): number {
     return this.#lane.input.lag(this.#core.environment.log)
   }

@@ -30,6 +30,8 @@ export interface TaskLoop {
   step(): Promise<number>
   /** Records behind, over all inputs. */
   lag(): number
+  /** How far event time has come here; a sink is further than its newest checkpoint. */
+  watermarkMs(): number
   /** Per source partition or exchange: why the watermark is where it is. */
   inputStatus(): readonly InputStatus[]
   close(): Promise<void>
