@@ -77,7 +77,7 @@ export function makeScenario(seed: number, random: Random, size: Size): Scenario
     definition,
     aheadBytes: random.pick([2_000, 20_000, 32 * 1024 * 1024]),
     snapshotBytesMin: random.pick([500, 4_000, 64 * 1024 * 1024]),
-    replays: random.chance(0.3),
+    replays: random.chance(0.5),
   }
 }
 

@@ -9,7 +9,7 @@ import type { ReplaySettings, ReplayTick } from './replay.ts'
 import { RetryInput } from './retry-input.ts'
 import { SourceInput } from './source-input.ts'
 import type { SourceHandlers } from './source-input.ts'
-import { TickClock } from './tick-clock.ts'
+import { END_TICK, TickClock } from './tick-clock.ts'
 
 /** Idle clocks move at most this often, and only while a window or timer waits (rule 24). */
 const HEARTBEAT_MS = 1000
@@ -32,6 +32,8 @@ export class BinderLoop implements TaskLoop {
   readonly #unsubscribe: (() => void)[] = []
   /** Set in a replay: the ticks still to come. */
   #kept: readonly ReplayTick[] | null = null
+  /** The next of them; behind the last one comes the end. */
+  #keptAt = 0
   #lastBindAt = Number.NEGATIVE_INFINITY
   #lastHeartbeatAt = Number.NEGATIVE_INFINITY
 
@@ -74,6 +76,8 @@ export class BinderLoop implements TaskLoop {
 
   async #openReplay(replay: ReplaySettings): Promise<void> {
     const { log } = this.#core.environment
+    // A restart behind the end has nothing left to replay.
+    if (this.#core.state.status === 'ended') return
     const kept = await keptTicks(log, replay, this.#core.part.name, this.#core.group)
     this.#kept = kept.filter((tick) => tick.tick > this.#core.state.through)
     for (const { input } of this.#sources)
@@ -82,11 +86,11 @@ export class BinderLoop implements TaskLoop {
 
   /** Rule 10: the next kept tick, with its ranges and clocks; after the last one the input has ended. */
   async #replayStep(kept: readonly ReplayTick[]): Promise<number> {
-    const next = kept[0]
+    const next = kept[this.#keptAt]
     const last = next === undefined
-    const tick = next?.tick ?? this.#core.state.through + 1
+    const tick = next?.tick ?? END_TICK
     const wallMs = next?.wallMs ?? this.#core.state.wallMs
-    this.#kept = last ? null : kept.slice(1)
+    this.#keptAt++
     if (last) for (const { input } of this.#sources) input.endAll()
     // Every change of the clocks is stated, as it was (rule 3): what is late in the next tick depends on it.
     if (!last && next.ranges.length === 0 && next.watermarkMs === this.#core.state.watermarkMs && next.status === this.#core.state.status)
@@ -114,7 +118,7 @@ export class BinderLoop implements TaskLoop {
     const { environment, part } = this.#core
     const { clock, plan, board } = environment
     await board.refresh()
-    if (this.#kept !== null) return this.#core.hasRoom() ? this.#replayStep(this.#kept) : HEARTBEAT_MS
+    if (this.#kept !== null && this.#keptAt <= this.#kept.length) return this.#core.hasRoom() ? this.#replayStep(this.#kept) : HEARTBEAT_MS
     const demanded = board.demandOn(part.name)
     const owed = demanded > this.#core.state.through
     if (!this.#core.hasRoom()) {

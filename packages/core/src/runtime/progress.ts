@@ -22,6 +22,8 @@ export interface BoundRange {
   /** Of the partition, at the tick's end. */
   readonly watermark: number
   readonly status: ClockStatus
+  /** Offsets of the range that the clock-ahead guard refused: a decision that time took part in, so a replay must be told. */
+  readonly refused: readonly number[]
 }
 
 export interface Binding {
@@ -59,7 +61,7 @@ function unpack(value: unknown): number {
 }
 
 type PackedEntry = readonly [number, number | string, number, ClockStatus]
-type PackedRange = readonly [string, string, number, number, number, number | string, ClockStatus]
+type PackedRange = readonly [string, string, number, number, number, number | string, ClockStatus, (readonly number[])?]
 interface PackedRecord {
   readonly v: 1
   readonly t: number
@@ -92,6 +94,7 @@ export function encodeProgress(record: ProgressRecord): Uint8Array {
               range.to,
               pack(range.watermark),
               range.status,
+              ...(range.refused.length > 0 ? ([range.refused] as [readonly number[]]) : ([] as [])),
             ]),
           })),
         }
@@ -117,7 +120,7 @@ export function decodeProgress(bytes: Uint8Array, start: number, end: number): P
       tick: binding.t,
       wallMs: binding.w,
       codeVersion: binding.c,
-      ranges: binding.r.map(([topic, topicId, partition, from, to, watermark, status]) => ({
+      ranges: binding.r.map(([topic, topicId, partition, from, to, watermark, status, refused]) => ({
         topic,
         topicId,
         partition,
@@ -125,6 +128,7 @@ export function decodeProgress(bytes: Uint8Array, start: number, end: number): P
         to,
         watermark: unpack(watermark),
         status,
+        refused: refused ?? [],
       })),
     })),
     reached: packed.n ?? [],

@@ -31,7 +31,7 @@ export interface ReplayTick {
   readonly wallMs: number
   readonly watermarkMs: number
   readonly status: ProgressEntry['status']
-  readonly ranges: readonly { readonly topic: string; readonly partition: number; readonly to: number }[]
+  readonly ranges: readonly { readonly topic: string; readonly partition: number; readonly to: number; readonly refused: readonly number[] }[]
 }
 
 /** The plan under another name, with outputs beside the live ones. */
@@ -114,9 +114,9 @@ function ticksOf(bindings: readonly Binding[], clock: ProgressEntry, through: nu
     ...state,
     ranges: binding.ranges.flatMap((bound) => {
       const wanted = range.topics.get(bound.topic)?.find((other) => other.partition === bound.partition)
-      if (wanted === undefined) return [{ topic: bound.topic, partition: bound.partition, to: bound.to }]
+      if (wanted === undefined) return [{ topic: bound.topic, partition: bound.partition, to: bound.to, refused: bound.refused }]
       const to = Math.min(bound.to, wanted.to)
-      return to > Math.max(bound.from, wanted.from) ? [{ topic: bound.topic, partition: bound.partition, to }] : []
+      return to > Math.max(bound.from, wanted.from) ? [{ topic: bound.topic, partition: bound.partition, to, refused: bound.refused }] : []
     }),
   }))
 }

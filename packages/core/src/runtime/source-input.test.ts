@@ -77,3 +77,31 @@ test('a jump is confirmed by records of later fetches, however little one fetch 
   assert.ok((await world.time.run(input.poll(0, handlers))) > 0)
   assert.deepEqual(taken, [1, 2, 3, 4, 5, 6, 7, 8, 9])
 })
+
+test('a jump that comes after a silence waits for its own confirmation, and is decided alone only after idleMs', async () => {
+  const world = new BatchByBatch()
+  await world.time.run(world.memory.createTopic('events'))
+  const taken: number[] = []
+  const refused: number[] = []
+  const input = world.input()
+  const handlers = {
+    process: (batch: { readonly times: Float64Array; readonly selectedCount: number }) =>
+      void taken.push(...batch.times.subarray(0, batch.selectedCount)),
+    reject: (batch: { readonly times: Float64Array }, row: number) => void refused.push(batch.times[row] ?? 0),
+  }
+  const poll = (): Promise<number> => world.time.run(input.poll(0, handlers))
+  const far = world.time.nowMs() + 5 * 86_400_000
+  await world.time.advance(plan.settings.idleMs * 2)
+  await world.append(far)
+  assert.equal(await poll(), 0, 'it waits')
+  for (let at = 1; at <= 8; at++) await world.append(far + at)
+  assert.ok((await poll()) > 0)
+  while ((await poll()) > 0);
+  assert.equal(taken.length, 9)
+  await world.append(far + 5 * 86_400_000)
+  assert.equal(await poll(), 0)
+  await world.time.advance(plan.settings.idleMs)
+  while ((await poll()) > 0);
+  assert.deepEqual(refused, [far + 5 * 86_400_000])
+  assert.deepEqual(input.bind()[0]?.refused.length, 1)
+})

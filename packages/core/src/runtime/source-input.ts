@@ -31,6 +31,11 @@ class SourcePartition {
   boundFrom: number
   /** The visible end at the newest fetch. */
   end = 0
+  /** Offsets that the guard refused since `boundFrom`. */
+  refused: number[] = []
+  /** While a jump waits for records that confirm it: the visible end, and since when it has been the same (monotonic ms). */
+  heldEnd = -1
+  heldAt = 0
   /** Set when the partition cannot be read on. */
   error: Error | null = null
 
@@ -53,7 +58,7 @@ export class SourceInput {
   readonly #times: { monotonicMs(): number; nowMs(): number }
   #bounded: ReadonlyMap<number, number> | null = null
   #replaying = false
-  #replayWallMs = 0
+  #replayRefused: ReadonlySet<number> = new Set()
 
   constructor(
     log: Log,
@@ -94,8 +99,13 @@ export class SourceInput {
     }
   }
 
-  /** Replay: takes one partition to exactly `to`, and moves no clock of its own (the kept binding says what the clocks were). */
-  async replayTo(partitionNumber: number, to: number, handlers: SourceHandlers): Promise<number> {
+  /**
+   * Replay: takes one partition to exactly `to`, and moves no clock of its own (the kept binding says what the clocks were).
+   * `refused`: offsets that the guard refused then.
+   */
+  async replayTo(partitionNumber: number, to: number, refused: readonly number[], handlers: SourceHandlers): Promise<number> {
+    this.#replaying = true
+    this.#replayRefused = new Set(refused)
     const partition = this.#partitions.find((other) => other.partition === partitionNumber)
     if (partition === undefined) return 0
     this.#bounded = new Map([...(this.#bounded ?? []), [partitionNumber, to]])
@@ -195,12 +205,12 @@ export class SourceInput {
     monotonicMs: number,
   ): number | null {
     const atEnd = part.next >= part.end || count < batch.rowCount
-    const idle = partition.clock.idleDueAt() <= monotonicMs || partition.clock.status !== 'active'
-    const final = atEnd && (idle || this.#bounded !== null)
+    const silent = partition.heldEnd === part.end && monotonicMs - partition.heldAt >= this.#settings.idleMs
+    const final = atEnd && (silent || this.#bounded !== null)
     const verdict = this.spec.table
       ? { taken: count, rejected: [] as number[], largestMs: Number.NEGATIVE_INFINITY }
       : this.#replaying
-        ? this.#replayVerdict(batch, count, partition.clock.largestMs)
+        ? this.#replayVerdict(batch, count, partition)
         : guardTimes(
             batch.times,
             0,
@@ -211,9 +221,17 @@ export class SourceInput {
             this.#times.nowMs(),
           )
     // The partition waits at a jump. A fetch may give less than there is, wherever the log likes to stop.
-    if (verdict.taken === 0 && count > 0) return atEnd ? 0 : null
+    if (verdict.taken === 0 && count > 0) {
+      if (atEnd && partition.heldEnd !== part.end) {
+        partition.heldEnd = part.end
+        partition.heldAt = monotonicMs
+      }
+      return atEnd ? 0 : null
+    }
+    partition.heldEnd = -1
     for (const { row, error } of bad) if (row < verdict.taken) handlers.reject(batch, row, error)
     for (const row of verdict.rejected) {
+      partition.refused.push(this.#rows.offsets[row] as number)
       handlers.reject(
         batch,
         row,
@@ -235,21 +253,15 @@ export class SourceInput {
     return wholeFetch ? part.bytes.length : (this.#rows.valueEnds[Math.max(0, verdict.taken - 1)] as number)
   }
 
-  /** The bound range ends where it ended; a jump near its end was decided by records behind it. */
-  #replayVerdict(batch: Batch, count: number, largestMs: number): { taken: number; rejected: number[]; largestMs: number } {
-    const settings = { aheadMs: this.#settings.clockAheadMs, confirmations: this.#settings.clockConfirmations }
-    const whole = guardTimes(batch.times, 0, batch.rowCount, largestMs, settings, true, this.#replayWallMs)
-    const rejected = whole.rejected.filter((row) => row < count)
-    const drop = new Set(rejected)
-    let largest = largestMs
-    for (let row = 0; row < count; row++) if (!drop.has(row) && (batch.times[row] as number) > largest) largest = batch.times[row] as number
-    return { taken: count, rejected, largestMs: largest }
-  }
-
-  /** Replay: the wall time of the tick that is being replayed; guards and records see it instead of the clock's. */
-  replayAt(wallMs: number): void {
-    this.#replaying = true
-    this.#replayWallMs = wallMs
+  /** The guard's decisions are part of the binding: what confirmed a jump, or how long it waited, may look different now. */
+  #replayVerdict(batch: Batch, count: number, partition: SourcePartition): { taken: number; rejected: number[]; largestMs: number } {
+    const rejected: number[] = []
+    let largestMs = partition.clock.largestMs
+    for (let row = 0; row < count; row++) {
+      if (this.#replayRefused.has(this.#rows.offsets[row] as number)) rejected.push(row)
+      else if ((batch.times[row] as number) > largestMs) largestMs = batch.times[row] as number
+    }
+    return { taken: count, rejected, largestMs }
   }
 
   #endIfBounded(partition: SourcePartition): void {
@@ -307,8 +319,10 @@ export class SourceInput {
         to: partition.next,
         watermark: partition.clock.watermarkMs,
         status: partition.clock.status,
+        refused: partition.refused,
       })
       partition.boundFrom = partition.next
+      partition.refused = []
     }
     return ranges
   }
@@ -326,10 +340,11 @@ export class SourceInput {
     return this.#partitions.map(({ clock }) => ({ watermark: clock.idleWatermark(monotonicMs, wallMs), status: clock.status }))
   }
 
-  /** Monotonic time at which the next partition becomes idle. */
+  /** Monotonic time at which the next partition becomes idle, or a jump that nothing confirms is decided. */
   idleDueAt(): number {
     let due = Number.POSITIVE_INFINITY
-    for (const partition of this.#partitions) due = Math.min(due, partition.clock.idleDueAt())
+    for (const partition of this.#partitions)
+      due = Math.min(due, partition.heldEnd < 0 ? partition.clock.idleDueAt() : partition.heldAt + this.#settings.idleMs)
     return due
   }
 

@@ -2,6 +2,12 @@
 // microseconds rounded down to the cadence. Numbers are opaque: a wrong clock costs alignment, never order.
 import type { Clock } from '../base/clock.ts'
 
+/**
+ * The tick at which the inputs of a replay end: behind every tick that any task has kept. A task whose own ticks are over says nothing of
+ * its clock before, since an input that has ended holds nobody back, and in the live run it did.
+ */
+export const END_TICK: number = 2 ** 52
+
 export class TickClock {
   readonly #clock: Clock
   readonly #cadenceUs: number
