@@ -20,7 +20,7 @@ const FAILED: Tally = { passed: 0, failed: 1, skipped: 0 }
 /** Test files that run at the same time: as many as the smallest machine we support has cores. */
 const FILES_AT_ONCE = 2
 
-const TEST_FILES = ['packages/*/src/**/*.test.{ts,tsx}', 'packages/*/test/**/*.test.ts', '{scripts,examples,bench,sim}/**/*.test.ts']
+const TEST_FILES = ['packages/*/src/**/*.test.{ts,tsx}', 'packages/*/test/**/*.test.ts', '{scripts,docs,examples,bench,sim}/**/*.test.ts']
 
 /** Commands that judge; each prints one JSON object per bar. */
 const QUICK_FORMS = [
