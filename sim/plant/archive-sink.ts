@@ -1,7 +1,7 @@
 // A small honest sink: rows as JSON lines in staged files, shown by rename. It keeps the laws SINK-1 to SINK-4 on a disk that loses power.
 import type { ConnectorSpec, Field, Sink, SinkBatch, SinkContext, SinkWriter } from '@millrace/core/connect'
-import { columnValue, readFully } from '@millrace/core/engine'
-import type { Column, Disk } from '@millrace/core/engine'
+import { columnValue } from '@millrace/core/engine'
+import type { Column } from '@millrace/core/engine'
 import type { Event } from './rows.ts'
 
 const SPEC: ConnectorSpec = { type: 'sim-archive', summary: 'JSON lines on the simulated disk.', fields: [], example: '' }
@@ -111,17 +111,4 @@ function decodeIntent(bytes: Uint8Array): Intent {
 
 function rowOf(columns: readonly (Column | null)[], fields: readonly Field[], row: number): Record<string, unknown> {
   return Object.fromEntries(fields.map((field, index) => [field.name, columnValue(columns[index] as Column, field.type, row)]))
-}
-
-/** The rows that readers of the archive see. */
-export function readArchive(disk: Disk, folder: string): readonly Event[] {
-  if (!disk.exists(folder)) return []
-  return disk.list(folder).flatMap((name) => {
-    const file = disk.open(`${folder}/${name}`, 'read')
-    const bytes = new Uint8Array(file.size())
-    readFully(file, bytes, 0)
-    file.close()
-    const lines = new TextDecoder().decode(bytes).split('\n')
-    return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Event)
-  })
 }

@@ -1,6 +1,8 @@
 // Ends of the simulated pipelines: tables, topics and an archive, each checked against a computation from scratch.
-import { count, countDistinct, expr, max, mean, min, sum, t, topic, tumbling } from '@millrace/core'
-import type { Random } from '@millrace/core/connect'
+import { count, countDistinct, custom as customAggregate, expr, max, mean, min, sum, t, topic, tumbling } from '@millrace/core'
+import { ndjson } from '@millrace/core/connect'
+import type { Random, Sink } from '@millrace/core/connect'
+import { parquet } from '@millrace/parquet'
 import { ARCHIVES, archive } from './archive-sink.ts'
 import type { End, OracleContext } from './recipe.ts'
 import { sameTexts, violated } from './recipe.ts'
@@ -83,14 +85,26 @@ const copied: EndMaker = (random, naming) => {
   }
 }
 
+/** The archive sinks of the product, and a small honest one of our own. */
+function sinkOf(random: Random, folder: string): Sink<Event> {
+  const ageMs = 200 + random.below(2_000)
+  const kind = random.below(10)
+  if (kind < 4) return ndjson({ dir: folder, rollMs: ageMs, rollBytes: 1 + random.below(8_000), ...(random.chance(0.5) ? { partitionBy: ['shop'] } : {}) })
+  if (kind < 6) return parquet({ dir: folder, rollMs: ageMs })
+  return archive({ folder, rowsMax: 1 + random.below(60), ageMsMax: ageMs })
+}
+
 const archived: EndMaker = (random, naming) => {
   const folder = `${ARCHIVES}/${naming('sink')}`
-  const sink = archive({ folder, rowsMax: 1 + random.below(60), ageMsMax: 200 + random.below(2_000) })
+  const sink = sinkOf(random, folder)
   return {
-    label: `to sink ${folder}`,
+    label: `to sink ${sink.spec.type} ${folder}`,
     isSink: true,
     build: (flow) => flow.to(sink, { name: naming('archive') }),
-    check: (rows, { seen }) => sameTexts(`archive ${folder}`, seen.archive(folder).map((row) => canonical(row as unknown as Event)), rows.map((row) => canonical(row.value))),
+    check: (rows, { seen }) => {
+      const texts = seen.archive(folder).map((row) => canonical(row as unknown as Event))
+      sameTexts(`archive ${folder}`, texts, rows.map((row) => canonical(row.value)))
+    },
   }
 }
 
@@ -172,6 +186,29 @@ const upserts: EndMaker = (random, naming) => {
   }
 }
 
+/** Groups by a lambda, with an aggregate of one's own. */
+const custom: EndMaker = (_random, naming) => {
+  const name = naming('custom')
+  return {
+    label: `custom aggregate by lambda to table ${name}`,
+    build: (flow) =>
+      flow
+        .groupBy((row) => `${row.shop}/${row.key}`)
+        .aggregate({ n: count(), last: customAggregate({ initial: () => 0, add: (all: number, row: Event) => (all + row.id) % 1_000_003 }) }, { name })
+        .toTable(name),
+    check: (rows, { seen }) => {
+      const expected = [...group(rows, (row) => `${row.value.shop}/${row.value.key}`)].map(
+        ([key, list]) => `${key} ${list.length} ${list.reduce((all, row) => (all + row.value.id) % 1_000_003, 0)}`,
+      )
+      sameTexts(
+        `table ${name}`,
+        seen.table(name).map((row) => `${String(row['key'])} ${String(row['n'])} ${String(row['last'])}`),
+        expected,
+      )
+    },
+  }
+}
+
 /** Counts per key, row by row: each number once, in order, and records of one partition in their order. */
 const numbered: EndMaker = (random, naming) => {
   const name = naming('numbered')
@@ -235,4 +272,5 @@ const chained: EndMaker = (random, naming) => {
   }
 }
 
-export const ENDS: Readonly<Record<string, EndMaker>> = { totals, latest, copied, archived, windows, upserts, numbered, chained }
+export const ENDS: Readonly<Record<string, EndMaker>> = { totals, latest, copied, archived, windows, upserts,
+  custom, numbered, chained }

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { RecordRows, deadLetterTopic, decodeLetter, decodeProgress, progressTopic, readFully } from '@millrace/core/engine'
 import type { DeadLetterHead, Log, ProgressRecord, RunningPipeline } from '@millrace/core/engine'
-import { readArchive } from './archive-sink.ts'
+import { readArchive } from './archives.ts'
 import type { Seen } from './recipe.ts'
 import { violated } from './recipe.ts'
 import type { SeenRecord } from './rows.ts'
@@ -90,10 +90,16 @@ export async function readSeen(world: World, pipeline: RunningPipeline, suffix: 
     const name = output.topic.name
     topics.set(name.slice(0, name.length - suffix.length), await readTopic(world, name))
   }
+  const archives = new Map<string, readonly Readonly<Record<string, unknown>>[]>()
+  for (const node of pipeline.plan.nodes) {
+    if (node.kind !== 'to-sink') continue
+    const folder = String(node.sink.settings['folder'] ?? node.sink.settings['dir'])
+    archives.set(folder, await readArchive(world.disk, folder))
+  }
   return {
     table: (name) => tables.get(name) ?? violated(`there is no table ${name}`),
     topic: (name) => topics.get(name) ?? violated(`there is no topic ${name}`),
-    archive: (folder) => readArchive(world.disk, folder) as unknown as readonly Readonly<Record<string, unknown>>[],
+    archive: (folder) => archives.get(folder) ?? violated(`there is no archive ${folder}`),
     tableNames: [...tables.keys()],
     topicNames: [...topics.keys()],
   }

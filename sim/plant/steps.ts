@@ -101,6 +101,16 @@ const branchAndMerge: StepMaker = (random, naming) => {
   }
 }
 
+const repeat: StepMaker = (_random, naming) => {
+  const name = naming('repeated')
+  const times = (amount: number): number => amount % 4
+  return {
+    label: 'flatMap: each row amount % 4 times',
+    build: (flow) => flow.flatMap((row) => Array.from({ length: times(row.amount) }, () => ({ ...row })), { name, value: EVENT }),
+    expect: (rows) => rows.flatMap((row) => Array.from({ length: times(row.value.amount) }, () => row)),
+  }
+}
+
 const dedupe: StepMaker = (_random, naming) => {
   const name = naming('once')
   return {
@@ -171,4 +181,5 @@ export function canonical(value: Event): string {
   return JSON.stringify([value.id, value.key, value.shop, value.amount, value.at, value.extra ?? null])
 }
 
-export const STEPS: Readonly<Record<string, StepMaker>> = { filterExpression, filterLambda, mapLambda, throwing, project, branchAndMerge, dedupe, joinFile, joinTopic, through }
+export const STEPS: Readonly<Record<string, StepMaker>> = { filterExpression, filterLambda, mapLambda, throwing, project, branchAndMerge,
+  repeat, dedupe, joinFile, joinTopic, through }
