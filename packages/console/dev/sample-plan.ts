@@ -7,7 +7,7 @@ export const SAMPLE_NODES = [
   { name: 'once', kind: 'dedupe', inputs: [1], part: 'ingest', place: 'examples/flights/pipeline.ts:17', target: null },
   { name: 'airports', kind: 'table-source', inputs: [], part: 'ingest', place: 'examples/flights/pipeline.ts:10', target: 'airports' },
   {
-    name: 'with airport',
+    name: 'with-airport',
     kind: 'stream-table-join',
     inputs: [2, 3],
     part: 'ingest',
@@ -15,9 +15,9 @@ export const SAMPLE_NODES = [
     target: null,
   },
   { name: 'archive', kind: 'to-sink', inputs: [4], part: 'archive', place: 'examples/flights/pipeline.ts:24', target: 'parquet' },
-  { name: 'per hour', kind: 'aggregate', inputs: [4], part: 'per-hour', place: 'examples/flights/pipeline.ts:28', target: null },
+  { name: 'per-hour', kind: 'aggregate', inputs: [4], part: 'per-hour', place: 'examples/flights/pipeline.ts:28', target: null },
   { name: 'hourly', kind: 'to-table', inputs: [6], part: 'per-hour', place: 'examples/flights/pipeline.ts:36', target: 'hourly' },
-  { name: 'unusual delays', kind: 'scan', inputs: [6], part: 'per-hour', place: 'examples/flights/pipeline.ts:39', target: null },
+  { name: 'unusual-delays', kind: 'scan', inputs: [6], part: 'per-hour', place: 'examples/flights/pipeline.ts:39', target: null },
   { name: 'alerts', kind: 'to-topic', inputs: [8], part: 'per-hour', place: 'examples/flights/pipeline.ts:52', target: 'alerts' },
   { name: 'late', kind: 'late', inputs: [6], part: 'per-hour', place: 'examples/flights/pipeline.ts:33', target: null },
   {
@@ -32,7 +32,7 @@ export const SAMPLE_NODES = [
 
 export const SAMPLE_PARTS = [
   { name: 'ingest', groups: 2, input: 'departures', counts: 'clean', windows: false, lag: 320, stateShare: 0.22 },
-  { name: 'per-hour', groups: 2, input: '__flights.ingest.to.per-hour', counts: 'per hour', windows: true, lag: 40, stateShare: 0.06 },
+  { name: 'per-hour', groups: 2, input: '__flights.ingest.to.per-hour', counts: 'per-hour', windows: true, lag: 40, stateShare: 0.06 },
   { name: 'archive', groups: 1, input: 'archive feed', counts: 'archive', windows: false, lag: 2600, stateShare: 0 },
 ] as const
 

@@ -97,11 +97,11 @@ export class SamplePlant {
     const once = Math.round(clean * 0.97)
     this.#add('clean', records, clean, 0, records - clean)
     this.#add('once', clean, once, 0, clean - once)
-    this.#add('with airport', once, once)
+    this.#add('with-airport', once, once)
     this.#add('archive', once, once)
-    this.#add('per hour', once, Math.round(once * 0.06), Math.round(this.#random() * 2))
+    this.#add('per-hour', once, Math.round(once * 0.06), Math.round(this.#random() * 2))
     this.#add('hourly', Math.round(once * 0.06), 0)
-    this.#add('unusual delays', Math.round(once * 0.06), 0)
+    this.#add('unusual-delays', Math.round(once * 0.06), 0)
   }
 
   #add(name: string, rowsIn: number, rowsOut: number, rowsLate = 0, rowsDropped = 0): void {
@@ -149,7 +149,7 @@ export class SamplePlant {
     const value = { airport: origin, windowStart: new Date(at).toISOString(), flights: 26, lateShare: 0.42, usualLateShare: 0.17 }
     this.#append('alerts', 0, value, origin)
     this.#grow('alerts', 1, 120)
-    this.#add('unusual delays', 0, 1)
+    this.#add('unusual-delays', 0, 1)
     this.#append('late-departures', 0, this.#flight())
     this.#grow('late-departures', 1, 96)
   }
@@ -297,7 +297,7 @@ export class SamplePlant {
   }
 
   #pipeline(): PipelineStatus {
-    const exchanged = this.#counters.get('per hour')?.rowsIn ?? 0
+    const exchanged = this.#counters.get('per-hour')?.rowsIn ?? 0
     return {
       pipeline: 'flights',
       codeVersion: '5f0c2a91',

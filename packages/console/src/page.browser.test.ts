@@ -110,7 +110,7 @@ describe('the page', () => {
   test('a node opens its details with keys alone, and Escape closes them', async () => {
     const opened = await open({ width: 1440, scheme: 'light' })
     const { page } = opened
-    await page.getByRole('button', { name: /^per hour, aggregate/ }).focus()
+    await page.getByRole('button', { name: /^per-hour, aggregate/ }).focus()
     await page.keyboard.press('Enter')
     const details = page.getByTestId('details')
     await details.waitFor()

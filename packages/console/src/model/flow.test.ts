@@ -59,10 +59,10 @@ describe('flow', () => {
     const lagOf = (part: string): number =>
       tasks.filter((task) => task.part === part).reduce((sum, task) => sum + (task.inputs[0]?.lag ?? 0), 0)
     assert.equal(edgeBetween(flow, 'departures', 'clean').lag, lagOf('ingest'))
-    assert.equal(edgeBetween(flow, 'with airport', 'per hour').lag, lagOf('per-hour'))
-    assert.equal(edgeBetween(flow, 'with airport', 'archive').lag, lagOf('archive'))
+    assert.equal(edgeBetween(flow, 'with-airport', 'per-hour').lag, lagOf('per-hour'))
+    assert.equal(edgeBetween(flow, 'with-airport', 'archive').lag, lagOf('archive'))
     assert.equal(edgeBetween(flow, 'clean', 'once').lag, null)
-    assert.equal(edgeBetween(flow, 'airports', 'with airport').lag, null)
+    assert.equal(edgeBetween(flow, 'airports', 'with-airport').lag, null)
   })
 
   test('the watermark of a source is that of its slowest partition', () => {

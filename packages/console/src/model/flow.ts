@@ -37,6 +37,12 @@ export function isOutput(kind: string): boolean {
   return kind === 'to-topic' || kind === 'to-table' || kind === 'to-sink'
 }
 
+/** What a user calls the node: sources, tables and topics by what they stand for, since their own name is often made up; the rest by name. */
+export function titleOf(node: NodeStatus): string {
+  const standsFor = node.kind === 'source' || node.kind === 'table-source' || node.kind === 'to-topic' || node.kind === 'to-table'
+  return standsFor ? (node.target ?? node.name) : node.name
+}
+
 export function minWatermark(tasks: readonly TaskStatus[]): number {
   return tasks.reduce((least, task) => Math.min(least, task.watermarkMs), tasks.length === 0 ? Number.NEGATIVE_INFINITY : Infinity)
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { TaskStatus } from '@millrace/core/engine'
 import { SamplePlant } from '../../dev/sample-plant.ts'
-import { clocksOfTask, distance, freshnessMs, isWaiting, phaseTone, retryOutcome, sentence } from './reasons.ts'
+import { clocksOfTask, distance, freshnessMs, isWaiting, phaseTone, retryOutcome, sentence, shortPlace } from './reasons.ts'
 
 const NOW_MS = Date.UTC(2026, 0, 1)
 const [pipeline] = new SamplePlant({ seed: 1, nowMs: NOW_MS }).status().pipelines
@@ -97,5 +97,11 @@ describe('words', () => {
       retryOutcome({ moved: 0, refused: [{ reason: 'they are of another plan version', count: 2 }] }),
       'No letter went back in. 2 letters stayed: They are of another plan version.',
     )
+  })
+
+  test('a long place is shortened at its front', () => {
+    assert.equal(shortPlace('examples/flights/pipeline.ts:16'), 'examples/flights/pipeline.ts:16')
+    assert.equal(shortPlace('/opt/app/flights/src/pipeline.ts:16:42'), '…/src/pipeline.ts:16:42')
+    assert.equal(shortPlace('C:\\app\\src\\pipeline.ts:1'), '…/src/pipeline.ts:1')
   })
 })

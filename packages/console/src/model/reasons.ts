@@ -104,3 +104,9 @@ export function retryOutcome({ moved, refused }: RetryAnswer): string {
       : `${formatPlural(moved, 'letter')} went back in. What fails again comes back here with its next attempt.`
   return [back, ...refused.map(({ reason, count }) => `${formatPlural(count, 'letter')} stayed: ${sentence(reason)}`)].join(' ')
 }
+
+/** The end of a long path, which is what tells files apart: `…/flights/pipeline.ts:16:42`. */
+export function shortPlace(place: string): string {
+  const parts = place.split(/[/\\]/)
+  return parts.length <= 3 ? place : `…/${parts.slice(-2).join('/')}`
+}

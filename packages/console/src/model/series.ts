@@ -1,6 +1,7 @@
 // Which rates the chart can show: those of topics, or those of the operators of one pipeline.
 import type { PlantStatus } from 'millrace/api'
 import type { Flow } from './flow.ts'
+import { titleOf } from './flow.ts'
 
 export type ChartOf = 'topics' | 'operators'
 
@@ -21,7 +22,12 @@ export interface SeriesChoice {
 /** Lines beyond this many cannot be told apart. */
 export const SERIES_MAX = 8
 
-/** Internal topics are left out; the busiest come first when there are too many. */
+/** Topics the busiest first; operators in the order of the plan, unless there are too many. */
+function topicsOrPlan<T extends { readonly weight: number }>(of: ChartOf, all: readonly T[]): readonly T[] {
+  return of === 'operators' && all.length <= SERIES_MAX ? all : all.toSorted((a, b) => b.weight - a.weight)
+}
+
+/** What can be drawn. Internal topics are left out. */
 export function seriesChoices(status: PlantStatus, pipeline: string, flow: Flow, of: ChartOf): readonly SeriesChoice[] {
   const all =
     of === 'topics'
@@ -30,9 +36,8 @@ export function seriesChoices(status: PlantStatus, pipeline: string, flow: Flow,
           .map(({ name, records }) => ({ key: topicSeries(name), label: name, weight: records }))
       : [...flow.nodes.values()]
           .filter(({ node }) => node.kind !== 'source' && node.kind !== 'table-source' && node.kind !== 'to-topic')
-          .map(({ node }) => ({ key: nodeSeries(pipeline, node.name), label: node.name, weight: node.counters.rowsIn }))
-  if (all.length <= SERIES_MAX) return all
-  return all.toSorted((a, b) => b.weight - a.weight).slice(0, SERIES_MAX)
+          .map(({ node }) => ({ key: nodeSeries(pipeline, node.name), label: titleOf(node), weight: node.counters.rowsIn }))
+  return topicsOrPlan(of, all).slice(0, SERIES_MAX)
 }
 
 /** Every rate of a status, by the keys above. */

@@ -40,7 +40,7 @@ export function App({ views, reopen }: { readonly views: PlantViews; readonly re
             <Throughput history={views.history} status={status} pipeline={pipeline.pipeline} flow={flow} />
             <OpenWindows pipeline={pipeline} />
             <LiveTable key={`table ${pipeline.pipeline}`} tables={pipeline.tables} />
-            <Tail topics={status.topics} />
+            <Tail topics={status.topics} preferred={pipeline.nodes.find((node) => node.kind === 'source')?.target ?? null} />
             <DeadLetters key={`letters ${pipeline.pipeline}`} pipeline={pipeline.pipeline} groups={letters} nowMs={status.nowMs} />
             <Notices notices={status.notices} />
             <Tasks pipeline={pipeline} nowMs={status.nowMs} />

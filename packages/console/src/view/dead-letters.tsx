@@ -7,6 +7,7 @@ import { Fault } from './fault.tsx'
 import type { Polled } from './hooks.ts'
 import { LetterList } from './letter-list.tsx'
 import { Panel } from './panel.tsx'
+import { Place } from './place.tsx'
 import { Prose } from './prose.tsx'
 
 type Outcome = { readonly said: string } | { readonly error: Error }
@@ -112,7 +113,7 @@ function LetterGroup({ group, nowMs, open, toggle, retry }: LetterGroupProps): R
         {sample.place !== null && (
           <>
             {' '}
-            <code>{sample.place}</code>
+            <Place place={sample.place} />
           </>
         )}
       </p>

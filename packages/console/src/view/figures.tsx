@@ -98,5 +98,5 @@ export function Figures({ status, pipeline, letterCount }: FiguresProps): React.
 }
 
 function Meter({ label, share }: { readonly label: string; readonly share: number }): React.ReactNode {
-  return <meter aria-label={label} min={0} max={1} high={0.9} value={Math.min(1, share)} />
+  return <meter aria-label={label} min={0} max={1} value={Math.min(1, share)} />
 }

@@ -3,6 +3,7 @@ import type { DeadLetterView } from 'millrace/api'
 import { bytesOfBase64, bytesOfText, hexDump, prettyJson } from '../model/bytes.ts'
 import { formatSecond, formatTime, formatWhole } from '../model/format.ts'
 import { Choice } from './choice.tsx'
+import { Place } from './place.tsx'
 import { Prose } from './prose.tsx'
 
 const HEX_LINES_MAX = 64
@@ -59,7 +60,7 @@ export function Letter({ letter, common, retry }: LetterProps): React.ReactNode 
       </div>
       {letter.message !== common && (
         <p className="letter-message">
-          <Prose text={letter.message} /> {letter.place !== null && <code>{letter.place}</code>}
+          <Prose text={letter.message} /> {letter.place !== null && <Place place={letter.place} />}
         </p>
       )}
       <pre className="json">{as === 'text' ? prettyJson(letter.text ?? '') : hexDump(bytes, HEX_LINES_MAX)}</pre>

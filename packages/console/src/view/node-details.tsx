@@ -1,7 +1,9 @@
 import type { EdgeFlow, NodeFlow } from '../model/flow.ts'
+import { titleOf } from '../model/flow.ts'
 import { formatBytes, formatCount, formatPlural, formatRate, formatTime, formatWhole } from '../model/format.ts'
 import { phaseTone, sentence } from '../model/reasons.ts'
 import { NodeIcon } from './node-icon.tsx'
+import { Place } from './place.tsx'
 
 interface NodeDetailsProps {
   readonly flow: NodeFlow
@@ -17,18 +19,19 @@ export function NodeDetails({ flow, edges, close }: NodeDetailsProps): React.Rea
   // A source's readers share one position: what waits before one of them waits before all.
   const lag = arriving.reduce((sum, edge) => sum + (edge.lag ?? 0), 0) + Math.max(0, ...leaving.map((edge) => edge.lag ?? 0))
   return (
-    <aside className="details" aria-label={`Details of ${node.name}`} data-testid="details">
+    <aside className="details" aria-label={`Details of ${titleOf(node)}`} data-testid="details">
       <header>
         <NodeIcon kind={node.kind} />
-        <h3>{node.name}</h3>
+        <h3>{titleOf(node)}</h3>
         <button type="button" className="quiet" onClick={close} aria-label="Close the details">
           ✕
         </button>
       </header>
       <dl className="pairs">
         <Pair label="Kind" value={`${node.kind}, ${node.mode === 'append' ? 'append only' : 'updates'}`} />
+        {node.name !== titleOf(node) && <Pair label="Name" value={node.name} />}
         {node.target !== null && <Pair label="Stands for" value={node.target} />}
-        {node.place !== null && <Pair label="Place" value={<code>{node.place}</code>} />}
+        {node.place !== null && <Pair label="Place" value={<Place place={node.place} />} />}
         <Pair label="Runs in" value={node.part === '' ? 'no task' : node.part} />
         <Pair label="In" value={`${formatWhole(node.counters.rowsIn)} · ${formatRate(flow.rateIn)}`} />
         <Pair label="Out" value={`${formatWhole(node.counters.rowsOut)} · ${formatRate(flow.rateOut)}`} />

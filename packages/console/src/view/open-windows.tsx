@@ -18,7 +18,11 @@ export function OpenWindows({ pipeline }: { readonly pipeline: PipelineStatus })
           <WaitingTask key={task.task} task={task} lines={linesOf(pipeline, task)} />
         ))}
       </ul>
-      {waiting.length === 0 && <p className="empty">No window or timer waits for the watermark.</p>}
+      {waiting.length === 0 && (
+        <p className="empty">
+          No window or timer waits for the watermark. Windows that give their result when they close stand here, each with its reason.
+        </p>
+      )}
     </Panel>
   )
 }

@@ -7,11 +7,17 @@ import { Panel } from './panel.tsx'
 import { useTail } from './use-tail.ts'
 
 /** The newest records of any topic as they come. Reading leaves no trace: no group, no position is kept. */
-export function Tail({ topics }: { readonly topics: readonly TopicStatus[] }): React.ReactNode {
+export function Tail({
+  topics,
+  preferred,
+}: {
+  readonly topics: readonly TopicStatus[]
+  readonly preferred: string | null
+}): React.ReactNode {
   const [chosen, choose] = useState<string | null>(null)
   const [internal, setInternal] = useState(false)
   const listed = topics.filter((topic) => internal || !topic.internal)
-  const topic = listed.find((each) => each.name === chosen) ?? listed[0]
+  const topic = listed.find((each) => each.name === (chosen ?? preferred)) ?? listed[0]
   if (topic === undefined) {
     return (
       <Panel id="tail" title="Tail">
