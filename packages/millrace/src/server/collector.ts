@@ -1,31 +1,34 @@
-// The HTTP collector: bytes in, one record per event, answered when durable. A request becomes one record batch per partition; requests that
-// wait at the same moment share the log's group commit. Nothing here is done per event but the copy of its bytes into the batch.
+// The HTTP collector: bytes in, one record per event, answered when durable. Requests that arrive in the same turn become
+// one record batch per partition, and those that wait at the same moment share the log's group commit. Nothing here is done per event but the
+// copy of its bytes into the batch.
 import {
   type AnyTopic,
   type AppendResult,
   type Clock,
   type Log,
-  type LogPart,
   MillraceError,
   nearestWord,
   partitionOf,
-  RecordBatchBuilder,
+  type Scheduler,
+  type Topic,
 } from '@millrace/core/engine'
+import { AppendGroup, BuilderPool, firstOffset, type Placed } from './append-group.ts'
 import { LinesError, sendText } from './answers.ts'
 import { ANSWERED, type Exchange, queryInvalid } from './exchange.ts'
 import { BodySplitter } from './split-body.ts'
 import { type EventKeys, TopicIntake } from './topic-intake.ts'
 
-/** A batch is closed at this size, well below what topics accept by default. */
-const BATCH_BYTES_TARGET = 4 << 20
+/** A larger body is a batch of its own. */
+const SHARED_BYTES_MAX = 256 << 10
+/** A group takes no further requests from here on. */
+const GROUP_BYTES_ENOUGH = 1 << 20
 /** The log takes 512 characters with the topic's name before the key. */
 const REQUEST_KEY_CHARACTERS_MAX = 256
-/** Room in a batch for what is not keys and values. */
-const RECORD_OVERHEAD_BYTES = 128
 
 export interface CollectorOptions {
   readonly log: Log
   readonly clock: Clock
+  readonly scheduler: Scheduler
   /** What the running pipelines say about topics. */
   readonly declarations: ReadonlyMap<string, AnyTopic>
   /** Topics that only the plant writes, internal ones apart. */
@@ -42,17 +45,13 @@ export interface CollectorFigures {
   repeated: number
 }
 
-interface Placed {
-  readonly partition: number
-  readonly count: number
-}
-
 export class Collector {
   readonly figures: CollectorFigures = { requests: 0, events: 0, bytes: 0, refused: 0, repeated: 0 }
   readonly #options: CollectorOptions
   readonly #intakes = new Map<string, TopicIntake>()
   readonly #events = new BodySplitter()
-  readonly #builders: RecordBatchBuilder[] = []
+  readonly #pool = new BuilderPool()
+  readonly #shared = new Map<string, { readonly group: AppendGroup; readonly appended: Promise<AppendResult> }>()
   #inFlightBytes = 0
 
   constructor(options: CollectorOptions) {
@@ -80,8 +79,15 @@ export class Collector {
       this.#inFlightBytes += reserved
       this.#events.split(body, intake.form(exchange.header('content-type')))
       if (intake.validates) await this.#validate(intake, body, exchange)
-      const { parts, placed } = this.#batches(intake, exchange, requestKey)
-      const result = parts.length === 0 ? NOTHING : await this.#options.log.append(parts, { durability, ...(requestKey === null ? {} : { requestKey }) })
+      if (this.#events.count === 0 && this.#events.shape !== 'array') throw new MillraceError('MR_HTTP_BODY_EMPTY', { details: { topic: name } })
+      const isShared = requestKey === null && durability === 'durable' && body.length <= SHARED_BYTES_MAX
+      const shared = isShared ? this.#sharedGroup(intake.topic) : null
+      const group = shared?.group ?? new AppendGroup(intake.topic, this.#pool)
+      const placed = this.#place(group, intake, exchange, requestKey)
+      const result =
+        placed.length === 0
+          ? NOTHING
+          : await (shared?.appended ?? group.append(this.#options.log, { durability, ...(requestKey === null ? {} : { requestKey }) }))
       this.#answer(exchange, name, placed, result)
       this.figures.bytes += body.length
     } catch (error) {
@@ -104,13 +110,11 @@ export class Collector {
   }
 
   #answer(exchange: Exchange, topic: string, placed: readonly Placed[], result: AppendResult): void {
-    if (result.firstOffsets.length !== placed.length) throw new MillraceError('MR_HTTP_KEY_REUSED', { details: { topic } })
     let count = 0
     let offsets = ''
-    for (let index = 0; index < placed.length; index++) {
-      const { partition, count: events } = placed[index] as Placed
-      count += events
-      offsets += `${index === 0 ? '' : ','}{"partition":${partition},"first":${result.firstOffsets[index] as number},"count":${events}}`
+    for (const run of placed) {
+      count += run.count
+      offsets += `${offsets === '' ? '' : ','}{"partition":${run.partition},"first":${firstOffset(run, run.at, result, topic)},"count":${run.count}}`
     }
     if (result.repeated) this.figures.repeated++
     else this.figures.events += count
@@ -139,85 +143,52 @@ export class Collector {
     return intake
   }
 
-  #batches(intake: TopicIntake, exchange: Exchange, requestKey: string | null): { readonly parts: readonly LogPart[]; readonly placed: readonly Placed[] } {
+  /** Adds the body's events to a group. Throws before any is added. */
+  #place(group: AppendGroup, intake: TopicIntake, exchange: Exchange, requestKey: string | null): readonly Placed[] {
     const events = this.#events
-    if (events.count === 0 && events.shape !== 'array') throw new MillraceError('MR_HTTP_BODY_EMPTY', { details: { topic: intake.topic.name } })
     const timeMs = timeOf(exchange) ?? this.#options.clock.nowMs()
     const header = exchange.header('millrace-key')
     // Node hands header bytes over as latin1: this way they are again what the producer sent.
     const key = header === null ? null : Buffer.from(header, 'latin1')
     const keys = key === null ? intake.keys(events) : null
     if (intake.topic.settings.compacted) requireKeys(intake, events.count, key, keys)
+    requireSizes(group, events, keys, key?.length ?? 0)
     const { partitions } = intake
     // A repeated request must find its records where the first one put them.
     const fallback = partitions === 1 ? 0 : requestKey === null ? intake.nextPartition() : partitionOfText(requestKey, partitions)
     const fixed = key === null ? fallback : partitionOf(key, 0, key.length, partitions)
-    const batches = new Batches(intake, this.#builders)
+    const { bytes, starts, ends } = events
+    if (keys === null) {
+      for (let row = 0; row < events.count; row++) group.add(fixed, key, 0, key?.length ?? 0, bytes, starts[row] as number, ends[row] as number, timeMs)
+      return group.endRequest()
+    }
     for (let row = 0; row < events.count; row++) {
-      const keyStart = keys === null ? -1 : (keys.starts[row] as number)
-      const keyEnd = keys === null || keyStart < 0 ? 0 : (keys.ends[row] as number)
-      const source = keyStart >= 0 ? (keys?.bytes ?? null) : key
-      const start = keyStart >= 0 ? keyStart : 0
-      const end = keyStart >= 0 ? keyEnd : (key?.length ?? 0)
-      const partition = partitions === 1 || source === null || keyStart < 0 ? fixed : partitionOf(source, start, end, partitions)
-      batches.add(partition, source, start, end, events.bytes, events.starts[row] as number, events.ends[row] as number, timeMs, events.lines[row] as number)
+      const start = keys.starts[row] as number
+      const end = start < 0 ? 0 : (keys.ends[row] as number)
+      const source = start < 0 ? null : keys.bytes
+      const partition = partitions === 1 || source === null ? fixed : partitionOf(source, start, end, partitions)
+      group.add(partition, source, Math.max(0, start), end, bytes, starts[row] as number, ends[row] as number, timeMs)
     }
-    return batches.finish()
-  }
-}
-
-/** Record batches of one request: one open builder per partition, closed at a size. */
-class Batches {
-  readonly #intake: TopicIntake
-  readonly #builders: RecordBatchBuilder[]
-  readonly #parts: LogPart[] = []
-  readonly #placed: Placed[] = []
-  readonly #used: number[] = []
-  readonly #bytesMax: number
-
-  constructor(intake: TopicIntake, builders: RecordBatchBuilder[]) {
-    this.#intake = intake
-    this.#builders = builders
-    this.#bytesMax = Math.min(BATCH_BYTES_TARGET, intake.topic.settings.batchBytesMax)
+    return group.endRequest()
   }
 
-  add(partition: number, key: Uint8Array | null, keyStart: number, keyEnd: number, body: Uint8Array, start: number, end: number, timeMs: number, line: number): void {
-    const size = end - start + keyEnd - keyStart + RECORD_OVERHEAD_BYTES
-    const { name, settings } = this.#intake.topic
-    if (size > settings.batchBytesMax) {
-      this.#abandon()
-      throw new MillraceError('MR_HTTP_BODY_TOO_LARGE', {
-        message: 'an event is larger than the topic accepts.',
-        details: { topic: name, line, bytes: end - start, batchBytesMax: settings.batchBytesMax },
-        fix: 'Send a smaller event, or raise `batchBytesMax` of the topic.',
-      })
-    }
-    let builder = this.#builders[partition]
-    if (builder === undefined) this.#builders[partition] = builder = new RecordBatchBuilder(16_384)
-    if (builder.count === 0) this.#used.push(partition)
-    else if (builder.bytes + size > this.#bytesMax) {
-      this.#close(partition, builder)
-      this.#used.push(partition)
-    }
-    builder.appendRange(key, keyStart, keyEnd, body, start, end, timeMs)
+  /** The group that requests of this turn share. */
+  #sharedGroup(topic: Topic): { readonly group: AppendGroup; readonly appended: Promise<AppendResult> } {
+    const known = this.#shared.get(topic.name)
+    if (known !== undefined && known.group.topic === topic && known.group.bytes < GROUP_BYTES_ENOUGH) return known
+    const group = new AppendGroup(topic, this.#pool)
+    const appended = this.#appendSoon(group)
+    // Whoever added to the group waits for it; a request that was refused before it added does not.
+    appended.catch(() => undefined)
+    const shared = { group, appended }
+    this.#shared.set(topic.name, shared)
+    return shared
   }
 
-  finish(): { readonly parts: readonly LogPart[]; readonly placed: readonly Placed[] } {
-    for (const partition of this.#used) {
-      const builder = this.#builders[partition] as RecordBatchBuilder
-      if (builder.count > 0) this.#close(partition, builder)
-    }
-    return { parts: this.#parts, placed: this.#placed }
-  }
-
-  #close(partition: number, builder: RecordBatchBuilder): void {
-    this.#placed.push({ partition, count: builder.count })
-    this.#parts.push({ topic: this.#intake.topic.name, partition, batch: builder.finish() })
-    builder.reset()
-  }
-
-  #abandon(): void {
-    for (const partition of this.#used) this.#builders[partition]?.reset()
+  async #appendSoon(group: AppendGroup): Promise<AppendResult> {
+    await this.#options.scheduler.turn()
+    if (this.#shared.get(group.topic.name)?.group === group) this.#shared.delete(group.topic.name)
+    return group.append(this.#options.log, { durability: 'durable' })
   }
 }
 
@@ -236,6 +207,21 @@ export function topicUnknown(log: Log, name: string): MillraceError {
     message: `the topic does not exist${near === null ? '.' : `; did you mean \`${near}\`?`}`,
     details: { topic: name.slice(0, 200), ...(near === null ? {} : { nearest: near }) },
   })
+}
+
+/** @throws {MillraceError} `MR_HTTP_BODY_TOO_LARGE` with the event's line. */
+function requireSizes(group: AppendGroup, events: BodySplitter, keys: EventKeys | null, keyBytes: number): void {
+  const { name, settings } = group.topic
+  for (let row = 0; row < events.count; row++) {
+    const bytes = (events.ends[row] as number) - (events.starts[row] as number)
+    const keySize = keys === null ? keyBytes : (keys.starts[row] as number) < 0 ? 0 : (keys.ends[row] as number) - (keys.starts[row] as number)
+    if (group.fits(bytes + keySize)) continue
+    throw new MillraceError('MR_HTTP_BODY_TOO_LARGE', {
+      message: 'an event is larger than the topic accepts.',
+      details: { topic: name, line: events.lines[row] as number, bytes, batchBytesMax: settings.batchBytesMax },
+      fix: 'Send a smaller event, or raise `batchBytesMax` of the topic.',
+    })
+  }
 }
 
 function requireKeys(intake: TopicIntake, count: number, key: Uint8Array | null, keys: EventKeys | null): void {

@@ -3,7 +3,7 @@ import type { Clock, Log, PipelineStatus, Plan, RunningPipeline, Scheduler, Tabl
 import { MillraceError, nearestWord } from '@millrace/core/engine'
 import type { PlantStatus } from '../api.ts'
 import type { Collector } from './collector.ts'
-import type { DeadLetters } from './dead-letters.ts'
+import type { LetterBoxes } from './letter-boxes.ts'
 import type { Replay, ReplayRequest } from './replays.ts'
 import type { Streams } from './streams.ts'
 
@@ -11,7 +11,6 @@ export interface PlantPipeline {
   readonly name: string
   readonly plan: Plan
   readonly running: RunningPipeline
-  readonly letters: DeadLetters
 }
 
 export interface PlantContext {
@@ -24,6 +23,7 @@ export interface PlantContext {
   readonly collector: Collector
   readonly streams: Streams
   readonly pipelines: ReadonlyMap<string, PlantPipeline>
+  readonly letters: LetterBoxes
   readonly replays: Map<string, Replay>
   readonly startReplay: (pipeline: PlantPipeline, request: ReplayRequest) => Promise<Replay>
   /** Topics that the plant writes and users may read. */

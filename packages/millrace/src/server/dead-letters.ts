@@ -52,8 +52,8 @@ export interface DeadLettersOptions {
   readonly log: Log
   readonly clock: Clock
   readonly pipeline: string
-  /** Code version of the running pipeline. */
-  readonly codeVersion: () => string
+  /** Code version with which the pipeline was started last: letters of another one cannot enter. */
+  readonly codeVersion: () => Promise<string>
 }
 
 /** The dead letters of one pipeline. Calls queue behind each other. */
@@ -120,6 +120,7 @@ export class DeadLetters {
       throw new MillraceError('MR_HTTP_BODY_INVALID', { message: 'name the letters to retry: `ids`, or `code` and `operator`.' })
     }
     await this.#catchUp()
+    const running = await this.#options.codeVersion()
     const refused = new Map<string, number>()
     let moved = 0
     let batch: Letter[] = []
@@ -129,7 +130,7 @@ export class DeadLetters {
     for await (const one of this.#read(first)) {
       if (one.id > last) break
       if ((ids !== null && !ids.has(one.id)) || !fits(one.letter, request)) continue
-      const reason = this.#retried.has(one.id) ? 'it was retried before' : this.#whyNot(one.letter)
+      const reason = this.#retried.has(one.id) ? 'it was retried before' : this.#whyNot(one.letter, running)
       if (reason !== null) {
         refused.set(reason, (refused.get(reason) ?? 0) + 1)
         continue
@@ -145,11 +146,10 @@ export class DeadLetters {
     return { moved, refused: Array.from(refused, ([reason, count]) => ({ reason, count })) }
   }
 
-  #whyNot({ head }: DeadLetter): string | null {
+  #whyNot({ head }: DeadLetter, running: string): string | null {
     const { log, pipeline } = this.#options
     const partitions = log.topic(retryTopic(pipeline, head.part))?.settings.partitions ?? 0
     if (head.group >= partitions) return `the pipeline has no part \`${head.part}\` with group ${head.group} any more`
-    const running = this.#options.codeVersion()
     if (head.codeVersion !== running) return `it was written by another version of the pipeline (${head.codeVersion}, running ${running}): replay the range of the source that holds it`
     return null
   }

@@ -31,7 +31,7 @@ import { BodyBudget } from './body.ts'
 import { Collector } from './collector.ts'
 import { ConsoleFiles, consoleFolder } from './console-files.ts'
 import { type PlantContext, type PlantPipeline, pipelineStatuses } from './context.ts'
-import { DeadLetters } from './dead-letters.ts'
+import { LetterBoxes } from './letter-boxes.ts'
 import { type HttpServer, listen, type TlsFiles } from './http-server.ts'
 import { type LogLines, silentLog } from './log-lines.ts'
 import { Notices } from './notices.ts'
@@ -90,6 +90,8 @@ export interface PlantOptions {
   readonly clock?: Clock
   readonly scheduler?: Scheduler
   readonly disk?: Disk
+  /** Writes `server.json` into the folder, by which commands find the server. Default true. */
+  readonly announce?: boolean
   /** Called once when the log fails and the process must end: nothing can be made durable any more. */
   readonly onFatal?: (error: unknown) => void
 }
@@ -161,6 +163,7 @@ class RunningPlant implements Plant {
   readonly #reserved = new Set<string>()
   readonly #pipelines = new Map<string, PlantPipeline>()
   readonly #replays = new Map<string, Replay>()
+  readonly #letters: LetterBoxes
   readonly #seconds = new Set<() => void>()
   #timer: Timer | null = null
   #server: HttpServer | null = null
@@ -176,12 +179,14 @@ class RunningPlant implements Plant {
     this.#disk = options.disk ?? nodeDisk
     this.#lines = options.log ?? silentLog
     this.#startedAtMs = clock.nowMs()
+    this.#letters = new LetterBoxes(log, clock)
     this.#notices = new Notices(clock, this.#lines)
     this.#topicRates = new Rates(clock)
     this.#nodeRates = new Rates(clock)
     this.#collector = new Collector({
       log,
       clock,
+      scheduler,
       declarations: this.#declarations,
       reserved: this.#reserved,
       inFlightBytesMax: Math.floor((options.memoryBytes ?? MEMORY_BYTES) / 4),
@@ -206,8 +211,8 @@ class RunningPlant implements Plant {
     await this.#listen()
     for (const definition of this.#options.pipelines) await this.#startPipeline(definition)
     this.#isReady = true
-    const { folder } = this.#options
-    if (folder !== null) writeServerFile(folder, { pid: process.pid, url: this.url, startedAtMs: this.#startedAtMs, version: VERSION })
+    const { folder, announce = true } = this.#options
+    if (folder !== null && announce) writeServerFile(folder, { pid: process.pid, url: this.url, startedAtMs: this.#startedAtMs, version: VERSION })
     this.#tick()
   }
 
@@ -250,8 +255,7 @@ class RunningPlant implements Plant {
       ...(bounded === undefined ? {} : { bounded }),
       onEvent: (event) => this.#notices.take(name, event),
     })
-    const letters = new DeadLetters({ log: this.log, clock: this.#clock, pipeline: name, codeVersion: () => running.topology.codeVersion })
-    this.#pipelines.set(name, { name, plan, running, letters })
+    this.#pipelines.set(name, { name, plan, running })
     for (const node of plan.nodes) if ('topic' in node) this.#declarations.set(node.topic.name, node.topic)
     for (const node of plan.nodes) if (node.kind === 'table-source' && node.from.kind === 'topic') this.#declarations.set(node.from.name, node.from)
     this.#reserved.add(deadLetterTopic(name))
@@ -289,6 +293,7 @@ class RunningPlant implements Plant {
       collector: this.#collector,
       streams: this.#streams,
       pipelines: this.#pipelines,
+      letters: this.#letters,
       replays: this.#replays,
       reserved: this.#reserved,
       status: () => this.status(),
@@ -347,12 +352,10 @@ class RunningPlant implements Plant {
     this.#streams.stop()
     await this.#stopServer()
     for (const replay of this.#replays.values()) await replay.stop()
-    for (const { running, letters } of this.#pipelines.values()) {
-      await running.stop()
-      await letters.close()
-    }
-    const { folder } = this.#options
-    if (folder !== null && this.#server !== null) removeServerFile(folder)
+    for (const { running } of this.#pipelines.values()) await running.stop()
+    await this.#letters.close()
+    const { folder, announce = true } = this.#options
+    if (folder !== null && announce && this.#server !== null) removeServerFile(folder)
     await this.log.close()
   }
 

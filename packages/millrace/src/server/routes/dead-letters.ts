@@ -1,7 +1,7 @@
 // Dead letters over HTTP: grouped, listed, sent back in.
 import { MillraceError } from '@millrace/core/engine'
 import type { DeadLetterGroup, RetryRequest } from '../../api.ts'
-import { type PlantContext, pipelineOf } from '../context.ts'
+import type { PlantContext } from '../context.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Route } from '../router.ts'
 import * as schemas from './schemas.ts'
@@ -34,7 +34,7 @@ export function deadLetterRoutes(context: PlantContext): readonly Route[] {
       answer: { types: ['application/json'], summary: 'Letters.', schema: { type: 'array', items: schemas.LETTER } },
       refusals: [400, 404],
       handle: (exchange) => {
-        const { letters } = pipelineOf(context, exchange.params['pipeline'] as string)
+        const letters = context.letters.of(exchange.params['pipeline'] as string)
         const filter = { code: exchange.query.get('code') ?? undefined, operator: exchange.query.get('operator') ?? undefined }
         return letters.list(filter, exchange.number('from', 0, 0, Number.MAX_SAFE_INTEGER), exchange.number('limit', 100, 1, LIMIT_MAX))
       },
@@ -47,15 +47,15 @@ export function deadLetterRoutes(context: PlantContext): readonly Route[] {
       body: { types: ['application/json'], summary: '`ids`, or `code` and `operator`.', schema: schemas.RETRY },
       answer: { types: ['application/json'], summary: 'How many are on their way, and why others are not.', schema: schemas.RETRIED },
       refusals: [400, 404],
-      handle: async (exchange) => pipelineOf(context, exchange.params['pipeline'] as string).letters.retry(retryOf(await exchange.json(['ids', 'code', 'operator']))),
+      handle: async (exchange) => context.letters.of(exchange.params['pipeline'] as string).retry(retryOf(await exchange.json(['ids', 'code', 'operator']))),
     },
   ]
 }
 
 async function groups(context: PlantContext, exchange: Exchange): Promise<readonly DeadLetterGroup[]> {
   const name = exchange.query.get('pipeline')
-  if (name !== null) return pipelineOf(context, name).letters.groups()
-  const all = await Promise.all(Array.from(context.pipelines.values(), ({ letters }) => letters.groups()))
+  if (name !== null) return context.letters.of(name).groups()
+  const all = await Promise.all(context.letters.names().map((pipeline) => context.letters.of(pipeline).groups()))
   return all.flat().toSorted((a, b) => b.count - a.count)
 }
 
