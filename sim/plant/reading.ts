@@ -24,7 +24,7 @@ async function rawRecords(world: World, log: Log, topic: string): Promise<readon
   const part = (bytes: Uint8Array, start: number, end: number): Uint8Array | null => (start < 0 ? null : bytes.slice(start, end))
   for (const { partition, start, end } of log.ends(topic)) {
     for (let offset = start; offset < end; ) {
-      const [fetched] = await world.time.run(reader.fetch([{ topic, partition, offset }]))
+      const [fetched] = await world.time.run(reader.fetch([{ topic, partition, offset }], { bytesMax: FETCH_BYTES }))
       if (fetched === undefined || fetched.error !== null) throw fetched?.error ?? new Error('nothing fetched')
       const count = rows.read(fetched.bytes, offset)
       for (let row = 0; row < count; row++) {
@@ -43,6 +43,9 @@ async function rawRecords(world: World, log: Log, topic: string): Promise<readon
   reader.close()
   return records
 }
+
+/** Small: a reader has a buffer of this size. */
+const FETCH_BYTES = 32_768
 
 const text = (bytes: Uint8Array | null): string | null => (bytes === null ? null : new TextDecoder().decode(bytes))
 

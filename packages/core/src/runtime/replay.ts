@@ -8,6 +8,7 @@ import type { AnyTopic } from '../connect/topic.ts'
 import { must } from '../base/assert.ts'
 import { MillraceError } from '../base/errors.ts'
 import { RecordRows } from '../codec/record-rows.ts'
+import { wholeFetchBytes } from './fetch-size.ts'
 import { decodeProgress } from './progress.ts'
 import type { Binding, ProgressEntry } from './progress.ts'
 import { progressTopic } from './topic-names.ts'
@@ -90,7 +91,7 @@ export async function keptTicks(log: Log, settings: ReplaySettings, part: string
   let clock: ProgressEntry = { tick: 0, watermark: Number.NEGATIVE_INFINITY, wallMs: 0, status: 'active' }
   for (let offset = ends.start; offset < ends.end;) {
     const position: FetchPosition = { topic, partition: group, offset }
-    const fetched = must((await reader.fetch([position], { bytesMax: 4 * 1024 * 1024 }))[0], 'progress fetch')
+    const fetched = must((await reader.fetch([position], { bytesMax: wholeFetchBytes(log, topic, group) }))[0], 'progress fetch')
     if (fetched.error !== null) throw fetched.error
     const count = rows.read(fetched.bytes, offset)
     for (let row = 0; row < count; row++) {

@@ -12,11 +12,11 @@ import { layoutOf } from '../state/layout.ts'
 import { createTableStore } from '../state/table-store.ts'
 import { ROW_PREFIX_BYTES, decodeLayout, parseKey } from './changelog.ts'
 import { decodeCommitState } from './commit-state.ts'
+import { wholeFetchBytes } from './fetch-size.ts'
 import { decodeSnapshotRecord, snapshotSlices } from './snapshot.ts'
 import type { SnapshotRecord } from './snapshot.ts'
 import { changelogTopic, snapshotTopic } from './topic-names.ts'
 
-const FETCH_BYTES = 4 * 1024 * 1024
 
 export interface RestoredTask {
   readonly state: CommitState | null
@@ -117,10 +117,11 @@ class Restore {
     const topic = changelogTopic(this.#environment.plan.pipeline, this.#part.name)
     const reader = this.#environment.log.reader()
     const rows = new RecordRows()
+    const bytesMax = wholeFetchBytes(this.#environment.log, topic, this.#group)
     let offset = from
     try {
       while (offset < to) {
-        const [fetched] = await reader.fetch([{ topic, partition: this.#group, offset }], { bytesMax: FETCH_BYTES })
+        const [fetched] = await reader.fetch([{ topic, partition: this.#group, offset }], { bytesMax })
         const part = must(fetched, 'changelog fetch')
         if (part.error !== null) throw part.error
         if (part.next === part.from) break

@@ -11,6 +11,7 @@ import type { TaskEnvironment } from './environment.ts'
 import { must } from '../base/assert.ts'
 import { RecordBatchBuilder } from '../codec/record-batch.ts'
 import { RecordRows } from '../codec/record-rows.ts'
+import { wholeFetchBytes } from './fetch-size.ts'
 import { changelogTopic, snapshotTopic } from './topic-names.ts'
 
 const SLICE_BYTES = 256 * 1024
@@ -163,11 +164,12 @@ export async function snapshotSlices(
 ): Promise<Iterable<Uint8Array>> {
   const topic = snapshotTopic(environment.plan.pipeline, part)
   const reader = environment.log.reader()
-  if (reader.fetchNow !== null) return readNow(reader, topic, group, from, to)
+  const bytesMax = wholeFetchBytes(environment.log, topic, group)
+  if (reader.fetchNow !== null) return readNow(reader, bytesMax, topic, group, from, to)
   const slices: Uint8Array[] = []
   const rows = new RecordRows()
   for (let offset = from; offset < to;) {
-    const fetched = must((await reader.fetch([{ topic, partition: group, offset }], { bytesMax: 4 * 1024 * 1024 }))[0], 'snapshot fetch')
+    const fetched = must((await reader.fetch([{ topic, partition: group, offset }], { bytesMax }))[0], 'snapshot fetch')
     if (fetched.error !== null) throw fetched.error
     const count = rows.read(fetched.bytes, offset)
     for (let row = 0; row < count; row++)
@@ -178,11 +180,11 @@ export async function snapshotSlices(
   return slices
 }
 
-function* readNow(reader: LogReader, topic: string, group: number, from: number, to: number): Generator<Uint8Array> {
+function* readNow(reader: LogReader, bytesMax: number, topic: string, group: number, from: number, to: number): Generator<Uint8Array> {
   const rows = new RecordRows()
   try {
     for (let offset = from; offset < to;) {
-      const fetched = must(reader.fetchNow?.([{ topic, partition: group, offset }], { bytesMax: 4 * 1024 * 1024 })[0], 'snapshot fetch')
+      const fetched = must(reader.fetchNow?.([{ topic, partition: group, offset }], { bytesMax })[0], 'snapshot fetch')
       if (fetched.error !== null) throw fetched.error
       const count = rows.read(fetched.bytes, offset)
       for (let row = 0; row < count; row++)
