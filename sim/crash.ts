@@ -55,8 +55,14 @@ function save(cursor: Cursor): void {
 }
 
 function print(name: string, value: number, must: number, checked: boolean, skipped: string | null): void {
-  if (values.json) process.stdout.write(`${JSON.stringify({ name, value, unit: 'rounds', must, aim: must, checked, baseline: null, ...(skipped === null ? {} : { skipped }) })}\n`)
-  else process.stdout.write(`${skipped !== null ? 'skipped' : checked ? 'ok' : 'FAILED'} ${name}: ${value} of ${must}${skipped === null ? '' : ` (${skipped})`}\n`)
+  if (values.json)
+    process.stdout.write(
+      `${JSON.stringify({ name, value, unit: 'rounds', must, aim: must, checked, baseline: null, ...(skipped === null ? {} : { skipped }) })}\n`,
+    )
+  else
+    process.stdout.write(
+      `${skipped !== null ? 'skipped' : checked ? 'ok' : 'FAILED'} ${name}: ${value} of ${must}${skipped === null ? '' : ` (${skipped})`}\n`,
+    )
   if (!checked) process.exitCode = 1
 }
 

@@ -76,7 +76,8 @@ async function explain(seed: number): Promise<boolean> {
   }
   say(`seed ${seed}: ${outcome.violation}`)
   const small = await shrink(seed)
-  if (small !== null) say(`with ${JSON.stringify(small.size)}: ${small.outcome.violation ?? ''}\n${small.outcome.scenario}\n${small.outcome.trace.join(' ')}`)
+  if (small !== null)
+    say(`with ${JSON.stringify(small.size)}: ${small.outcome.violation ?? ''}\n${small.outcome.scenario}\n${small.outcome.trace.join(' ')}`)
   say(`repeat: npm run sim -- --seed ${seed}`)
   return false
 }
@@ -140,7 +141,10 @@ async function runCanaries(): Promise<Bar> {
 }
 
 function print(bar: Bar): void {
-  if (values.json) process.stdout.write(`${JSON.stringify({ name: bar.name, value: bar.value, unit: 'runs', must: bar.must, aim: bar.must, checked: bar.checked, baseline: null })}\n`)
+  if (values.json)
+    process.stdout.write(
+      `${JSON.stringify({ name: bar.name, value: bar.value, unit: 'runs', must: bar.must, aim: bar.must, checked: bar.checked, baseline: null })}\n`,
+    )
   else process.stdout.write(`${bar.checked ? 'ok' : 'FAILED'} ${bar.name}: ${bar.value} of ${bar.must}\n`)
   if (!bar.checked) process.exitCode = 1
 }

@@ -17,8 +17,14 @@ const copies = topic('copies', { value: event, key: 'key', partitions: 2 })
 const definition = pipeline(
   'crash',
   (mill) => {
-    const all = mill.from(numbers).filter(expr((row) => row.value.gte(0)), { name: 'all' })
-    all.groupBy('key').aggregate({ n: count(), total: sum('value') }, { name: 'totals' }).toTable('totals')
+    const all = mill.from(numbers).filter(
+      expr((row) => row.value.gte(0)),
+      { name: 'all' },
+    )
+    all
+      .groupBy('key')
+      .aggregate({ n: count(), total: sum('value') }, { name: 'totals' })
+      .toTable('totals')
     all
       .groupBy('key')
       .window(tumbling({ sizeMs: WINDOW_MS, graceMs: 86_400_000 }))

@@ -13,7 +13,9 @@ const PAGE = 10_000
 const TABLE_PAGE = 100_000
 
 interface StatusAnswer {
-  readonly pipelines: readonly { readonly tasks: readonly { readonly task: string; readonly phase: string; readonly lag: number; readonly tick: number }[] }[]
+  readonly pipelines: readonly {
+    readonly tasks: readonly { readonly task: string; readonly phase: string; readonly lag: number; readonly tick: number }[]
+  }[]
 }
 
 async function getJson<T>(url: string): Promise<T> {
@@ -42,8 +44,10 @@ export async function comeToRest(url: string): Promise<void> {
 async function topicIds(url: string, topic: string): Promise<readonly number[]> {
   const ids: number[] = []
   for (let partition = 0; partition < 2; partition++) {
-    for (let from = 'earliest'; ; ) {
-      const response = await fetch(`${url}/topics/${topic}?partition=${partition}&from=${from}&limit=${PAGE}`, { headers: { accept: 'application/x-ndjson' } })
+    for (let from = 'earliest'; ;) {
+      const response = await fetch(`${url}/topics/${topic}?partition=${partition}&from=${from}&limit=${PAGE}`, {
+        headers: { accept: 'application/x-ndjson' },
+      })
       const lines = (await response.text()).split('\n').filter((line) => line !== '')
       if (!response.ok) throw new Error(`reading ${topic} answers ${response.status}: ${lines.join('')}`)
       for (const line of lines) ids.push((JSON.parse(line) as { readonly value: { readonly id: number } }).value.id)
@@ -68,7 +72,9 @@ function groupsText(ids: Iterable<number>, groupOf: (id: number) => string): str
   return sortedText([...groups].map(([name, { n, total }]) => `${name} ${n} ${total}`))
 }
 
-type TableAnswer = { readonly rows: readonly { readonly key: string; readonly windowStart?: number; readonly n: number; readonly total: number }[] }
+type TableAnswer = {
+  readonly rows: readonly { readonly key: string; readonly windowStart?: number; readonly n: number; readonly total: number }[]
+}
 
 /** Tables against a count of our own over the topic. */
 async function wrongTables(url: string, ids: readonly number[]): Promise<readonly string[]> {
@@ -128,12 +134,16 @@ export interface Verdict {
 export async function verify(url: string, folder: string, book: Book, stop: () => Promise<number | null>): Promise<Verdict> {
   await comeToRest(url)
   const source = await topicIds(url, 'numbers')
-  const problems: (string | null)[] = [wrongIds('topic numbers', source, book), wrongIds('topic copies', await topicIds(url, 'copies'), book)]
+  const problems: (string | null)[] = [
+    wrongIds('topic numbers', source, book),
+    wrongIds('topic copies', await topicIds(url, 'copies'), book),
+  ]
   problems.push(...(await wrongTables(url, source)))
   const code = await stop()
   if (code !== 0) problems.push(`the plant stopped with code ${String(code)}`)
   const { ndjson, parquet } = await archivedIds(folder)
   problems.push(wrongIds('NDJSON archive', ndjson, book), wrongIds('Parquet archive', parquet, book))
-  if (ndjson.length !== source.length || parquet.length !== source.length) problems.push(`archives have ${ndjson.length} and ${parquet.length} rows, the topic ${source.length}`)
+  if (ndjson.length !== source.length || parquet.length !== source.length)
+    problems.push(`archives have ${ndjson.length} and ${parquet.length} rows, the topic ${source.length}`)
   return { problems: problems.filter((problem) => problem !== null), events: source.length }
 }

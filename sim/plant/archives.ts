@@ -18,7 +18,8 @@ export async function readArchive(disk: Disk, folder: string, fields: Row = {}):
     const [field, value] = name.split('=')
     if (/\.(rows|ndjson)$/.test(name)) rows.push(...lines(readFile(disk, path)).map((row) => ({ ...row, ...fields })))
     else if (name.endsWith('.parquet')) rows.push(...(await parquetRows(readFile(disk, path))).map((row) => ({ ...row, ...fields })))
-    else if (field !== undefined && value !== undefined) rows.push(...(await readArchive(disk, path, { ...fields, [field]: decodeURIComponent(value) })))
+    else if (field !== undefined && value !== undefined)
+      rows.push(...(await readArchive(disk, path, { ...fields, [field]: decodeURIComponent(value) })))
   }
   return rows
 }

@@ -76,7 +76,8 @@ export class Clocks {
     const timeline: Clock[] = []
     let watermark = Number.NEGATIVE_INFINITY
     for (const tick of ticks) {
-      for (const [index, line] of lines.entries()) while ((line[(at[index] as number) + 1]?.tick ?? Infinity) <= tick) at[index] = (at[index] as number) + 1
+      for (const [index, line] of lines.entries())
+        while ((line[(at[index] as number) + 1]?.tick ?? Infinity) <= tick) at[index] = (at[index] as number) + 1
       const now = combine(lines.map((line, index) => line[at[index] as number]))
       watermark = Math.max(watermark, now.watermark)
       timeline.push({ tick, watermark, status: now.status })

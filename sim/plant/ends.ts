@@ -37,10 +37,27 @@ function figuresOf(rows: readonly OracleRow[]): Figures {
 
 function figuresText(row: Readonly<Record<string, unknown>>): string {
   const number = (name: string): number => Number(row[name])
-  return JSON.stringify([number('n'), number('total'), number('low'), number('high'), number('middle').toFixed(6), number('ids'), number('large')])
+  return JSON.stringify([
+    number('n'),
+    number('total'),
+    number('low'),
+    number('high'),
+    number('middle').toFixed(6),
+    number('ids'),
+    number('large'),
+  ])
 }
 
-const aggregates = () => ({ n: count(), total: sum('amount'), low: min('amount'), high: max('amount'), middle: mean('amount'), ids: countDistinct('id'), large: count({ where: expr<Event, boolean | null>((row) => row.amount.gt(LARGE)) }) }) as const
+const aggregates = () =>
+  ({
+    n: count(),
+    total: sum('amount'),
+    low: min('amount'),
+    high: max('amount'),
+    middle: mean('amount'),
+    ids: countDistinct('id'),
+    large: count({ where: expr<Event, boolean | null>((row) => row.amount.gt(LARGE)) }),
+  }) as const
 
 function group<T>(rows: readonly T[], by: (row: T) => string): ReadonlyMap<string, readonly T[]> {
   return Map.groupBy(rows, by)
@@ -54,7 +71,11 @@ const totals: EndMaker = (random, naming) => {
     build: (flow) => flow.groupBy(by).aggregate(aggregates(), { name }).toTable(name),
     check: (rows, { seen }) => {
       const expected = [...group(rows, (row) => row.value[by])].map(([key, list]) => `${key} ${figuresText({ ...figuresOf(list) })}`)
-      sameTexts(`table ${name}`, seen.table(name).map((row) => `${String(row[by])} ${figuresText(row)}`), expected)
+      sameTexts(
+        `table ${name}`,
+        seen.table(name).map((row) => `${String(row[by])} ${figuresText(row)}`),
+        expected,
+      )
     },
   }
 }
@@ -65,10 +86,18 @@ const latest: EndMaker = (_random, naming) => {
     label: `newest row per id to table ${name}`,
     build: (flow) => flow.toTable(name, { key: 'id' }),
     check: (rows, { seen }) => {
-      const candidates = new Map([...group(rows, (row) => String(row.value.id))].map(([id, list]) => [id, new Set(list.map((row) => canonical(row.value)))]))
+      const candidates = new Map(
+        [...group(rows, (row) => String(row.value.id))].map(([id, list]) => [id, new Set(list.map((row) => canonical(row.value)))]),
+      )
       const table = seen.table(name).map((row) => row as unknown as Event)
-      sameTexts(`keys of table ${name}`, table.map((row) => String(row.id)), [...candidates.keys()])
-      for (const row of table) if (candidates.get(String(row.id))?.has(canonical(row)) !== true) violated(`table ${name} has ${canonical(row)}, which no record gives`)
+      sameTexts(
+        `keys of table ${name}`,
+        table.map((row) => String(row.id)),
+        [...candidates.keys()],
+      )
+      for (const row of table)
+        if (candidates.get(String(row.id))?.has(canonical(row)) !== true)
+          violated(`table ${name} has ${canonical(row)}, which no record gives`)
     },
   }
 }
@@ -80,7 +109,11 @@ const copied: EndMaker = (random, naming) => {
     build: (flow) => flow.to(target, { name: naming('to') }),
     check: (rows, { seen }) => {
       const records = seen.topic(target.name)
-      sameTexts(`topic ${target.name}`, records.map((record) => canonical(JSON.parse(record.text ?? 'null') as Event)), rows.map((row) => canonical(row.value)))
+      sameTexts(
+        `topic ${target.name}`,
+        records.map((record) => canonical(JSON.parse(record.text ?? 'null') as Event)),
+        rows.map((row) => canonical(row.value)),
+      )
     },
   }
 }
@@ -89,7 +122,13 @@ const copied: EndMaker = (random, naming) => {
 function sinkOf(random: Random, folder: string): Sink<Event> {
   const ageMs = 200 + random.below(2_000)
   const kind = random.below(10)
-  if (kind < 4) return ndjson({ dir: folder, rollMs: ageMs, rollBytes: 1 + random.below(8_000), ...(random.chance(0.5) ? { partitionBy: ['shop'] } : {}) })
+  if (kind < 4)
+    return ndjson({
+      dir: folder,
+      rollMs: ageMs,
+      rollBytes: 1 + random.below(8_000),
+      ...(random.chance(0.5) ? { partitionBy: ['shop'] } : {}),
+    })
   if (kind < 6) return parquet({ dir: folder, rollMs: ageMs })
   return archive({ folder, rowsMax: 1 + random.below(60), ageMsMax: ageMs })
 }
@@ -103,17 +142,28 @@ const archived: EndMaker = (random, naming) => {
     build: (flow) => flow.to(sink, { name: naming('archive') }),
     check: (rows, { seen }) => {
       const texts = seen.archive(folder).map((row) => canonical(row as unknown as Event))
-      sameTexts(`archive ${folder}`, texts, rows.map((row) => canonical(row.value)))
+      sameTexts(
+        `archive ${folder}`,
+        texts,
+        rows.map((row) => canonical(row.value)),
+      )
     },
   }
 }
 
 /** Which rows a windowed operator takes: late ones are those whose window had closed before their tick. */
-function splitLate(rows: readonly OracleRow[], operator: string, endOf: (row: OracleRow) => number, graceMs: number, context: OracleContext): { readonly kept: readonly OracleRow[]; readonly late: readonly OracleRow[] } {
+function splitLate(
+  rows: readonly OracleRow[],
+  operator: string,
+  endOf: (row: OracleRow) => number,
+  graceMs: number,
+  context: OracleContext,
+): { readonly kept: readonly OracleRow[]; readonly late: readonly OracleRow[] } {
   const { clocks } = context
   const part = clocks.partOf(context.node(operator))
   const isBinder = clocks.isBinder(part)
-  const isLate = (row: OracleRow): boolean => endOf(row) + graceMs <= clocks.before(part, isBinder ? row.partition % clocks.groups(part) : 0, row.tick)
+  const isLate = (row: OracleRow): boolean =>
+    endOf(row) + graceMs <= clocks.before(part, isBinder ? row.partition % clocks.groups(part) : 0, row.tick)
   return { kept: rows.filter((row) => !isLate(row)), late: rows.filter(isLate) }
 }
 
@@ -132,10 +182,22 @@ const windows: EndMaker = (random, naming) => {
   const emit = random.pick(['update', 'close', 'close'] as const)
   const lateTopic = random.chance(0.5) ? topic(naming('late'), { value: EVENT, key: 'key' }) : null
   const toTable = emit === 'update' || random.chance(0.3)
-  const value = t.object({ key: t.string(), windowStart: t.time(), windowEnd: t.time(), n: t.i64(), total: t.optional(t.i64()), low: t.optional(t.i32()), high: t.optional(t.i32()), middle: t.optional(t.f64()), ids: t.i64(), large: t.i64() })
+  const value = t.object({
+    key: t.string(),
+    windowStart: t.time(),
+    windowEnd: t.time(),
+    n: t.i64(),
+    total: t.optional(t.i64()),
+    low: t.optional(t.i32()),
+    high: t.optional(t.i32()),
+    middle: t.optional(t.f64()),
+    ids: t.i64(),
+    large: t.i64(),
+  })
   const target = topic(`${name}-topic`, { value, key: 'key', partitions: 1 + random.below(2) })
   const startOf = (row: OracleRow): number => Math.floor(row.value.at / sizeMs) * sizeMs
-  const textOf = (row: Readonly<Record<string, unknown>>): string => `${String(row['key'])} ${String(row['windowStart'])} ${figuresText(row)}`
+  const textOf = (row: Readonly<Record<string, unknown>>): string =>
+    `${String(row['key'])} ${String(row['windowStart'])} ${figuresText(row)}`
   return {
     label: `windows of ${sizeMs} ms (grace ${graceMs}, ${emit}) to ${toTable ? 'table' : 'topic'} ${name}${lateTopic === null ? '' : `, late to ${lateTopic.name}`}`,
     closesAtEnd: emit === 'close',
@@ -150,8 +212,14 @@ const windows: EndMaker = (random, naming) => {
     },
     check: (rows, context) => {
       const { kept, late } = splitLate(rows, name, (row) => startOf(row) + sizeMs, graceMs, context)
-      if (lateTopic === null) for (const row of late) context.letters.push({ operator: name, code: 'MR_TIME_LATE', subject: String(row.value.id) })
-      else sameTexts(`late topic ${lateTopic.name}`, context.seen.topic(lateTopic.name).map((record) => canonical(JSON.parse(record.text ?? 'null') as Event)), late.map((row) => canonical(row.value)))
+      if (lateTopic === null)
+        for (const row of late) context.letters.push({ operator: name, code: 'MR_TIME_LATE', subject: String(row.value.id) })
+      else
+        sameTexts(
+          `late topic ${lateTopic.name}`,
+          context.seen.topic(lateTopic.name).map((record) => canonical(JSON.parse(record.text ?? 'null') as Event)),
+          late.map((row) => canonical(row.value)),
+        )
       const expected: string[] = []
       for (const [id, list] of group(kept, (row) => `${row.value.key} ${startOf(row)}`)) {
         const [first] = list
@@ -159,7 +227,9 @@ const windows: EndMaker = (random, naming) => {
         const isOpen = startOf(first) + sizeMs + graceMs > lastWatermark(name, first, context)
         if (emit === 'update' || !isOpen) expected.push(`${id} ${figuresText({ ...figuresOf(list) })}`)
       }
-      const seen = toTable ? context.seen.table(name) : context.seen.topic(target.name).map((record) => JSON.parse(record.text ?? 'null') as Readonly<Record<string, unknown>>)
+      const seen = toTable
+        ? context.seen.table(name)
+        : context.seen.topic(target.name).map((record) => JSON.parse(record.text ?? 'null') as Readonly<Record<string, unknown>>)
       sameTexts(`windows ${name}`, seen.map(textOf), expected)
     },
   }
@@ -167,21 +237,35 @@ const windows: EndMaker = (random, naming) => {
 
 const upserts: EndMaker = (random, naming) => {
   const name = naming('upserts')
-  const target = topic(`${name}-topic`, { value: t.object({ shop: t.string(), n: t.i64(), total: t.optional(t.i64()) }), key: 'shop', compacted: true, partitions: 1 + random.below(2) })
+  const target = topic(`${name}-topic`, {
+    value: t.object({ shop: t.string(), n: t.i64(), total: t.optional(t.i64()) }),
+    key: 'shop',
+    compacted: true,
+    partitions: 1 + random.below(2),
+  })
   return {
     label: `aggregate by shop to compacted topic ${target.name}`,
-    build: (flow) => flow.groupBy('shop').aggregate({ n: count(), total: sum('amount') }, { name }).to(target, { name: naming('to') }),
+    build: (flow) =>
+      flow
+        .groupBy('shop')
+        .aggregate({ n: count(), total: sum('amount') }, { name })
+        .to(target, { name: naming('to') }),
     check: (rows, { seen }) => {
       const newest = new Map<string, { readonly shop: string; readonly n: number; readonly total: number }>()
       for (const record of seen.topic(target.name)) {
         const row = JSON.parse(record.text ?? 'null') as { readonly shop: string; readonly n: number; readonly total: number }
         if (record.key !== row.shop) violated(`topic ${target.name}: key ${String(record.key)} of a row of ${row.shop}`)
         const before = newest.get(row.shop)
-        if (before !== undefined && Number(row.n) <= Number(before.n)) violated(`topic ${target.name}: ${row.shop} goes from ${before.n} to ${row.n}`)
+        if (before !== undefined && Number(row.n) <= Number(before.n))
+          violated(`topic ${target.name}: ${row.shop} goes from ${before.n} to ${row.n}`)
         newest.set(row.shop, row)
       }
       const expected = [...group(rows, (row) => row.value.shop)].map(([shop, list]) => `${shop} ${list.length} ${figuresOf(list).total}`)
-      sameTexts(`newest of ${target.name}`, [...newest.values()].map((row) => `${row.shop} ${row.n} ${row.total}`), expected)
+      sameTexts(
+        `newest of ${target.name}`,
+        [...newest.values()].map((row) => `${row.shop} ${row.n} ${row.total}`),
+        expected,
+      )
     },
   }
 }
@@ -194,7 +278,10 @@ const custom: EndMaker = (_random, naming) => {
     build: (flow) =>
       flow
         .groupBy((row) => `${row.shop}/${row.key}`)
-        .aggregate({ n: count(), last: customAggregate({ initial: () => 0, add: (all: number, row: Event) => (all + row.id) % 1_000_003 }) }, { name })
+        .aggregate(
+          { n: count(), last: customAggregate({ initial: () => 0, add: (all: number, row: Event) => (all + row.id) % 1_000_003 }) },
+          { name },
+        )
         .toTable(name),
     check: (rows, { seen }) => {
       const expected = [...group(rows, (row) => `${row.value.shop}/${row.value.key}`)].map(
@@ -217,13 +304,26 @@ const numbered: EndMaker = (random, naming) => {
   return {
     label: `scan that numbers the rows of each key to ${target.name}`,
     build: (flow) =>
-      flow.scan(() => 0, (before, row) => ({ state: before + 1, rows: [{ key: row.key, number: before + 1, id: row.id }] }), { by: 'key', name, value }).to(target, { name: naming('to') }),
+      flow
+        .scan(
+          () => 0,
+          (before, row) => ({ state: before + 1, rows: [{ key: row.key, number: before + 1, id: row.id }] }),
+          { by: 'key', name, value },
+        )
+        .to(target, { name: naming('to') }),
     check: (rows, { seen, isScattered }) => {
-      const records = seen.topic(target.name).map((record) => JSON.parse(record.text ?? 'null') as { readonly key: string; readonly number: number; readonly id: number })
-      sameTexts(`rows of ${target.name}`, records.map((row) => `${row.key} ${row.id}`), rows.map((row) => `${row.value.key} ${row.value.id}`))
+      const records = seen
+        .topic(target.name)
+        .map((record) => JSON.parse(record.text ?? 'null') as { readonly key: string; readonly number: number; readonly id: number })
+      sameTexts(
+        `rows of ${target.name}`,
+        records.map((row) => `${row.key} ${row.id}`),
+        rows.map((row) => `${row.value.key} ${row.value.id}`),
+      )
       const numbers = new Map<string, number>()
       for (const row of records) {
-        if (row.number !== (numbers.get(row.key) ?? 0) + 1) violated(`topic ${target.name}: ${row.key} goes from ${numbers.get(row.key) ?? 0} to ${row.number}`)
+        if (row.number !== (numbers.get(row.key) ?? 0) + 1)
+          violated(`topic ${target.name}: ${row.key} goes from ${numbers.get(row.key) ?? 0} to ${row.number}`)
         numbers.set(row.key, row.number)
       }
       checkOrder(target.name, records, rows, isScattered)
@@ -232,7 +332,12 @@ const numbered: EndMaker = (random, naming) => {
 }
 
 /** Rows of a key come in the order of ticks; inside a tick those of one partition by offset, unless they went through several tasks. */
-function checkOrder(where: string, records: readonly { readonly key: string; readonly id: number }[], rows: readonly OracleRow[], isScattered: boolean): void {
+function checkOrder(
+  where: string,
+  records: readonly { readonly key: string; readonly id: number }[],
+  rows: readonly OracleRow[],
+  isScattered: boolean,
+): void {
   const byId = group(rows, (row) => String(row.value.id))
   const last = new Map<string, OracleRow>()
   for (const record of records) {
@@ -258,7 +363,10 @@ const chained: EndMaker = (random, naming) => {
         .groupBy('key', 'shop')
         .window(tumbling({ sizeMs }))
         .aggregate({ n: count() }, { name: `${name}-windows`, emit: 'close' })
-      closed.groupBy('shop').aggregate({ windows: count(), events: sum('n') }, { name }).toTable(name)
+      closed
+        .groupBy('shop')
+        .aggregate({ windows: count(), events: sum('n') }, { name })
+        .toTable(name)
     },
     check: (rows, context) => {
       const operator = `${name}-windows`
@@ -266,11 +374,16 @@ const chained: EndMaker = (random, naming) => {
       const { kept, late } = splitLate(rows, operator, (row) => startOf(row) + sizeMs, 0, context)
       for (const row of late) context.letters.push({ operator, code: 'MR_TIME_LATE', subject: String(row.value.id) })
       const closed = kept.filter((row) => startOf(row) + sizeMs <= lastWatermark(operator, row, context))
-      const expected = [...group(closed, (row) => row.value.shop)].map(([shop, list]) => `${shop} ${new Set(list.map((row) => `${row.value.key} ${startOf(row)}`)).size} ${list.length}`)
-      sameTexts(`table ${name}`, context.seen.table(name).map((row) => `${String(row['shop'])} ${String(row['windows'])} ${String(row['events'])}`), expected)
+      const expected = [...group(closed, (row) => row.value.shop)].map(
+        ([shop, list]) => `${shop} ${new Set(list.map((row) => `${row.value.key} ${startOf(row)}`)).size} ${list.length}`,
+      )
+      sameTexts(
+        `table ${name}`,
+        context.seen.table(name).map((row) => `${String(row['shop'])} ${String(row['windows'])} ${String(row['events'])}`),
+        expected,
+      )
     },
   }
 }
 
-export const ENDS: Readonly<Record<string, EndMaker>> = { totals, latest, copied, archived, windows, upserts,
-  custom, numbered, chained }
+export const ENDS: Readonly<Record<string, EndMaker>> = { totals, latest, copied, archived, windows, upserts, custom, numbered, chained }

@@ -75,7 +75,9 @@ export class Feed {
 
   /** The same event once more, perhaps to another partition; where nothing may be late, only while it is recent enough. */
   #again(source: string): string {
-    const recent = this.#sent.slice(-20).filter((event) => event.source === source && (!this.#scenario.onTime || event.at >= this.#nowMs - 4_500))
+    const recent = this.#sent
+      .slice(-20)
+      .filter((event) => event.source === source && (!this.#scenario.onTime || event.at >= this.#nowMs - 4_500))
     if (recent.length === 0) return this.#event(source, this.#nowMs)
     return `{"n":${this.#serial++},${this.#random.pick(recent).body}}`
   }
@@ -88,7 +90,10 @@ export class Feed {
         Array.from({ length: source.partitions }, (_, partition) => ({
           topic: source.name,
           partition,
-          texts: Array.from({ length: 12 }, () => `{"n":${this.#serial++},"id":${this.#id++},"key":"close","shop":"s0","amount":99,"at":${at}}`),
+          texts: Array.from(
+            { length: 12 },
+            () => `{"n":${this.#serial++},"id":${this.#id++},"key":"close","shop":"s0","amount":99,"at":${at}}`,
+          ),
         })),
       ),
     )
@@ -106,16 +111,34 @@ export class Feed {
       list.push({ key, text: `{"n":${this.#serial++},"key":"${key}","factor":${random.below(1_000) / 8}}` })
       byPartition.set(partition, list)
     }
-    const parts = [...byPartition].map(([partition, list]) => ({ topic: PRICES.name, partition, texts: list.map(({ text }) => text), keys: list.map(({ key }) => key) }))
+    const parts = [...byPartition].map(([partition, list]) => ({
+      topic: PRICES.name,
+      partition,
+      texts: list.map(({ text }) => text),
+      keys: list.map(({ key }) => key),
+    }))
     return this.#request(parts)
   }
 
-  #request(parts: readonly { readonly topic: string; readonly partition: number; readonly texts: readonly string[]; readonly keys?: readonly string[] }[]): Request {
+  #request(
+    parts: readonly {
+      readonly topic: string
+      readonly partition: number
+      readonly texts: readonly string[]
+      readonly keys?: readonly string[]
+    }[],
+  ): Request {
     const encoder = new TextEncoder()
     const bytes = parts.map(({ topic, partition, texts, keys }) => ({
       topic,
       partition,
-      batch: recordBatch(texts.map((text, index) => ({ key: keys === undefined ? null : encoder.encode(keys[index]), value: encoder.encode(text), timeMs: this.#nowMs }))),
+      batch: recordBatch(
+        texts.map((text, index) => ({
+          key: keys === undefined ? null : encoder.encode(keys[index]),
+          value: encoder.encode(text),
+          timeMs: this.#nowMs,
+        })),
+      ),
     }))
     const requestKey = this.#random.chance(0.5) ? `request-${this.requests.length}` : null
     const request: Request = { parts, bytes, requestKey, acknowledged: false, open: false }

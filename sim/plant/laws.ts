@@ -67,7 +67,8 @@ export async function checkResults(world: World, replayed: Seen | null = null): 
   for (const end of scenario.ends) if (replayed === null || !end.isSink) end.check(rows, context)
   if (replayed !== null) return seen
   checkLetters(letters, expected)
-  if (scenario.onTime && !scenario.hasThrough && letters.some((letter) => letter.code === 'MR_TIME_LATE')) violated('a record is late that cannot be')
+  if (scenario.onTime && !scenario.hasThrough && letters.some((letter) => letter.code === 'MR_TIME_LATE'))
+    violated('a record is late that cannot be')
   return seen
 }
 
@@ -75,11 +76,22 @@ function inputTopics(pipeline: RunningPipeline): readonly string[] {
   return pipeline.topology.parts.flatMap((part) => part.inputs.flatMap((input) => (input.kind === 'source' ? [input.topic.name] : [])))
 }
 
-function tableRows(topic: string, records: readonly SeenRecord[], pipeline: RunningPipeline, progress: Parameters<typeof rangesOf>[1]): ReturnType<OracleContext['tableRows']> {
+function tableRows(
+  topic: string,
+  records: readonly SeenRecord[],
+  pipeline: RunningPipeline,
+  progress: Parameters<typeof rangesOf>[1],
+): ReturnType<OracleContext['tableRows']> {
   return records.map((record) => {
     const value = JSON.parse(record.text ?? 'null') as { readonly key: string; readonly factor: number }
-    const range = rangesOf(pipeline.topology, progress, topic, record.partition).find((other) => record.offset >= other.from && record.offset < other.to)
-    return { key: value.key, factor: value.factor, tick: range?.tick ?? violated(`${topic}/${record.partition} offset ${record.offset} was never bound`) }
+    const range = rangesOf(pipeline.topology, progress, topic, record.partition).find(
+      (other) => record.offset >= other.from && record.offset < other.to,
+    )
+    return {
+      key: value.key,
+      factor: value.factor,
+      tick: range?.tick ?? violated(`${topic}/${record.partition} offset ${record.offset} was never bound`),
+    }
   })
 }
 
@@ -99,13 +111,21 @@ function checkLetters(letters: readonly SeenLetter[], expected: readonly Expecte
 function checkClocks(world: World, rows: readonly OracleRow[], clocks: Clocks): void {
   const { topology } = world.pipeline
   for (const part of topology.parts) {
-    const inputs = part.inputs.flatMap((input) => (input.kind === 'source' && !input.table && world.scenario.sources.some((source) => source.name === input.topic.name) ? [input] : []))
+    const inputs = part.inputs.flatMap((input) =>
+      input.kind === 'source' && !input.table && world.scenario.sources.some((source) => source.name === input.topic.name) ? [input] : [],
+    )
     const streams = part.inputs.filter((input) => input.kind === 'source' && !input.table).length
     if (inputs.length === 0 || inputs.length < streams) continue
     for (let group = 0; group < part.groups; group++) {
-      const partitions = inputs.flatMap((input) => Array.from({ length: input.partitions }, (_, partition) => ({ topic: input.topic.name, partition })).filter(({ partition }) => partition % part.groups === group))
+      const partitions = inputs.flatMap((input) =>
+        Array.from({ length: input.partitions }, (_, partition) => ({ topic: input.topic.name, partition })).filter(
+          ({ partition }) => partition % part.groups === group,
+        ),
+      )
       for (const { tick, watermark } of clocks.timeline(part.name, group)) {
-        const expected = Math.min(...partitions.map(({ topic, partition }) => largestUpTo(rows, topic, partition, tick) - world.scenario.disorderMs))
+        const expected = Math.min(
+          ...partitions.map(({ topic, partition }) => largestUpTo(rows, topic, partition, tick) - world.scenario.disorderMs),
+        )
         if (watermark !== expected) violated(`${part.name}/${group} states watermark ${watermark} at tick ${tick}, not ${expected}`)
       }
     }
@@ -114,15 +134,22 @@ function checkClocks(world: World, rows: readonly OracleRow[], clocks: Clocks): 
 
 function largestUpTo(rows: readonly OracleRow[], topic: string, partition: number, tick: number): number {
   let largest = Number.NEGATIVE_INFINITY
-  for (const row of rows) if (row.topic === topic && row.partition === partition && row.tick <= tick) largest = Math.max(largest, row.value.at)
+  for (const row of rows)
+    if (row.topic === topic && row.partition === partition && row.tick <= tick) largest = Math.max(largest, row.value.at)
   return largest
 }
 
 /** Two views of one pipeline agree, also in the order of records. */
 export function checkSame(what: string, before: Seen, after: Seen): void {
-  for (const name of before.tableNames) sameTexts(`${what}: table ${name}`, after.table(name).map((row) => JSON.stringify(row)), before.table(name).map((row) => JSON.stringify(row)))
+  for (const name of before.tableNames)
+    sameTexts(
+      `${what}: table ${name}`,
+      after.table(name).map((row) => JSON.stringify(row)),
+      before.table(name).map((row) => JSON.stringify(row)),
+    )
   for (const name of before.topicNames) {
-    const texts = (seen: Seen): readonly string[] => seen.topic(name).map((record) => `${record.partition} ${record.timeMs} ${String(record.key)} ${String(record.text)}`)
+    const texts = (seen: Seen): readonly string[] =>
+      seen.topic(name).map((record) => `${record.partition} ${record.timeMs} ${String(record.key)} ${String(record.text)}`)
     const [left, right] = [texts(before), texts(after)]
     sameTexts(`${what}: topic ${name}`, right, left)
     if (left.some((text, index) => text !== right[index])) violated(`${what}: topic ${name} has another order`)

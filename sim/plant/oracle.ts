@@ -16,13 +16,16 @@ interface Range {
 export function rangesOf(topology: Topology, progress: Progress, topic: string, partition: number): readonly Range[] {
   const binder = topology.parts.find((part) => part.inputs.some((input) => input.kind === 'source' && input.topic.name === topic))
   if (binder === undefined) return violated(`nobody binds ${topic}`)
-  const bindings: readonly Binding[] = (progress.get(`${binder.name}/${partition % binder.groups}`) ?? []).flatMap((record) => record.bindings)
+  const bindings: readonly Binding[] = (progress.get(`${binder.name}/${partition % binder.groups}`) ?? []).flatMap(
+    (record) => record.bindings,
+  )
   const ranges: Range[] = []
   for (const { tick, ranges: bound } of bindings) {
     for (const range of bound) {
       if (range.topic !== topic || range.partition !== partition) continue
       const before = ranges.at(-1)
-      if (before !== undefined && (range.from !== before.to || tick <= before.tick)) violated(`bindings of ${topic}/${partition} do not tile: tick ${before.tick} to ${before.to}, tick ${tick} from ${range.from}`)
+      if (before !== undefined && (range.from !== before.to || tick <= before.tick))
+        violated(`bindings of ${topic}/${partition} do not tile: tick ${before.tick} to ${before.to}, tick ${tick} from ${range.from}`)
       ranges.push({ from: range.from, to: range.to, tick })
     }
   }
@@ -41,12 +44,22 @@ export interface AcceptOptions {
 }
 
 /** Accepted rows of a topic; letters of the others are added to `expected`. */
-export function acceptedRows(topic: string, records: readonly SeenRecord[], options: AcceptOptions, expected: ExpectedLetter[]): readonly OracleRow[] {
+export function acceptedRows(
+  topic: string,
+  records: readonly SeenRecord[],
+  options: AcceptOptions,
+  expected: ExpectedLetter[],
+): readonly OracleRow[] {
   const rows: OracleRow[] = []
   for (const [partition, list] of Map.groupBy(records, (record) => record.partition)) {
     const ranges = rangesOf(options.topology, options.progress, topic, partition)
     const decoded = list.map((record) => ({ record, ...decode(record.text ?? '') }))
-    const ahead = options.exactGuard ? guard(decoded.map(({ event }) => event?.at ?? Number.NaN), options.settings) : aheadOf(topic, partition, decoded, options)
+    const ahead = options.exactGuard
+      ? guard(
+          decoded.map(({ event }) => event?.at ?? Number.NaN),
+          options.settings,
+        )
+      : aheadOf(topic, partition, decoded, options)
     for (const [index, { record, event, code, subject }] of decoded.entries()) {
       const range = ranges.find((other) => record.offset >= other.from && record.offset < other.to)
       if (range === undefined) violated(`${topic}/${partition} offset ${record.offset} of ${list.length} was never bound`)
@@ -69,7 +82,14 @@ function decode(text: string): { readonly event: Event | null; readonly code: st
   if (at === undefined) return { event: null, code: 'MR_CODEC_FIELD_MISSING', subject: text }
   if (typeof at !== 'number') return { event: null, code: 'MR_CODEC_FIELD_TYPE', subject: text }
   const id = Number(value['id'])
-  const event = { id, key: String(value['key']), shop: String(value['shop']), amount: Number(value['amount']), at, extra: (value['extra'] ?? null) as number | null }
+  const event = {
+    id,
+    key: String(value['key']),
+    shop: String(value['shop']),
+    amount: Number(value['amount']),
+    at,
+    extra: (value['extra'] ?? null) as number | null,
+  }
   return { event, code: '', subject: String(id) }
 }
 
@@ -98,8 +118,17 @@ function guard(times: readonly number[], settings: PipelineSettings): ReadonlySe
 }
 
 /** Where idle time takes part in the decision, the letters are believed, but only for records that are jumps. */
-function aheadOf(topic: string, partition: number, decoded: readonly { readonly record: SeenRecord; readonly event: Event | null }[], options: AcceptOptions): ReadonlySet<number> {
-  const offsets = new Set(options.letters.filter((letter) => letter.code === 'MR_TIME_AHEAD' && letter.topic === topic && letter.partition === partition).map((letter) => letter.offset))
+function aheadOf(
+  topic: string,
+  partition: number,
+  decoded: readonly { readonly record: SeenRecord; readonly event: Event | null }[],
+  options: AcceptOptions,
+): ReadonlySet<number> {
+  const offsets = new Set(
+    options.letters
+      .filter((letter) => letter.code === 'MR_TIME_AHEAD' && letter.topic === topic && letter.partition === partition)
+      .map((letter) => letter.offset),
+  )
   const rejected = new Set<number>()
   let largest = Number.NEGATIVE_INFINITY
   for (const [index, { record, event }] of decoded.entries()) {
@@ -108,7 +137,8 @@ function aheadOf(topic: string, partition: number, decoded: readonly { readonly 
       largest = Math.max(largest, event.at)
       continue
     }
-    if (event.at <= largest + options.settings.clockAheadMs) violated(`${topic}/${partition} offset ${record.offset} was refused as ahead, and is not`)
+    if (event.at <= largest + options.settings.clockAheadMs)
+      violated(`${topic}/${partition} offset ${record.offset} was refused as ahead, and is not`)
     rejected.add(index)
   }
   return rejected

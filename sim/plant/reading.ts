@@ -23,7 +23,7 @@ async function rawRecords(world: World, log: Log, topic: string): Promise<readon
   const records: RawRecord[] = []
   const part = (bytes: Uint8Array, start: number, end: number): Uint8Array | null => (start < 0 ? null : bytes.slice(start, end))
   for (const { partition, start, end } of log.ends(topic)) {
-    for (let offset = start; offset < end; ) {
+    for (let offset = start; offset < end;) {
       const [fetched] = await world.time.run(reader.fetch([{ topic, partition, offset }], { bytesMax: FETCH_BYTES }))
       if (fetched === undefined || fetched.error !== null) throw fetched?.error ?? new Error('nothing fetched')
       const count = rows.read(fetched.bytes, offset)

@@ -64,6 +64,12 @@ export function sameTexts(what: string, seen: readonly string[], expected: reado
   const missing = [...counts].filter(([, count]) => count > 0)
   const extra = [...counts].filter(([, count]) => count < 0)
   if (missing.length === 0 && extra.length === 0) return
-  const show = (list: readonly (readonly [string, number])[]): string => list.slice(0, 3).map(([text, count]) => `${text} x${Math.abs(count)}`).join(', ')
-  violated(`${what}: ${missing.length} missing (${show(missing)}), ${extra.length} too many (${show(extra)}); ${seen.length} seen, ${expected.length} expected`)
+  const show = (list: readonly (readonly [string, number])[]): string =>
+    list
+      .slice(0, 3)
+      .map(([text, count]) => `${text} x${Math.abs(count)}`)
+      .join(', ')
+  violated(
+    `${what}: ${missing.length} missing (${show(missing)}), ${extra.length} too many (${show(extra)}); ${seen.length} seen, ${expected.length} expected`,
+  )
 }

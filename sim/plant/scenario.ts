@@ -58,7 +58,10 @@ export function makeScenario(seed: number, random: Random, size: Size): Scenario
   const steps = stepNames.map((name) => (STEPS[name] as NonNullable<(typeof STEPS)[string]>)(random.fork(), naming))
   const endNames = Array.from({ length: 1 + random.below(3) }, () => random.pick(Object.keys(ENDS))).slice(0, size.ends)
   const ends = endNames.map((name) => (ENDS[name] as NonNullable<(typeof ENDS)[string]>)(random.fork(), naming))
-  const sources = Array.from({ length: random.chance(0.25) ? 2 : 1 }, (_, index) => ({ name: `events-${index}`, partitions: 1 + random.below(4) }))
+  const sources = Array.from({ length: random.chance(0.25) ? 2 : 1 }, (_, index) => ({
+    name: `events-${index}`,
+    partitions: 1 + random.below(4),
+  }))
   const settings = settingsOf(random, onTime)
   const definition = define(sources, disorderMs, steps, ends, settings)
   return {
@@ -105,11 +108,19 @@ function settingsOf(random: Random, onTime: boolean): Partial<PipelineSettings> 
   }
 }
 
-function define(sources: readonly SourceSpec[], disorderMs: number, steps: readonly Step[], ends: readonly End[], settings: Partial<PipelineSettings>): PipelineDefinition {
+function define(
+  sources: readonly SourceSpec[],
+  disorderMs: number,
+  steps: readonly Step[],
+  ends: readonly End[],
+  settings: Partial<PipelineSettings>,
+): PipelineDefinition {
   return pipeline(
     'plant',
     (mill) => {
-      const flows = sources.map(({ name, partitions }) => mill.from(topic(name, { value: EVENT, key: 'key', eventTime: 'at', disorderMs, partitions })))
+      const flows = sources.map(({ name, partitions }) =>
+        mill.from(topic(name, { value: EVENT, key: 'key', eventTime: 'at', disorderMs, partitions })),
+      )
       const [first, second] = flows
       if (first === undefined) throw new Error('a plant needs a source')
       let flow: Flow = second === undefined ? first : first.merge(second, { name: 'both' })

@@ -123,7 +123,8 @@ async function act(world: World, feed: Feed, random: Random, action: Action): Pr
       return world.relax()
     }
     case 'look':
-      for (const { name } of world.pipeline.topology.tables) if (!world.isDead) await world.time.until(settledOf(world.pipeline.table(name)), 1_000).catch(() => undefined)
+      for (const { name } of world.pipeline.topology.tables)
+        if (!world.isDead) await world.time.until(settledOf(world.pipeline.table(name)), 1_000).catch(() => undefined)
       return
     case 'restart':
       if (!(await world.restart())) await world.crash()
@@ -187,7 +188,9 @@ async function rest(world: World): Promise<void> {
 function stuck(world: World): string {
   return world.pipeline
     .status()
-    .tasks.map((task) => `${task.task} ${task.phase} tick ${task.tick} lag ${task.lag}${task.error === null ? '' : ` ${task.error.message}`}`)
+    .tasks.map(
+      (task) => `${task.task} ${task.phase} tick ${task.tick} lag ${task.lag}${task.error === null ? '' : ` ${task.error.message}`}`,
+    )
     .join('; ')
 }
 
@@ -203,7 +206,10 @@ async function checkReplay(world: World, live: Seen): Promise<void> {
   const { plan } = world.scenario.definition
   const copy = replayPlan(plan, 'again', false)
   const range = await world.time.run(rangeByTime(world.log, plan, 0, Number.POSITIVE_INFINITY, 'append'))
-  const replay = await world.time.run(RunningPipeline.start(copy, { ...world.options(copy), replay: { id: 'again', of: plan.pipeline, range } }), REPLAY_LIMIT_MS)
+  const replay = await world.time.run(
+    RunningPipeline.start(copy, { ...world.options(copy), replay: { id: 'again', of: plan.pipeline, range } }),
+    REPLAY_LIMIT_MS,
+  )
   await world.time.run(replay.finished(), REPLAY_LIMIT_MS)
   const seen = await readSeen(world, replay, '.replay-again')
   await checkResults(world, seen)

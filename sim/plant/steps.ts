@@ -16,7 +16,13 @@ export const FACTORS: ReadonlyMap<string, number> = new Map([
 ])
 export const FACTORS_CSV = `shop,factor\n${[...FACTORS].map((pair) => pair.join(',')).join('\n')}\n`
 
-const factors = fileTable({ name: 'factors', path: FACTORS_FILE, format: 'csv', value: t.object({ shop: t.string(), factor: t.f64() }), key: 'shop' })
+const factors = fileTable({
+  name: 'factors',
+  path: FACTORS_FILE,
+  format: 'csv',
+  value: t.object({ shop: t.string(), factor: t.f64() }),
+  key: 'shop',
+})
 export const PRICES = topic('prices', { value: t.object({ key: t.string(), factor: t.f64() }), key: 'key', compacted: true })
 
 /** Names of operators: stable, and unique in a pipeline. */
@@ -33,7 +39,11 @@ const filterExpression: StepMaker = (random, naming) => {
   const least = random.below(40)
   return {
     label: `filter amount >= ${least} (expr)`,
-    build: (flow) => flow.filter(expr((row) => row.amount.gte(least)), { name }),
+    build: (flow) =>
+      flow.filter(
+        expr((row) => row.amount.gte(least)),
+        { name },
+      ),
     expect: (rows) => rows.filter((row) => row.value.amount >= least),
   }
 }
@@ -71,7 +81,9 @@ const throwing: StepMaker = (random, naming) => {
         { name, value: EVENT },
       ),
     expect: (rows, { letters }) => {
-      for (const row of rows) if (row.value.amount % 13 === unlucky) letters.push({ operator: name, code: 'MR_RUNTIME_USER_THROW', subject: String(row.value.id) })
+      for (const row of rows)
+        if (row.value.amount % 13 === unlucky)
+          letters.push({ operator: name, code: 'MR_RUNTIME_USER_THROW', subject: String(row.value.id) })
       return rows.filter((row) => row.value.amount % 13 !== unlucky)
     },
   }
@@ -81,7 +93,11 @@ const project: StepMaker = (_random, naming) => {
   const name = naming('project')
   return {
     label: 'select with amount + 1 (expr)',
-    build: (flow) => flow.select({ id: 'id', key: 'key', shop: 'shop', amount: expr((row) => row.amount.plus(1)), at: 'at', extra: 'extra' }, { name }) as unknown as Flow,
+    build: (flow) =>
+      flow.select(
+        { id: 'id', key: 'key', shop: 'shop', amount: expr((row) => row.amount.plus(1)), at: 'at', extra: 'extra' },
+        { name },
+      ) as unknown as Flow,
     expect: (rows) => rows.map((row) => withValue(row, { amount: row.value.amount + 1 })),
   }
 }
@@ -95,7 +111,10 @@ const branchAndMerge: StepMaker = (random, naming) => {
       const { large, rest } = flow.branch({ large: expr((row) => row.amount.gt(limit)) }, { name })
       const marked = large.map((row) => ({ ...row, shop: `${row.shop}+` }), { name: naming('marked'), value: EVENT })
       // Earlier steps may have left other types than the declared ones; both sides must have the same.
-      return marked.merge(rest.map((row) => ({ ...row }), { name: naming('unmarked'), value: EVENT }), { name: naming('merged') })
+      return marked.merge(
+        rest.map((row) => ({ ...row }), { name: naming('unmarked'), value: EVENT }),
+        { name: naming('merged') },
+      )
     },
     expect: (rows) => rows.map((row) => (row.value.amount > limit ? withValue(row, { shop: `${row.value.shop}+` }) : row)),
   }
@@ -134,9 +153,15 @@ const joinFile: StepMaker = (random, naming) => {
     label: `${type} join with a file`,
     build: (flow, mill) => {
       const joined = flow.join(mill.table(factors), { on: 'shop', type, select: { factor: 'factor' }, name })
-      return joined.select({ id: 'id', key: 'key', shop: 'shop', amount: 'amount', at: 'at', extra: 'factor' }, { name: naming('with-factor') }) as unknown as Flow
+      return joined.select(
+        { id: 'id', key: 'key', shop: 'shop', amount: 'amount', at: 'at', extra: 'factor' },
+        { name: naming('with-factor') },
+      ) as unknown as Flow
     },
-    expect: (rows) => rows.filter((row) => type === 'left' || FACTORS.has(row.value.shop)).map((row) => withValue(row, { extra: FACTORS.get(row.value.shop) ?? null })),
+    expect: (rows) =>
+      rows
+        .filter((row) => type === 'left' || FACTORS.has(row.value.shop))
+        .map((row) => withValue(row, { extra: FACTORS.get(row.value.shop) ?? null })),
   }
 }
 
@@ -147,7 +172,10 @@ const joinTopic: StepMaker = (random, naming) => {
     label: `${type} join with a topic's table`,
     build: (flow, mill) => {
       const joined = flow.join(mill.table(PRICES), { on: 'key', type, select: { factor: 'factor' }, name })
-      return joined.select({ id: 'id', key: 'key', shop: 'shop', amount: 'amount', at: 'at', extra: 'factor' }, { name: naming('with-price') }) as unknown as Flow
+      return joined.select(
+        { id: 'id', key: 'key', shop: 'shop', amount: 'amount', at: 'at', extra: 'factor' },
+        { name: naming('with-price') },
+      ) as unknown as Flow
     },
     expect: (rows, context) => {
       const table = context.tableRows(PRICES.name)
@@ -169,7 +197,11 @@ const through: StepMaker = (random, naming) => {
     build: (flow) => flow.through(middle, { name }) as unknown as Flow,
     expect: (rows, context) => {
       const texts = context.seen.topic(middle.name).map((record) => canonical(JSON.parse(record.text ?? 'null') as Event))
-      sameTexts(`topic ${middle.name}`, texts, rows.map((row) => canonical(row.value)))
+      sameTexts(
+        `topic ${middle.name}`,
+        texts,
+        rows.map((row) => canonical(row.value)),
+      )
       const bound = context.rowsOf(middle.name)
       if (bound.length > rows.length) violated(`${middle.name} gave ${bound.length} rows of ${rows.length}`)
       return bound
@@ -181,5 +213,16 @@ export function canonical(value: Event): string {
   return JSON.stringify([value.id, value.key, value.shop, value.amount, value.at, value.extra ?? null])
 }
 
-export const STEPS: Readonly<Record<string, StepMaker>> = { filterExpression, filterLambda, mapLambda, throwing, project, branchAndMerge,
-  repeat, dedupe, joinFile, joinTopic, through }
+export const STEPS: Readonly<Record<string, StepMaker>> = {
+  filterExpression,
+  filterLambda,
+  mapLambda,
+  throwing,
+  project,
+  branchAndMerge,
+  repeat,
+  dedupe,
+  joinFile,
+  joinTopic,
+  through,
+}

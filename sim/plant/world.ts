@@ -126,7 +126,8 @@ export class World {
 
   async #openLog(): Promise<Log> {
     const { time, disk } = this
-    if (this.scenario.log === 'memory') return new MemoryLog({ clock: time, scheduler: time, random: this.#random.fork(), gaps: true, store: this.#store })
+    if (this.scenario.log === 'memory')
+      return new MemoryLog({ clock: time, scheduler: time, random: this.#random.fork(), gaps: true, store: this.#store })
     return openEmbeddedLog({
       folder: LOG_FOLDER,
       disk: this.#mutant.unsynced === undefined ? disk : forgetful(disk, this.#mutant.unsynced),
@@ -200,7 +201,8 @@ export class World {
 }
 
 function isFull(error: unknown): boolean {
-  for (let at = error; at instanceof Error; at = at.cause) if ('code' in at && (at.code === 'MR_LOG_FULL' || at.code === 'MR_DISK_FULL')) return true
+  for (let at = error; at instanceof Error; at = at.cause)
+    if ('code' in at && (at.code === 'MR_LOG_FULL' || at.code === 'MR_DISK_FULL')) return true
   return false
 }
 

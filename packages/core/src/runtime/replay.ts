@@ -32,7 +32,12 @@ export interface ReplayTick {
   readonly wallMs: number
   readonly watermarkMs: number
   readonly status: ProgressEntry['status']
-  readonly ranges: readonly { readonly topic: string; readonly partition: number; readonly to: number; readonly refused: readonly number[] }[]
+  readonly ranges: readonly {
+    readonly topic: string
+    readonly partition: number
+    readonly to: number
+    readonly refused: readonly number[]
+  }[]
 }
 
 /** The plan under another name, with outputs beside the live ones. */

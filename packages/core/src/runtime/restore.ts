@@ -17,7 +17,6 @@ import { decodeSnapshotRecord, snapshotSlices } from './snapshot.ts'
 import type { SnapshotRecord } from './snapshot.ts'
 import { changelogTopic, snapshotTopic } from './topic-names.ts'
 
-
 export interface RestoredTask {
   readonly state: CommitState | null
   readonly stores: ReadonlyMap<string, StoreEntry>
