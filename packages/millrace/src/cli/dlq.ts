@@ -1,0 +1,118 @@
+// `millrace dlq`: dead letters by cause, one by one with their bytes, and back into the pipeline.
+import { MillraceError, nearestWord } from '@millrace/core/engine'
+import type { DeadLetterGroup, DeadLetterView, RetryAnswer } from '../api.ts'
+import { encodeJson } from '../json.ts'
+import type { CliContext, Command, Invocation } from './context.ts'
+import { table, timeText } from './format.ts'
+import { type Remote, withRemote } from './remote.ts'
+
+const ACTIONS = ['list', 'show', 'retry'] as const
+
+export const dlq: Command = {
+  name: 'dlq',
+  usage: 'list | show PIPELINE | retry PIPELINE',
+  summary: 'Dead letters: groups by cause, the letters themselves, back into the operator that failed.',
+  options: [
+    { name: 'code', value: 'MR_CODE', summary: 'Only letters with this error code.' },
+    { name: 'operator', value: 'NAME', summary: 'Only letters of this operator.' },
+    { name: 'id', value: 'ID', summary: 'One letter, or several separated by commas.' },
+    { name: 'limit', short: 'n', value: 'N', summary: 'Letters to show; default 10.' },
+    { name: 'all', summary: 'Retry every letter of the pipeline.' },
+  ],
+  examples: [
+    { line: 'millrace dlq list', does: 'what went wrong, by cause' },
+    { line: 'millrace dlq show flights --code MR_CODEC_JSON_INVALID -n 3', does: 'three letters with their bytes' },
+    { line: 'millrace dlq retry flights --operator enrich', does: 'send back what failed there' },
+  ],
+  words: [1, 2],
+  async run(context, invocation) {
+    const [action = '', pipeline] = invocation.words
+    if (!(ACTIONS as readonly string[]).includes(action)) {
+      const near = nearestWord(action, ACTIONS)
+      throw new MillraceError('MR_CLI_USAGE', { message: `dlq has no action \`${action}\`${near === null ? '' : `; did you mean \`${near}\`?`}`, fix: 'There are: list, show, retry.' })
+    }
+    return withRemote(context, invocation, { create: false }, (remote) => {
+      if (action === 'list') return list(context, invocation, remote, pipeline)
+      if (pipeline === undefined) throw new MillraceError('MR_CLI_USAGE', { message: `\`dlq ${action}\` needs the name of a pipeline.`, fix: `millrace dlq ${action} PIPELINE; \`millrace dlq list\` has the names.` })
+      return action === 'show' ? show(context, invocation, remote, pipeline) : retry(context, invocation, remote, pipeline)
+    })
+  },
+}
+
+async function list(context: CliContext, { json }: Invocation, remote: Remote, pipeline: string | undefined): Promise<number> {
+  const groups = await remote.json<readonly DeadLetterGroup[]>(`/api/dead-letters${pipeline === undefined ? '' : `?pipeline=${encodeURIComponent(pipeline)}`}`)
+  if (json) for (const group of groups) context.out(`${encodeJson(group)}\n`)
+  else if (groups.length === 0) context.out('no dead letters\n')
+  else {
+    const rows = groups.map(({ pipeline: name, operator, code, count, lastAtMs, sample }) => [name, operator, code, String(count), timeText(lastAtMs), sample.message.slice(0, 80)])
+    context.out(table(['pipeline', 'operator', 'code', 'letters', 'last', 'sample'], rows))
+  }
+  return 0
+}
+
+function ids({ options }: Invocation): readonly number[] | null {
+  const text = options['id']
+  if (typeof text !== 'string') return null
+  const numbers = text.split(',').map(Number)
+  if (numbers.every((id) => Number.isSafeInteger(id) && id >= 0)) return numbers
+  throw new MillraceError('MR_CLI_USAGE', { message: `--id must be whole numbers separated by commas, not \`${text}\`.` })
+}
+
+function filterOf({ options }: Invocation): Readonly<Record<string, string>> {
+  return Object.fromEntries(['code', 'operator'].flatMap((name) => (typeof options[name] === 'string' ? [[name, options[name]]] : [])))
+}
+
+async function show(context: CliContext, invocation: Invocation, remote: Remote, pipeline: string): Promise<number> {
+  const wanted = ids(invocation)
+  const query = new URLSearchParams({ ...filterOf(invocation), limit: String(invocation.options['limit'] ?? 10) })
+  if (wanted !== null) {
+    query.set('from', String(Math.min(...wanted)))
+    query.set('limit', String(Math.min(1000, Math.max(...wanted) - Math.min(...wanted) + 1)))
+  }
+  const letters = await remote.json<readonly DeadLetterView[]>(`/api/dead-letters/${encodeURIComponent(pipeline)}?${query.toString()}`)
+  for (const letter of letters) {
+    if (wanted !== null && !wanted.includes(letter.id)) continue
+    context.out(invocation.json ? `${encodeJson(letter)}\n` : letterText(letter))
+  }
+  if (letters.length === 0 && !invocation.json) context.out('no dead letters\n')
+  return 0
+}
+
+function letterText(letter: DeadLetterView): string {
+  const { id, code, operator, message, fix, place, topic, partition, offset, atMs, attempt, text, base64, state } = letter
+  return [
+    `letter ${id}  ${timeText(atMs)}  ${code} at \`${operator}\`, attempt ${attempt}${state === 'retried' ? ', retried' : ''}`,
+    `  ${message}`,
+    ...(place === null ? [] : [`  at ${place}`]),
+    `  fix: ${fix}`,
+    ...(offset < 0 ? [] : [`  record ${topic}/${partition} offset ${offset}`]),
+    `  ${text ?? `base64 ${base64 ?? ''}`}`,
+    '',
+  ].join('\n')
+}
+
+async function retry(context: CliContext, invocation: Invocation, remote: Remote, pipeline: string): Promise<number> {
+  const wanted = ids(invocation)
+  const filter = filterOf(invocation)
+  if (wanted === null && Object.keys(filter).length === 0 && invocation.options['all'] !== true) {
+    throw new MillraceError('MR_CLI_USAGE', { message: 'say which letters to retry.', fix: 'Give --code, --operator or --id; or --all for every letter.' })
+  }
+  const path = `/api/dead-letters/${encodeURIComponent(pipeline)}/retry`
+  const requests: object[] = [wanted === null ? filter : { ids: wanted }]
+  if (invocation.options['all'] === true) {
+    const groups = await remote.json<readonly DeadLetterGroup[]>(`/api/dead-letters?pipeline=${encodeURIComponent(pipeline)}`)
+    requests.splice(0, 1, ...groups.map(({ code, operator }) => ({ code, operator })))
+  }
+  let moved = 0
+  let others = 0
+  for (const request of requests) {
+    const answer = await remote.json<RetryAnswer>(path, request)
+    moved += answer.moved
+    for (const { reason, count } of answer.refused) {
+      others += count
+      context.note(`${count} cannot be retried: ${reason}\n`)
+    }
+  }
+  context.out(invocation.json ? `${JSON.stringify({ moved, refused: others })}\n` : `${moved} ${moved === 1 ? 'letter is' : 'letters are'} on the way back in\n`)
+  return moved === 0 && others > 0 ? 1 : 0
+}

@@ -1,0 +1,96 @@
+// `millrace doctor`: looks at what a plant needs of its machine, and says what to do about what is missing.
+import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { dirname, join } from 'node:path'
+import { askPortOwner } from '../server/port-owner.ts'
+import { logFolder } from '../server/plant.ts'
+import { readServerFile } from '../server/server-file.ts'
+import { VERSION } from '../version.ts'
+import type { CliContext, Command, Invocation } from './context.ts'
+import { bytesText } from './format.ts'
+
+interface Finding {
+  readonly what: string
+  readonly isGood: boolean
+  readonly says: string
+  readonly fix: string | null
+}
+
+/** A clock behind the release of this code is wrong. */
+const CLOCK_LEAST_MS = Date.UTC(2026, 0, 1)
+
+export const doctor: Command = {
+  name: 'doctor',
+  usage: '',
+  summary: 'Checks Node, data folder, disk, port and clock.',
+  options: [],
+  examples: [{ line: 'millrace doctor --data /var/lib/plant --port 8080', does: 'for these settings' }],
+  words: [0, 0],
+  async run(context, invocation) {
+    const findings = [node(), folder(invocation), disk(context, invocation), await port(invocation), clock(context)]
+    for (const finding of findings) {
+      if (invocation.json) context.out(`${JSON.stringify(finding)}\n`)
+      else context.out(`${finding.isGood ? 'ok     ' : 'problem'} ${finding.what.padEnd(7)} ${finding.says}\n${finding.fix === null ? '' : `        fix: ${finding.fix}\n`}`)
+    }
+    return findings.every((finding) => finding.isGood) ? 0 : 1
+  },
+}
+
+function node(): Finding {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+  const isGood = (major === 24 && minor >= 11) || major >= 26
+  return { what: 'node', isGood, says: `Node ${process.versions.node}, millrace ${VERSION}, ${process.platform} ${process.arch}`, fix: isGood ? null : 'Install Node 24.11 or newer.' }
+}
+
+function folder({ settings }: Invocation): Finding {
+  const what = 'folder'
+  const path = settings.data
+  const server = readServerFile(path)
+  if (server !== null) return { what, isGood: true, says: `${path}: a server runs at ${server.url} (process ${server.pid})`, fix: null }
+  try {
+    const isNew = !existsSync(path)
+    mkdirSync(path, { recursive: true })
+    const probe = join(path, `.doctor-${process.pid}`)
+    writeFileSync(probe, 'x')
+    rmSync(probe)
+    if (isNew) rmSync(path, { recursive: true })
+    return { what, isGood: true, says: `${path}: ${isNew ? 'can be made' : existsSync(logFolder(path)) ? 'has data, no server runs' : 'empty'}`, fix: null }
+  } catch (error) {
+    return { what, isGood: false, says: `${path}: ${(error as Error).message}`, fix: 'Choose a folder that this user may write, with `--data`.' }
+  }
+}
+
+function disk(context: CliContext, { settings }: Invocation): Finding {
+  let path = settings.data
+  while (!existsSync(path) && path !== dirname(path)) path = dirname(path)
+  const free = context.disk.freeBytes(statSync(path).isDirectory() ? path : dirname(path))
+  const isGood = free > settings.diskReserveBytes
+  return {
+    what: 'disk',
+    isGood,
+    says: `${bytesText(free)} free, ${bytesText(settings.diskReserveBytes)} kept as reserve`,
+    fix: isGood ? null : 'Free disk space, or lower `diskReserveBytes`: the collector answers 507 until then.',
+  }
+}
+
+async function port({ settings }: Invocation): Promise<Finding> {
+  const { host, port: wanted } = settings
+  if (await isFree(host, wanted)) return { what: 'port', isGood: true, says: `${host}:${wanted} is free`, fix: null }
+  const owner = await askPortOwner(host, wanted)
+  if (owner === null) return { what: 'port', isGood: false, says: `${host}:${wanted} is taken by another program, or cannot be listened on`, fix: 'Choose another port with `--port N`.' }
+  const isOwn = owner.folder === settings.data
+  return { what: 'port', isGood: isOwn, says: `${host}:${wanted} is taken by millrace, process ${owner.pid}, folder ${owner.folder ?? 'none'}`, fix: isOwn ? null : 'Choose another port with `--port N`.' }
+}
+
+function isFree(host: string, wanted: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = createServer()
+    probe.once('error', () => resolve(false))
+    probe.listen(wanted, host, () => probe.close(() => resolve(true)))
+  })
+}
+
+function clock({ clock: own }: CliContext): Finding {
+  const isGood = own.nowMs() > CLOCK_LEAST_MS
+  return { what: 'clock', isGood, says: new Date(own.nowMs()).toISOString(), fix: isGood ? null : 'Set the clock of the machine (NTP): event times far ahead of it are held back.' }
+}

@@ -1,0 +1,81 @@
+// `millrace plan FILE`: what a pipeline is, what it promises, and what starting it would change, before anything runs.
+import { existsSync } from 'node:fs'
+import type { PipelineDefinition } from '@millrace/core'
+import { describePlan, diffPlans, type PlanChange, serializePlan } from '@millrace/core/engine'
+import type { TopicStatus } from '../api.ts'
+import type { StartedPlan } from '../server/plan-store.ts'
+import { logFolder } from '../server/plant.ts'
+import type { CliContext, Command, Invocation } from './context.ts'
+import { loadPipelines } from './load-pipelines.ts'
+import { findServer, type Remote, withRemote } from './remote.ts'
+
+const SIGNS: Readonly<Record<PlanChange['kind'], string>> = {
+  'state-kept': '=',
+  'state-rebuilt': '~',
+  'state-lost': '-',
+  'state-new': '+',
+  'operator-new': '+',
+  'operator-gone': '-',
+  'operator-changed': '~',
+  'topic-missing': '+',
+  'schema-changed': '~',
+  'setting-changed': '~',
+  refused: '!',
+}
+
+export const plan: Command = {
+  name: 'plan',
+  usage: 'FILE',
+  summary: 'Shows topology, guarantee and state of a file, and what starting it would keep, rebuild or lose. Runs nothing.',
+  options: [{ name: 'shapes', summary: 'Show the columns of each operator.' }],
+  examples: [
+    { line: 'millrace plan pipeline.ts', does: 'against what ran last on ./millrace-data' },
+    { line: 'millrace plan pipeline.ts --json', does: 'for scripts: one object per pipeline' },
+  ],
+  words: [1, 1],
+  async run(context, invocation) {
+    const definitions = await loadPipelines(invocation.words[0] as string, context.cwd)
+    const isKnown = findServer(invocation) !== null || existsSync(logFolder(invocation.settings.data))
+    if (!isKnown) return show(context, invocation, definitions, null)
+    return withRemote(context, invocation, { create: false }, (remote) => show(context, invocation, definitions, remote))
+  },
+}
+
+async function show(context: CliContext, { json, options }: Invocation, definitions: readonly PipelineDefinition[], remote: Remote | null): Promise<number> {
+  let refused = false
+  const topics = remote === null ? new Set<string>() : new Set((await remote.json<readonly TopicStatus[]>('/topics')).map(({ name }) => name))
+  for (const { name, plan: wanted, warnings } of definitions) {
+    const before = remote === null ? null : await remote.json<StartedPlan | null>(`/api/pipelines/${encodeURIComponent(name)}/plan`)
+    const changes = diffPlans(before?.plan ?? null, serializePlan(wanted), { topics })
+    refused ||= changes.some((change) => change.kind === 'refused')
+    if (json) {
+      context.out(`${JSON.stringify({ pipeline: name, plan: serializePlan(wanted), guarantees: guarantees(wanted), warnings, changes })}\n`)
+      continue
+    }
+    context.out(describePlan(wanted, { root: context.cwd, shapes: options['shapes'] === true }))
+    for (const { output, guarantee } of guarantees(wanted)) context.out(`  ${output}: ${guarantee}\n`)
+    for (const warning of warnings) context.out(`  warning: ${warning.message}${warning.place === null ? '' : ` (${warning.place})`}\n`)
+    context.out(changesText(changes, before === null))
+  }
+  return refused ? 1 : 0
+}
+
+function changesText(changes: readonly PlanChange[], isNew: boolean): string {
+  const lines = [isNew ? 'has not run on this data; starting it makes:' : 'against what ran last:']
+  for (const { kind, message, advice, place } of changes) {
+    lines.push(`  ${SIGNS[kind]} ${message}${place === null || kind === 'state-kept' ? '' : ` (${place})`}`)
+    if (advice !== null) lines.push(`      ${advice}`)
+  }
+  if (changes.length === 0) lines.push('  nothing changes')
+  return `${lines.join('\n')}\n`
+}
+
+/** What each output promises: inside the plant exactly once; a sink says for itself. */
+function guarantees({ nodes }: PipelineDefinition['plan']): readonly { readonly output: string; readonly guarantee: string }[] {
+  return nodes.flatMap((node) => {
+    if (node.kind === 'to-table') return [{ output: `table ${node.table}`, guarantee: 'exactly once' }]
+    if (node.kind === 'to-topic') return [{ output: `topic ${node.topic.name}`, guarantee: 'exactly once' }]
+    if (node.kind === 'to-sink') return [{ output: `sink ${node.name}`, guarantee: node.sink.guarantee === 'at-least-once' ? 'at least once' : `exactly once (${node.sink.guarantee})` }]
+    return []
+  })
+}

@@ -1,0 +1,211 @@
+// Settings from flags, environment and millrace.yaml, in that order. One table is the source of names, checks, help and documentation.
+import { readFileSync } from 'node:fs'
+import { isAbsolute, join, resolve } from 'node:path'
+import { MillraceError, nearestWord } from '@millrace/core/engine'
+import { isMap, isScalar, LineCounter, parseDocument } from 'yaml'
+import { DEFAULT_HOST, DEFAULT_PORT } from '../server/plant.ts'
+
+export interface Settings {
+  readonly data: string
+  readonly host: string
+  readonly port: number
+  /** Where the port came from: one that somebody chose is also the one to speak to. */
+  readonly isPortGiven: boolean
+  readonly token: string | null
+  readonly tlsKey: string | null
+  readonly tlsCert: string | null
+  readonly hosts: readonly string[]
+  readonly bodyBytesMax: number
+  readonly memoryBytes: number
+  readonly diskReserveBytes: number
+  readonly startAt: 'earliest' | 'latest'
+}
+
+type Kind = 'text' | 'path' | 'port' | 'bytes' | 'list' | 'start'
+
+export interface SettingSpec {
+  readonly name: keyof Settings
+  readonly kind: Kind
+  readonly default: string
+  readonly summary: string
+  /** Why the default is what it is. */
+  readonly reason: string
+  /** Also a flag of `start` and `dev`. Secrets are not: other users of the machine see command lines. */
+  readonly isFlag: boolean
+}
+
+/** Every setting of the server, in the order of the documentation. */
+export const SETTINGS: readonly SettingSpec[] = [
+  { name: 'data', kind: 'path', default: 'millrace-data', isFlag: true, summary: 'Folder of the log; made when missing.', reason: 'Beside the pipeline, so that a project is one folder.' },
+  { name: 'port', kind: 'port', default: String(DEFAULT_PORT), isFlag: true, summary: 'Port of the server; 0 takes a free one.', reason: 'Not used by a well-known service.' },
+  { name: 'host', kind: 'text', default: DEFAULT_HOST, isFlag: true, summary: 'Address to listen on. Another than a loopback one needs a token.', reason: 'Nobody but this machine should reach a server that nobody secured.' },
+  { name: 'token', kind: 'text', default: '', isFlag: false, summary: 'Secret that every request must carry as `Authorization: Bearer`.', reason: 'On the loopback address the machine is the border.' },
+  { name: 'tlsKey', kind: 'path', default: '', isFlag: true, summary: 'File with the private key, PEM; together with tlsCert.', reason: 'A proxy usually does this.' },
+  { name: 'tlsCert', kind: 'path', default: '', isFlag: true, summary: 'File with the certificate chain, PEM.', reason: 'A proxy usually does this.' },
+  { name: 'hosts', kind: 'list', default: '', isFlag: true, summary: 'Further host names under which clients reach the server.', reason: 'A name that an attacker bound to this address must not work.' },
+  { name: 'bodyBytesMax', kind: 'bytes', default: '32MiB', isFlag: false, summary: 'Largest request body, before and after decompression.', reason: 'Far above a good batch (1 MiB), far below the memory.' },
+  { name: 'memoryBytes', kind: 'bytes', default: '256MiB', isFlag: true, summary: 'Memory of the journal and of requests in flight: a quarter for bodies, a quarter for events that wait, a quarter for the journal.', reason: 'Enough for 300 MB/s, and small machines have it.' },
+  { name: 'diskReserveBytes', kind: 'bytes', default: '256MiB', isFlag: true, summary: 'Free disk space below which the collector answers 507.', reason: 'What commits, sinks and retention need to work off what was taken in.' },
+  { name: 'startAt', kind: 'start', default: 'earliest', isFlag: true, summary: 'Where a source begins that has no position yet: earliest or latest.', reason: 'Nothing that was collected is left out.' },
+]
+
+/** MILLRACE_BODY_BYTES_MAX for bodyBytesMax. */
+export function environmentName(name: string): string {
+  return `MILLRACE_${name.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`
+}
+
+/** `--body-bytes-max` for bodyBytesMax, without the dashes. */
+export function flagName(name: string): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+}
+
+interface Given {
+  readonly value: string
+  readonly place: string
+}
+
+export interface SettingsSources {
+  readonly cwd: string
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly flags: Readonly<Record<string, string | boolean | undefined>>
+  /** Path of the settings file; null: millrace.yaml of the folder when there is one. */
+  readonly file: string | null
+}
+
+/** @throws {MillraceError} `MR_SETTINGS_INVALID` with the place (flag, variable, or file and line), what was expected and the nearest word. */
+export function readSettings(sources: SettingsSources): Settings {
+  const path = resolve(sources.cwd, sources.file ?? 'millrace.yaml')
+  const fromFile = readFile(path, sources.file !== null)
+  requireKnownVariables(sources.env)
+  const values = new Map<string, Given>()
+  for (const { name, isFlag } of SETTINGS) {
+    const flag = isFlag ? sources.flags[flagName(name)] : undefined
+    const variable = sources.env[environmentName(name)]
+    if (typeof flag === 'string') values.set(name, { value: flag, place: `--${flagName(name)}` })
+    else if (variable !== undefined && variable !== '') values.set(name, { value: variable, place: environmentName(name) })
+    else if (fromFile.has(name)) values.set(name, fromFile.get(name) as Given)
+  }
+  return settingsOf(values, sources.cwd)
+}
+
+function settingsOf(values: ReadonlyMap<string, Given>, cwd: string): Settings {
+  const read = <T>(name: keyof Settings, parse: (given: Given, spec: SettingSpec) => T): T => {
+    const spec = SETTINGS.find((one) => one.name === name) as SettingSpec
+    return parse(values.get(name) ?? { value: spec.default, place: 'default' }, spec)
+  }
+  const text = ({ value }: Given): string | null => (value === '' ? null : value)
+  const path = ({ value }: Given): string | null => (value === '' ? null : isAbsolute(value) ? value : join(cwd, value))
+  const [tlsKey, tlsCert] = [read('tlsKey', path), read('tlsCert', path)]
+  if ((tlsKey === null) !== (tlsCert === null)) {
+    const given = values.get(tlsKey === null ? 'tlsCert' : 'tlsKey')?.place ?? ''
+    throw new MillraceError('MR_SETTINGS_INVALID', { message: 'tlsKey and tlsCert belong together, and one of them is missing.', details: { place: given } })
+  }
+  return {
+    data: read('data', path) ?? cwd,
+    host: read('host', text) ?? DEFAULT_HOST,
+    port: read('port', port),
+    isPortGiven: values.has('port'),
+    token: read('token', text),
+    tlsKey,
+    tlsCert,
+    hosts: read('hosts', ({ value }) => value.split(',').flatMap((name) => (name.trim() === '' ? [] : [name.trim()]))),
+    bodyBytesMax: read('bodyBytesMax', bytes),
+    memoryBytes: read('memoryBytes', bytes),
+    diskReserveBytes: read('diskReserveBytes', bytes),
+    startAt: read('startAt', startAt),
+  }
+}
+
+function refuse({ value, place }: Given, spec: SettingSpec, expected: string): never {
+  throw new MillraceError('MR_SETTINGS_INVALID', {
+    message: `\`${spec.name}\` must be ${expected}, not \`${value.slice(0, 80)}\`.`,
+    details: { place, setting: spec.name },
+    fix: `${spec.summary} Example: ${spec.name}: ${spec.default === '' ? 'TEXT' : spec.default}`,
+  })
+}
+
+function port(given: Given, spec: SettingSpec): number {
+  const value = Number(given.value)
+  return /^\d+$/.test(given.value) && value <= 65_535 ? value : refuse(given, spec, 'a whole number from 0 to 65535')
+}
+
+const UNITS: Readonly<Record<string, number>> = { '': 1, b: 1, kb: 1e3, mb: 1e6, gb: 1e9, kib: 1 << 10, mib: 1 << 20, gib: 1 << 30 }
+
+function bytes(given: Given, spec: SettingSpec): number {
+  const match = /^(\d+(?:\.\d+)?) *([a-z]*)$/i.exec(given.value)
+  const unit = UNITS[match?.[2]?.toLowerCase() ?? '?']
+  const value = unit === undefined ? Number.NaN : Math.round(Number(match?.[1]) * unit)
+  return Number.isSafeInteger(value) ? value : refuse(given, spec, 'a size such as 256MiB, 1GB or 1048576')
+}
+
+function startAt(given: Given, spec: SettingSpec): 'earliest' | 'latest' {
+  if (given.value === 'earliest' || given.value === 'latest') return given.value
+  const near = nearestWord(given.value, ['earliest', 'latest'])
+  return refuse(given, spec, `\`earliest\` or \`latest\`${near === null ? '' : ` (did you mean \`${near}\`?)`}`)
+}
+
+/** Variables that start like ours and are none are misspelled ones. */
+function requireKnownVariables(env: SettingsSources['env']): void {
+  const known = SETTINGS.map(({ name }) => environmentName(name))
+  for (const name of Object.keys(env)) {
+    if (!name.startsWith('MILLRACE_') || known.includes(name)) continue
+    const near = nearestWord(name, known)
+    throw new MillraceError('MR_SETTINGS_INVALID', {
+      message: `there is no setting for the variable ${name}${near === null ? '.' : `; did you mean ${near}?`}`,
+      details: { place: name },
+      fix: `There are: ${known.join(', ')}.`,
+    })
+  }
+}
+
+function readFile(path: string, isRequired: boolean): ReadonlyMap<string, Given> {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    if (!isRequired && (error as NodeJS.ErrnoException).code === 'ENOENT') return new Map()
+    throw new MillraceError('MR_SETTINGS_INVALID', { message: 'the settings file cannot be read.', details: { place: path, reason: (error as Error).message }, cause: error })
+  }
+  return parseSettings(text, path)
+}
+
+/** Settings of a YAML text, with their places as `file:line:column`. Throws MR_SETTINGS_INVALID. */
+export function parseSettings(text: string, path: string): ReadonlyMap<string, Given> {
+  const lines = new LineCounter()
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true })
+  const placeAt = (position: number | undefined): string => {
+    const { line, col } = lines.linePos(position ?? 0)
+    return `${path}:${line}:${col}`
+  }
+  const [broken] = document.errors
+  if (broken !== undefined) throw new MillraceError('MR_SETTINGS_INVALID', { message: `not valid YAML: ${broken.message}`, details: { place: placeAt(broken.pos[0]) }, cause: broken })
+  const values = new Map<string, Given>()
+  if (document.contents === null) return values
+  if (!isMap(document.contents)) throw new MillraceError('MR_SETTINGS_INVALID', { message: 'the file must hold settings as `name: value`.', details: { place: placeAt(0) } })
+  const known = SETTINGS.map(({ name }) => name)
+  for (const { key, value } of document.contents.items) {
+    const name = isScalar(key) ? String(key.value) : ''
+    const keyPlace = placeAt(isScalar(key) ? key.range?.[0] : 0)
+    if (!(known as readonly string[]).includes(name)) {
+      const near = nearestWord(name, known)
+      throw new MillraceError('MR_SETTINGS_INVALID', {
+        message: `there is no setting \`${name}\`${near === null ? '.' : `; did you mean \`${near}\`?`}`,
+        details: { place: keyPlace },
+        fix: `There are: ${known.join(', ')}.`,
+      })
+    }
+    values.set(name, valueOf(name, value, keyPlace, placeAt))
+  }
+  return values
+}
+
+function valueOf(name: string, value: unknown, keyPlace: string, placeAt: (position: number | undefined) => string): Given {
+  if (isScalar(value) && (value.value === null || ['string', 'number', 'boolean'].includes(typeof value.value))) {
+    return { value: value.value === null ? '' : String(value.value), place: placeAt(value.range?.[0]) }
+  }
+  const items = (value as { readonly items?: readonly unknown[] } | null)?.items
+  if (name === 'hosts' && Array.isArray(items) && items.every(isScalar)) {
+    return { value: items.map((item) => String((item as { readonly value: unknown }).value)).join(','), place: keyPlace }
+  }
+  throw new MillraceError('MR_SETTINGS_INVALID', { message: `\`${name}\` must be a single value.`, details: { place: keyPlace, setting: name } })
+}

@@ -1,0 +1,54 @@
+// `millrace table NAME`: rows of a live table; without a name the tables there are.
+import type { TablePage, TableStatus } from '@millrace/core/engine'
+import { encodeJson } from '../json.ts'
+import type { CliContext, Command, Invocation } from './context.ts'
+import { cellText, table as tableText, timeText } from './format.ts'
+import { type Remote, withRemote } from './remote.ts'
+
+export const table: Command = {
+  name: 'table',
+  usage: '[NAME]',
+  summary: 'Shows rows of a live table, or which tables there are.',
+  options: [
+    { name: 'key', value: 'VALUES', summary: 'The row with this key; values separated by commas.' },
+    { name: 'prefix', value: 'VALUES', summary: 'Rows whose key begins with these values.' },
+    { name: 'from', value: 'VALUE', summary: 'Least value of the key field behind the prefix.' },
+    { name: 'to', value: 'VALUE', summary: 'Largest value, exclusive.' },
+    { name: 'limit', short: 'n', value: 'N', summary: 'Rows; default 20.' },
+    { name: 'descending', summary: 'Largest key first.' },
+  ],
+  examples: [
+    { line: 'millrace table', does: 'which tables there are' },
+    { line: 'millrace table hourly --prefix SFO --descending -n 5', does: 'the newest five hours of one airport' },
+    { line: 'millrace table hourly --key SFO,2001-01-01T10:00:00Z --json', does: 'one row as JSON' },
+  ],
+  words: [0, 1],
+  run: (context, invocation) =>
+    withRemote(context, invocation, { create: false }, (remote) => {
+      const name = invocation.words[0]
+      return name === undefined ? list(context, invocation, remote) : rows(context, invocation, remote, name)
+    }),
+}
+
+async function list(context: CliContext, { json }: Invocation, remote: Remote): Promise<number> {
+  const tables = await remote.json<readonly (TableStatus & { readonly pipeline: string })[]>('/tables')
+  if (json) for (const one of tables) context.out(`${encodeJson(one)}\n`)
+  else if (tables.length === 0) context.out(remote.isServer ? 'no pipeline has a table\n' : 'no server runs, and tables live in a running pipeline: `millrace start FILE`\n')
+  else context.out(tableText(['table', 'pipeline', 'key', 'rows'], tables.map((one) => [one.name, one.pipeline, one.primaryKey.join(', '), String(one.rows)])))
+  return 0
+}
+
+async function rows(context: CliContext, { options, json }: Invocation, remote: Remote, name: string): Promise<number> {
+  const query = new URLSearchParams({ limit: String(options['limit'] ?? 20) })
+  for (const part of ['key', 'prefix', 'from', 'to']) if (typeof options[part] === 'string') query.set(part, options[part])
+  if (options['descending'] === true) query.set('descending', 'true')
+  const page = await remote.json<TablePage>(`/tables/${encodeURIComponent(name)}?${query.toString()}`)
+  if (json) for (const row of page.rows) context.out(`${encodeJson(row)}\n`)
+  else if (page.rows.length === 0) context.out(`no rows (the table has ${page.rowCount})\n`)
+  else {
+    const heads = Object.keys(page.rows[0] ?? {})
+    context.out(tableText(heads, page.rows.map((row) => heads.map((head) => cellText(row[head])))))
+    context.out(`${page.rows.length} of ${page.rowCount} rows, event time up to ${timeText(page.watermarkMs)}\n`)
+  }
+  return 0
+}
