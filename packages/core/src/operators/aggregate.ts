@@ -278,24 +278,34 @@ export class AggregateOperator implements Operator {
   }
 
   #emitChanges(): void {
-    const store = this.#store
     const changed = this.#changed.count
     for (let from = 0; from < changed; from += EMIT_ROWS) {
       const until = Math.min(changed, from + EMIT_ROWS)
-      const slots = this.#emitted.reset(until - from)
+      const count = this.#takeChanges(from, until)
+      const slots = this.#emitted.rows
       const times = this.#times
-      let count = 0
-      for (let index = from; index < until; index++) {
-        const change = this.#changed.at(index)
-        const slot = store.changedSlot(change)
-        if (!store.isAlive(slot)) continue
-        times[count] = this.#largestTimes[change] ?? -Infinity
-        slots[count++] = slot
-      }
       if (this.#window !== null) this.#windowTimes(slots, count)
       if (this.#retracts) this.#pushOld(from, until)
       this.#push(slots, count, times, null)
     }
+  }
+
+  /** Slots and times of the changes from .. until whose groups are there, to `#emitted` and `#times`. */
+  #takeChanges(from: number, until: number): number {
+    const store = this.#store
+    const slots = this.#emitted.reset(until - from)
+    const { words, pageBits, pageMask, stride } = store.rows
+    for (let index = from; index < until; index++) slots[index - from] = store.changedSlot(this.#changed.at(index))
+    let count = 0
+    // A loop of its own, so that the processor waits for many rows at once.
+    for (let i = 0; i < until - from; i++) {
+      const slot = slots[i] as number
+      const isAlive = ((words[slot >>> pageBits] as Int32Array)[(slot & pageMask) * stride + META_WORD] as number) & 1
+      slots[count] = slot
+      this.#times[count] = this.#largestTimes[this.#changed.at(from + i)] ?? -Infinity
+      count += isAlive
+    }
+    return count
   }
 
   #windowTimes(slots: Int32Array, count: number): Float64Array {

@@ -1,19 +1,30 @@
 // From rows to the slots of their groups. The key of a group in a window is (window start, key); rows of one batch mostly share a few
 // windows and many of them a key. Keys of one number or one text are encoded here, each once, and looked up in a small table first:
 // entries that are overwritten or out of date only cost a look-up in the store. All other keys go to the store column by column.
-import type { BytesColumn, Column, Field } from '../codec/column.ts'
+import type { Column, Field } from '../codec/column.ts'
+import { META_WORD } from '../state/row-format.ts'
 import type { RowListener, TableStore } from '../state/store.ts'
 import { RowList } from './live-rows.ts'
 
 const MEMO_BITS = 15
 const MEMO_SIZE = 1 << MEMO_BITS
 const SPREAD = 0x9e3779b1
-/** With more misses than this share the table is left alone for some batches. */
+/** The table is judged after so many rows, enough to fill it; with more misses than this share it is left alone for a while. */
+const ROWS_JUDGED = 2 * MEMO_SIZE
 const MISS_SHARE_MAX = 0.5
-const BATCHES_WITHOUT_MEMO = 32
+const ROWS_WITHOUT_MEMO = 16 * MEMO_SIZE
 const TWO_32 = 4294967296
-/** Copying more bytes than this by hand costs more than a call. */
-const HAND_COPY_BYTES = 24
+/** With fewer rows per text of a dictionary it does not pay to look each text up once. */
+const ROWS_PER_ENTRY_MIN = 4
+const HASH_FACTOR = 0x5bd1e995
+
+/** Text t is data[from[t] .. to[t]); row r has the text ids[r], or r itself without a dictionary. */
+interface Texts {
+  readonly ids: Int32Array | null
+  readonly data: Uint8Array
+  readonly from: Int32Array
+  readonly to: Int32Array
+}
 
 export class GroupSlots implements RowListener {
   /** New groups of the last call: so many of the store's `newSlots`. */
@@ -27,11 +38,23 @@ export class GroupSlots implements RowListener {
   readonly #memoEpochs = new Int32Array(MEMO_SIZE)
   readonly #epochOfStart = new Map<number, number>()
   #epoch = 0
-  #skips = 0
+  #rowsSkipped = 0
+  #rowsTried = 0
+  #rowsMissed = 0
   readonly #missed = new RowList()
   readonly #missedAt = new RowList()
   readonly #missedSlots = new RowList()
-  readonly #texts = new RowList()
+  readonly #hashesByRow = new RowList()
+  readonly #entryRows = new RowList()
+  readonly #entrySlots = new RowList()
+  #entryOfId = new Int32Array(0)
+  #epochOfId = new Int32Array(0)
+  readonly #keyWord: number
+  readonly #keyBytesInline: number
+  /** By text: the row, or the entry of a dictionary. */
+  #hashes = new Int32Array(0)
+  #view: DataView = new DataView(new ArrayBuffer(0))
+  #viewed: Uint8Array | null = null
   // Encoded keys: key i is words from starts[i] / 4 on, so that it can be written a word at a time.
   #words = new Int32Array(4096)
   #bytes = new Uint8Array(this.#words.buffer)
@@ -41,6 +64,8 @@ export class GroupSlots implements RowListener {
   constructor(store: TableStore, isWindowed: boolean, key: readonly Field[]) {
     this.#store = store
     this.#isWindowed = isWindowed
+    this.#keyWord = store.format.keyWord
+    this.#keyBytesInline = store.format.keyBytesInline
     const [only] = key
     const kind = isWindowed && key.length === 1 && only !== undefined && !only.nullable ? only.type.kind : null
     this.#way = kind === 'i64' || kind === 'time' ? 'number' : kind === 'string' || kind === 'bytes' ? 'text' : 'columns'
@@ -51,13 +76,14 @@ export class GroupSlots implements RowListener {
   find(starts: Float64Array, keys: readonly Column[], rows: Int32Array, count: number, slotsOut: Int32Array): void {
     const [key] = keys
     if (this.#way === 'number' && key?.layout === 'f64') this.#findNumbers(starts, key.values, rows, count, slotsOut)
-    else if (this.#way === 'text' && key?.layout === 'dictionary') this.#findEntries(starts, key.ids, key.dictionary, rows, count, slotsOut)
-    else if (this.#way === 'text' && (key?.layout === 'bytes' || key?.layout === 'slice')) {
-      this.#reserve(count)
-      const ends = key.layout === 'bytes' ? key.offsets.subarray(1) : key.ends
-      this.#encodeTexts(starts, rows, rows, key.data, key.layout === 'bytes' ? key.offsets : key.starts, ends, count)
-      this.#look(count, slotsOut)
-    } else {
+    else if (this.#way === 'text' && key?.layout === 'dictionary') {
+      const { data, offsets } = key.dictionary
+      const texts: Texts = { ids: key.ids, data, from: offsets, to: offsets.subarray(1) }
+      if (key.dictionaryCount * ROWS_PER_ENTRY_MIN <= count) this.#findEntries(starts, texts, key.ids, rows, count, slotsOut)
+      else this.#findTexts(starts, texts, rows, count, slotsOut)
+    } else if (this.#way === 'text' && key?.layout === 'bytes') this.#findTexts(starts, { ids: null, data: key.data, from: key.offsets, to: key.offsets.subarray(1) }, rows, count, slotsOut)
+    else if (this.#way === 'text' && key?.layout === 'slice') this.#findTexts(starts, { ids: null, data: key.data, from: key.starts, to: key.ends }, rows, count, slotsOut)
+    else {
       const columns: readonly Column[] = this.#isWindowed ? [{ layout: 'f64', values: starts, validity: null }, ...keys] : keys
       this.#store.findOrInsertColumns(columns, rows, count, slotsOut)
       this.newCount = this.#store.newCount
@@ -97,30 +123,134 @@ export class GroupSlots implements RowListener {
   }
 
   #findNumbers(starts: Float64Array, values: Float64Array, rows: Int32Array, count: number, slotsOut: Int32Array): void {
-    if (this.#skips > 0) {
-      this.#skips--
+    if (this.#rowsSkipped > 0) {
+      this.#rowsSkipped -= count
       this.#encodeNumbers(starts, values, rows, count)
       this.#look(count, slotsOut)
       return
     }
     const missed = this.#remembered(starts, values, rows, count, slotsOut)
-    if (missed === 0) return
+    this.#judge(count, missed)
     const missedRows = this.#missed.rows
     this.#encodeNumbers(starts, values, missedRows, missed)
     this.#lookMissed(starts, values, missed, slotsOut)
-    if (missed > count * MISS_SHARE_MAX) this.#skips = BATCHES_WITHOUT_MEMO
   }
 
-  /** A dictionary lives as long as its batch, and so do the entries for its ids. */
-  #findEntries(starts: Float64Array, ids: Int32Array, dictionary: BytesColumn, rows: Int32Array, count: number, slotsOut: Int32Array): void {
-    this.forget()
-    const missed = this.#remembered(starts, ids, rows, count, slotsOut)
-    // Where a missed row's text lies: its id in the dictionary.
-    const missedRows = this.#missed.rows
-    const textRows = this.#texts.reset(missed)
-    for (let i = 0; i < missed; i++) textRows[i] = ids[missedRows[i] as number] as number
-    this.#encodeTexts(starts, missedRows, textRows, dictionary.data, dictionary.offsets, dictionary.offsets.subarray(1), missed)
-    this.#lookMissed(starts, ids, missed, slotsOut)
+  /** With many keys the table is of no use, and looking there first only costs. */
+  #judge(tried: number, missed: number): void {
+    this.#rowsTried += tried
+    this.#rowsMissed += missed
+    if (this.#rowsTried < ROWS_JUDGED) return
+    if (this.#rowsMissed > this.#rowsTried * MISS_SHARE_MAX) this.#rowsSkipped = ROWS_WITHOUT_MEMO
+    this.#rowsTried = 0
+    this.#rowsMissed = 0
+  }
+
+  /** Looks each text of a dictionary up once per window, in order of the first rows. */
+  #findEntries(starts: Float64Array, texts: Texts, ids: Int32Array, rows: Int32Array, count: number, slotsOut: Int32Array): void {
+    if (this.#entryOfId.length < texts.from.length) {
+      this.#entryOfId = new Int32Array(texts.from.length)
+      this.#epochOfId = new Int32Array(texts.from.length)
+    }
+    const entryOfId = this.#entryOfId
+    const epochOfId = this.#epochOfId
+    const entryRows = this.#entryRows.reset(count)
+    let entries = 0
+    let start = NaN
+    let epoch = 0
+    for (let i = 0; i < count; i++) {
+      const row = rows[i] as number
+      const id = ids[row] as number
+      if (starts[row] !== start) {
+        start = starts[row] as number
+        epoch = ++this.#epoch
+      }
+      if (epochOfId[id] !== epoch) {
+        epochOfId[id] = epoch
+        entryOfId[id] = entries
+        entryRows[entries++] = row
+      }
+      slotsOut[i] = entryOfId[id] as number
+    }
+    const slots = this.#entrySlots.reset(entries)
+    this.#findTexts(starts, texts, entryRows, entries, slots)
+    for (let i = 0; i < count; i++) slotsOut[i] = slots[slotsOut[i] as number] as number
+  }
+
+  #findTexts(starts: Float64Array, texts: Texts, rows: Int32Array, count: number, slotsOut: Int32Array): void {
+    if (this.#rowsSkipped > 0) {
+      this.#rowsSkipped -= count
+      this.#encodeTexts(starts, texts, rows, count)
+      this.#look(count, slotsOut)
+      return
+    }
+    if (this.#hashes.length < texts.from.length) this.#hashes = new Int32Array(texts.from.length * 2)
+    const missed = this.#rememberedTexts(starts, texts, rows, count, slotsOut)
+    this.#judge(count, missed)
+    this.#encodeTexts(starts, texts, this.#missed.rows, missed)
+    this.#lookMissed(starts, texts.ids === null ? this.#hashes : this.#rowHashes(texts.ids, missed), missed, slotsOut)
+  }
+
+  /** Hashes stand by text; entries of the table are found by row. */
+  #rowHashes(ids: Int32Array, missed: number): Int32Array {
+    const rows = this.#missed.rows
+    let last = 0
+    for (let i = 0; i < missed; i++) last = Math.max(last, rows[i] as number)
+    const hashes = this.#hashesByRow.reset(last + 1)
+    for (let i = 0; i < missed; i++) hashes[rows[i] as number] = this.#hashes[ids[rows[i] as number] as number] as number
+    return hashes
+  }
+
+  /** As `#remembered`; an entry names a row with the same hash, and the text is compared with that row's key. */
+  #rememberedTexts(starts: Float64Array, texts: Texts, rows: Int32Array, count: number, slotsOut: Int32Array): number {
+    const missed = this.#missed.reset(count)
+    const missedAt = this.#missedAt.reset(count)
+    const { ids, data, from, to } = texts
+    const view = this.#viewOf(data)
+    const hashes = this.#hashes
+    let misses = 0
+    let start = NaN
+    let epoch = 0
+    for (let i = 0; i < count; i++) {
+      const row = rows[i] as number
+      const text = ids === null ? row : (ids[row] as number)
+      const begin = from[text] as number
+      const end = to[text] as number
+      const hash = hashText(view, begin, end)
+      hashes[text] = hash
+      if (starts[row] !== start) {
+        start = starts[row] as number
+        epoch = this.#epochOf(start)
+      }
+      const at = Math.imul(hash + epoch, SPREAD) >>> (32 - MEMO_BITS)
+      if (this.#memoEpochs[at] === epoch && this.#memoKeys[at] === hash && this.#hasText(this.#memoSlots[at] as number, view, begin, end)) slotsOut[i] = this.#memoSlots[at] as number
+      else {
+        missed[misses] = row
+        missedAt[misses++] = i
+      }
+    }
+    return misses
+  }
+
+  /** Whether the key of a row, behind the window's start, is this text. Keys that do not lie in their row are left to the store. */
+  #hasText(slot: number, view: DataView, begin: number, end: number): boolean {
+    const { words, pageBits, pageMask, stride } = this.#store.rows
+    const page = words[slot >>> pageBits] as Int32Array
+    const at = (slot & pageMask) * stride
+    const length = end - begin + 8
+    if ((page[at + META_WORD] as number) >>> 1 !== length || length > this.#keyBytesInline) return false
+    let word = at + this.#keyWord + 2
+    let byte = begin
+    for (; byte + 4 <= end; byte += 4, word++) if (page[word] !== view.getInt32(byte, true)) return false
+    return byte === end || page[word] === tailWord(view, byte, end)
+  }
+
+  #viewOf(data: Uint8Array): DataView {
+    if (this.#viewed !== data) {
+      this.#viewed = data
+      this.#view = new DataView(data.buffer, data.byteOffset, data.byteLength)
+    }
+    return this.#view
   }
 
   /** Fills in the slots that the table knows; the others stand in `#missed` (rows) and `#missedAt` (their places). Returns how many. */
@@ -219,34 +349,35 @@ export class GroupSlots implements RowListener {
     }
   }
 
-  /** Text i is data[from[t] .. to[t]) with t = textRows[i], of the row rows[i]. A text that ends a key is its own bytes. */
-  #encodeTexts(starts: Float64Array, rows: Int32Array, textRows: Int32Array, data: Uint8Array, from: Int32Array, to: Int32Array, count: number): void {
+  /** A text that ends a key is its own bytes. */
+  #encodeTexts(starts: Float64Array, texts: Texts, rows: Int32Array, count: number): void {
     this.#reserve(count)
+    const { ids, data, from, to } = texts
+    const view = this.#viewOf(data)
     let start = NaN
     let first = 0
     let second = 0
     let word = 0
     for (let i = 0; i < count; i++) {
       const row = rows[i] as number
-      const text = textRows[i] as number
+      const text = ids === null ? row : (ids[row] as number)
       const begin = from[text] as number
-      const size = (to[text] as number) - begin
-      this.#reserveWordsKept(word + 3 + (size >> 2), word)
+      const end = to[text] as number
+      const length = end - begin
+      this.#reserveWordsKept(word + 3 + (length >> 2), word)
       if (starts[row] !== start) {
         start = starts[row] as number
         first = highWord(start)
         second = lowWord(start)
       }
       const words = this.#words
-      const bytes = this.#bytes
-      words[word] = first
-      words[word + 1] = second
-      const at = word * 4 + 8
-      if (size <= HAND_COPY_BYTES) for (let j = 0; j < size; j++) bytes[at + j] = data[begin + j] as number
-      else bytes.set(data.subarray(begin, begin + size), at)
       this.#starts[i] = word * 4
-      this.#ends[i] = at + size
-      word += 2 + ((size + 3) >> 2)
+      this.#ends[i] = word * 4 + 8 + length
+      words[word++] = first
+      words[word++] = second
+      let byte = begin
+      for (; byte + 4 <= end; byte += 4) words[word++] = view.getInt32(byte, true)
+      if (byte < end) words[word++] = tailWord(view, byte, end)
     }
   }
 
@@ -266,6 +397,25 @@ function highWord(value: number): number {
 
 function lowWord(value: number): number {
   return swap((value - Math.floor(value / TWO_32) * TWO_32) | 0)
+}
+
+function hashText(view: DataView, begin: number, end: number): number {
+  let hash = Math.imul(end - begin, SPREAD)
+  let byte = begin
+  for (; byte + 4 <= end; byte += 4) {
+    hash = Math.imul(hash ^ view.getInt32(byte, true), HASH_FACTOR)
+    hash ^= hash >>> 15
+  }
+  if (byte < end) hash = Math.imul(hash ^ tailWord(view, byte, end), HASH_FACTOR)
+  return hash ^ (hash >>> 13)
+}
+
+/** The last one to three bytes as a word, zeros behind them. */
+function tailWord(view: DataView, byte: number, end: number): number {
+  let word = view.getUint8(byte)
+  if (byte + 1 < end) word |= view.getUint8(byte + 1) << 8
+  if (byte + 2 < end) word |= view.getUint8(byte + 2) << 16
+  return word
 }
 
 function swap(word: number): number {
