@@ -171,7 +171,7 @@ export const ERRORS = {
   MR_RUNTIME_STATE_LAYOUT: entry(
     'invalid',
     'The stored state has another layout than the pipeline.',
-    'Run `millrace plan FILE`; start with `--rebuild` to build the state again from the log.',
+    'See what changed with `millrace plan FILE`; put the old shape back, give the pipeline a new name, or start with `--rebuild`: the whole pipeline then runs over its sources again, and topics and sinks behind it get those rows again.',
   ),
   MR_RUNTIME_GROUPS_FIXED: entry(
     'invalid',
@@ -185,15 +185,38 @@ export const ERRORS = {
     'Give one value per key field, in order and of its kind; `millrace table` lists them.',
   ),
   MR_TABLE_NOT_READY: entry('transient', 'The table is being restored.', 'Try again in a moment.'),
-  MR_REPLAY_NO_BINDINGS: entry('invalid', 'The pipeline has no kept bindings to replay.', 'Start the pipeline at least once; bindings are kept as long as replay is promised (7 days by default).'),
+  MR_REPLAY_NO_BINDINGS: entry(
+    'invalid',
+    'The pipeline has no kept bindings to replay.',
+    'Start the pipeline at least once; bindings are kept as long as replay is promised (7 days by default).',
+  ),
   MR_RUNTIME_RETRY_VERSION: entry(
     'invalid',
     'The dead letter was written by another version of the pipeline, so it cannot enter at its operator.',
     'Replay the range of the source that holds it: `millrace replay`.',
   ),
+  MR_WORKER_MODULE: entry(
+    'invalid',
+    'A worker thread cannot load the pipeline.',
+    'Export the pipeline from the module that the message names: workers import it themselves, so it must not depend on what the main program has set up.',
+  ),
+  MR_WORKER_CODE: entry(
+    'invalid',
+    'The pipeline that a worker thread has loaded is not the one that was started.',
+    'Let the module build the same pipeline whenever it is imported, and start again after changing it.',
+  ),
+  MR_WORKER_DIED: entry(
+    'transient',
+    'A worker thread has ended by itself.',
+    'Nothing is lost: its tasks are started again from their last commit. Look at the cause when it repeats.',
+  ),
   MR_RUNTIME_SINK_REFUSED: entry('data', 'The sink refused this row.', 'Correct the row or the sink settings, then `millrace dlq retry`.'),
   // plan
-  MR_PLAN_NAME_INVALID: entry('invalid', 'A name in the pipeline is not valid.', 'Names are 1-100 of a-z A-Z 0-9 . _ and -; no other character.'),
+  MR_PLAN_NAME_INVALID: entry(
+    'invalid',
+    'A name in the pipeline is not valid.',
+    'Names are 1-100 of a-z A-Z 0-9 . _ and -; no other character.',
+  ),
   MR_PLAN_NAME_TAKEN: entry(
     'invalid',
     'Two parts of the pipeline have the same name.',
@@ -289,11 +312,7 @@ export const ERRORS = {
     'The value of a partition field is too long for the name of a folder.',
     'Partition by another field, or shorten the value before the sink.',
   ),
-  MR_SINK_INTENT: entry(
-    'internal',
-    'The intent of a sink cannot be read.',
-    'Use the version of millrace that wrote it, or a newer one.',
-  ),
+  MR_SINK_INTENT: entry('internal', 'The intent of a sink cannot be read.', 'Use the version of millrace that wrote it, or a newer one.'),
   MR_SINK_FILE_LOST: entry(
     'internal',
     'A file that a sink had prepared is gone, and it was not published yet.',
@@ -302,9 +321,17 @@ export const ERRORS = {
   // server
   MR_HTTP_ROUTE_UNKNOWN: entry('invalid', 'There is nothing at this address.', 'See `/openapi.json` for all addresses.'),
   MR_HTTP_METHOD: entry('invalid', 'The address does not take this method.', 'Use one of the methods that the message lists.'),
-  MR_HTTP_QUERY_INVALID: entry('invalid', 'A parameter of the request is not valid.', 'Correct the parameter that the message names; `/openapi.json` lists all.'),
+  MR_HTTP_QUERY_INVALID: entry(
+    'invalid',
+    'A parameter of the request is not valid.',
+    'Correct the parameter that the message names; `/openapi.json` lists all.',
+  ),
   MR_HTTP_BODY_EMPTY: entry('invalid', 'The request has no body.', 'Send one JSON event, a JSON array of events, or one event per line.'),
-  MR_HTTP_BODY_TOO_LARGE: entry('invalid', 'The request body is larger than the limit.', 'Send fewer events per request, or raise `bodyBytesMax`.'),
+  MR_HTTP_BODY_TOO_LARGE: entry(
+    'invalid',
+    'The request body is larger than the limit.',
+    'Send fewer events per request, or raise `bodyBytesMax`.',
+  ),
   MR_HTTP_BODY_INVALID: entry('invalid', 'The request body cannot be read.', 'Correct the body; the message says what is wrong with it.'),
   MR_HTTP_EVENTS_REFUSED: entry(
     'invalid',
@@ -312,14 +339,26 @@ export const ERRORS = {
     'Correct the lines that `error.lines` names and send the whole request again.',
   ),
   MR_HTTP_KEY_REUSED: entry('invalid', 'The idempotency key was used for another request before.', 'Use a new key for every new request.'),
-  MR_HTTP_BUSY: entry('transient', 'The server has as much in flight as its memory budget allows.', 'Wait for the time in `Retry-After` and send again.'),
+  MR_HTTP_BUSY: entry(
+    'transient',
+    'The server has as much in flight as its memory budget allows.',
+    'Wait for the time in `Retry-After` and send again.',
+  ),
   MR_HTTP_HOST_REFUSED: entry(
     'invalid',
     'The request names a host that this server does not answer for.',
     'Use the loopback address, or list the name in the setting `hosts`.',
   ),
-  MR_HTTP_ORIGIN_REFUSED: entry('invalid', 'A page of another origin asked for a change.', 'Send the request from the console itself or without a browser.'),
-  MR_HTTP_TOKEN: entry('invalid', 'The token is missing or wrong.', 'Send `Authorization: Bearer TOKEN` with the token that the server was started with.'),
+  MR_HTTP_ORIGIN_REFUSED: entry(
+    'invalid',
+    'A page of another origin asked for a change.',
+    'Send the request from the console itself or without a browser.',
+  ),
+  MR_HTTP_TOKEN: entry(
+    'invalid',
+    'The token is missing or wrong.',
+    'Send `Authorization: Bearer TOKEN` with the token that the server was started with.',
+  ),
   MR_TOPIC_RESERVED: entry('invalid', 'Only the plant itself writes to this topic.', 'Write to a topic of your own.'),
   MR_SERVER_ADDRESS: entry(
     'invalid',
@@ -328,19 +367,47 @@ export const ERRORS = {
   ),
   MR_SERVER_PORT_TAKEN: entry('invalid', 'The port is taken.', 'Stop the other program, or choose another port with `--port N`.'),
   MR_SERVER_TLS: entry('invalid', 'The key or certificate for TLS cannot be used.', 'Check the files that `tlsKey` and `tlsCert` name.'),
-  MR_SERVER_STARTING: entry('transient', 'The server is starting its pipelines.', 'Try again in a moment; `/health` says when it is ready.'),
-  MR_SERVER_PIPELINE_UNKNOWN: entry('invalid', 'No pipeline of this name runs.', 'See `millrace topics` or the page for the names of the pipelines.'),
-  MR_SERVER_UNREACHABLE: entry('transient', 'The server does not answer.', 'Start it with `millrace start FILE`, or name its port with `--port N`.'),
+  MR_SERVER_STARTING: entry(
+    'transient',
+    'The server is starting its pipelines.',
+    'Try again in a moment; `/health` says when it is ready.',
+  ),
+  MR_SERVER_PIPELINE_UNKNOWN: entry(
+    'invalid',
+    'No pipeline of this name runs.',
+    'See `millrace topics` or the page for the names of the pipelines.',
+  ),
+  MR_SERVER_UNREACHABLE: entry(
+    'transient',
+    'The server does not answer.',
+    'Start it with `millrace start FILE`, or name its port with `--port N`.',
+  ),
   MR_REPLAY_RUNNING: entry('invalid', 'A replay with this id is running or has run.', 'Choose another `--id`, or leave it out.'),
   // settings and command line
   MR_SETTINGS_INVALID: entry('invalid', 'A setting is not valid.', 'Correct it; the message names the place and what was expected.'),
   MR_CLI_USAGE: entry('invalid', 'The command line is not valid.', 'Run `millrace --help`, or `millrace COMMAND --help` for examples.'),
-  MR_CLI_FILE: entry('invalid', 'The pipeline file cannot be used.', 'Export a pipeline as default: `export default pipeline(name, (mill) => { ... })`.'),
+  MR_CLI_FILE: entry(
+    'invalid',
+    'The pipeline file cannot be used.',
+    'Export a pipeline as default: `export default pipeline(name, (mill) => { ... })`.',
+  ),
   MR_CLI_FOLDER_TAKEN: entry('invalid', 'The folder has files of these names already.', 'Choose another folder.'),
   // client
-  MR_CLIENT_REFUSED: entry('invalid', 'The server refused a batch of events.', 'Correct what the message names; the batch was not appended.'),
-  MR_CLIENT_GAVE_UP: entry('transient', 'A batch could not be delivered in the time given.', 'Check that the server runs and can be reached, then send the batch again.'),
-  MR_CLIENT_FULL: entry('transient', 'The producer holds as many bytes as it may.', 'Wait for `await producer.ready()` before sending more.'),
+  MR_CLIENT_REFUSED: entry(
+    'invalid',
+    'The server refused a batch of events.',
+    'Correct what the message names; the batch was not appended.',
+  ),
+  MR_CLIENT_GAVE_UP: entry(
+    'transient',
+    'A batch could not be delivered in the time given.',
+    'Check that the server runs and can be reached, then send the batch again.',
+  ),
+  MR_CLIENT_FULL: entry(
+    'transient',
+    'The producer holds as many bytes as it may.',
+    'Wait for `await producer.ready()` before sending more.',
+  ),
   MR_CLIENT_CLOSED: entry('closed', 'The producer was closed.', 'Create another producer.'),
   // parquet
   MR_PARQUET_FIELD: entry(

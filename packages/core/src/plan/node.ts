@@ -178,7 +178,7 @@ export type PlanNodeKind = PlanNode['kind']
 
 /** Per pipeline; each default and its reason stands in docs/settings.md. */
 export interface PipelineSettings {
-  /** Silence of a source partition after which it no longer holds the watermark back. Default 30,000 ms. */
+  /** Silence of a source partition after which it no longer holds the watermark back. Default 5,000 ms. */
   readonly idleMs: number
   /** `rate`: when all inputs are idle the watermark goes on with the wall clock. `never`: only data moves it. Default rate. */
   readonly closeWhenIdle: 'rate' | 'never'

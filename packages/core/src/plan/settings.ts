@@ -5,7 +5,7 @@ import type { PipelineSettings } from './node.ts'
 
 /** What a pipeline gets when its user sets nothing. */
 export const DEFAULT_SETTINGS: PipelineSettings = Object.freeze({
-  idleMs: 30_000,
+  idleMs: 5_000,
   closeWhenIdle: 'rate',
   clockAheadMs: 86_400_000,
   clockConfirmations: 8,

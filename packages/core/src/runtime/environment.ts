@@ -20,8 +20,8 @@ export interface TaskEnvironment {
   readonly compiler: Compiler
   /** Where a source partition without a position starts. */
   readonly startAt: 'earliest' | 'latest'
-  /** Drop stored state whose layout differs and build it again, instead of refusing to start. */
-  readonly rebuild: boolean
+  /** Begin with empty state at the start of the sources: decided for the whole pipeline, when the layout of some stored state has changed. */
+  readonly reset: boolean
   readonly codegen: boolean
   readonly guardRows: boolean
   /** Sources end at their visible end as of the start: bounded runs (tests, replay). */

@@ -1,6 +1,6 @@
 // What this process knows of every task's progress: the newest record of each, and the clock entries that readers still need.
 // Reads the progress topics of one pipeline; tasks ask it for frontiers, demand and clocks. Rules cited are ADR 0002's.
-import type { FetchPosition, Log, LogReader } from '../log/log.ts'
+import type { FetchedPartition, FetchPosition, Log, LogReader } from '../log/log.ts'
 import { must } from '../base/assert.ts'
 import { RecordRows } from '../codec/record-rows.ts'
 import { combineClocks } from '../time/partition-clock.ts'
@@ -68,6 +68,7 @@ export class ProgressBoard {
   readonly #unsubscribe: (() => void)[] = []
   readonly #listeners = new Set<() => void>()
   #stale = true
+  #reading: Promise<void> | null = null
   #refreshes = 0
 
   constructor(log: Log, parts: readonly BoardPart[]) {
@@ -110,28 +111,49 @@ export class ProgressBoard {
     return () => this.#listeners.delete(listener)
   }
 
-  /** Reads what is new. Cheap when nothing is. */
+  /** Reads what is new. Cheap when nothing is. Tasks that ask while a read is under way wait for it and what came meanwhile. */
   async refresh(): Promise<void> {
-    while (this.#stale) {
-      this.#stale = false
-      const wanted: readonly FetchPosition[] = this.#positions.map(({ topic, partition, offset }) => ({ topic, partition, offset }))
-      const fetched = this.#reader.fetchNow === null ? await this.#reader.fetch(wanted) : this.#reader.fetchNow(wanted)
-      for (const part of fetched) {
-        if (part.error !== null) throw part.error
-        if (part.next === part.from) continue
-        this.#stale = true
-        const position = must(
-          this.#positions.find((other) => other.topic === part.topic && other.partition === part.partition),
-          'progress position',
-        )
-        const count = this.#rows.read(part.bytes, part.from)
-        for (let row = 0; row < count; row++) {
-          position.task.apply(decodeProgress(part.bytes, this.#rows.valueStarts[row] as number, this.#rows.valueEnds[row] as number))
-        }
-        position.offset = part.next
+    while (this.#stale || this.#reading !== null) {
+      const { fetchNow } = this.#reader
+      if (fetchNow !== null) {
+        this.#stale = false
+        this.#take(fetchNow(this.#wanted()))
+        continue
       }
-      if (++this.#refreshes % FORGET_EVERY === 0) this.#forget()
+      this.#reading ??= this.#read()
+      await this.#reading
     }
+  }
+
+  async #read(): Promise<void> {
+    try {
+      this.#stale = false
+      this.#take(await this.#reader.fetch(this.#wanted()))
+    } finally {
+      this.#reading = null
+    }
+  }
+
+  #wanted(): readonly FetchPosition[] {
+    return this.#positions.map(({ topic, partition, offset }) => ({ topic, partition, offset }))
+  }
+
+  #take(fetched: readonly FetchedPartition[]): void {
+    for (const part of fetched) {
+      if (part.error !== null) throw part.error
+      if (part.next === part.from) continue
+      this.#stale = true
+      const position = must(
+        this.#positions.find((other) => other.topic === part.topic && other.partition === part.partition),
+        'progress position',
+      )
+      const count = this.#rows.read(part.bytes, part.from)
+      for (let row = 0; row < count; row++) {
+        position.task.apply(decodeProgress(part.bytes, this.#rows.valueStarts[row] as number, this.#rows.valueEnds[row] as number))
+      }
+      position.offset = part.next
+    }
+    if (++this.#refreshes % FORGET_EVERY === 0) this.#forget()
   }
 
   #task(part: string, group: number): TaskProgress {

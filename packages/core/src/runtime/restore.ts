@@ -11,13 +11,26 @@ import { RecordRows } from '../codec/record-rows.ts'
 import { layoutOf } from '../state/layout.ts'
 import { createTableStore } from '../state/table-store.ts'
 import { ROW_PREFIX_BYTES, decodeLayout, parseKey } from './changelog.ts'
-import { decodeCommitState } from './commit-state.ts'
+import { EMPTY_STATE, decodeCommitState } from './commit-state.ts'
 import { wholeFetchBytes } from './fetch-size.ts'
 import { decodeSnapshotRecord, snapshotSlices } from './snapshot.ts'
 import type { SnapshotRecord } from './snapshot.ts'
 import { changelogTopic, snapshotTopic } from './topic-names.ts'
 
+/** What restoring needs of a task's environment. */
+export type RestoreEnvironment = Pick<TaskEnvironment, 'log' | 'clock' | 'scheduler' | 'plan' | 'topology' | 'reset' | 'report'>
+
+interface Survey {
+  readonly snapshot: SnapshotRecord | null
+  readonly last: CommitState | null
+  readonly voidBelow: number
+  readonly numbersFrom: number
+  readonly layouts: readonly Layout[]
+}
+
 export interface RestoredTask {
+  /** Set when the state is built again: the first commit must void the stores below this number. */
+  readonly voidBelow: number | null
   readonly state: CommitState | null
   readonly stores: ReadonlyMap<string, StoreEntry>
 }
@@ -28,7 +41,7 @@ interface Slot {
   store: TableStore | null
 }
 
-/** @throws {MillraceError} `MR_RUNTIME_STATE_LAYOUT` when a store's layout has changed and `rebuild` was not asked for. */
+/** @throws {MillraceError} `MR_RUNTIME_STATE_LAYOUT` when a store's layout has changed and the pipeline is not reset. */
 export async function restoreTask(
   environment: TaskEnvironment,
   part: SubTopology,
@@ -38,21 +51,31 @@ export async function restoreTask(
   return new Restore(environment, part, group, stores).run()
 }
 
+/** Whether stored state of the pipeline has another layout than it needs now, in any task. */
+export async function isStateChanged(environment: RestoreEnvironment): Promise<boolean> {
+  for (const part of environment.topology.parts) {
+    for (let group = 0; group < part.groups; group++)
+      if (await new Restore(environment, part, group, emptyStores(part)).isChanged()) return true
+  }
+  return false
+}
+
 /** The empty stores of a part. Operators attach their indexes to them before the first row is restored. */
 export function emptyStores(part: SubTopology): ReadonlyMap<string, TableStore> {
   return new Map(part.stores.map((spec) => [spec.name, createTableStore(layoutOf(spec.name, spec.key, spec.value))]))
 }
 
 class Restore {
-  readonly #environment: TaskEnvironment
+  readonly #environment: RestoreEnvironment
   readonly #part: SubTopology
   readonly #group: number
   readonly #byNumber = new Map<number, Slot>()
   readonly #stores: ReadonlyMap<string, TableStore>
   #state: CommitState | null = null
+  #voidBelow = 0
   #rows = 0
 
-  constructor(environment: TaskEnvironment, part: SubTopology, group: number, stores: ReadonlyMap<string, TableStore>) {
+  constructor(environment: RestoreEnvironment, part: SubTopology, group: number, stores: ReadonlyMap<string, TableStore>) {
     this.#environment = environment
     this.#part = part
     this.#group = group
@@ -62,9 +85,13 @@ class Restore {
   async run(): Promise<RestoredTask> {
     const startedAt = this.#environment.clock.monotonicMs()
     const ends = this.#changelogEnds()
-    const snapshot = await this.#newestSnapshot(ends)
-    if (snapshot !== null) await this.#load(snapshot)
-    await this.#eachBatch(snapshot?.changelogFrom ?? ends.start, ends.end, (rows, count) => this.#applyBatch(rows, count))
+    const survey = await this.#survey(ends)
+    // A task that has committed under this code version has been reset already.
+    const { reset, topology } = this.#environment
+    if (reset && survey.last?.codeVersion !== topology.codeVersion) return this.#fromNothing(survey)
+    this.#voidBelow = survey.voidBelow
+    if (survey.snapshot !== null) await this.#load(survey.snapshot)
+    await this.#eachBatch(survey.snapshot?.changelogFrom ?? ends.start, ends.end, (rows, count) => this.#applyBatch(rows, count))
     for (const store of this.#stores.values()) {
       store.seal()
       store.committed()
@@ -76,7 +103,34 @@ class Restore {
         rows: this.#rows,
         ms: this.#environment.clock.monotonicMs() - startedAt,
       })
-    return { state: this.#state, stores: this.#entries() }
+    return { state: this.#state, stores: this.#entries(0), voidBelow: null }
+  }
+
+  /** True when the layout of a store that the part still has is another than the stored one. */
+  async isChanged(): Promise<boolean> {
+    return (await this.#survey(this.#changelogEnds())).layouts.some((layout) => {
+      const wanted = this.#stores.get(layout.store)?.layout
+      return wanted !== undefined && wanted.id !== layout.id
+    })
+  }
+
+  /** State and source positions start over together; ticks, running numbers and what was applied of exchanges go on. */
+  #fromNothing(survey: Survey): RestoredTask {
+    const { last, numbersFrom } = survey
+    const state: CommitState | null =
+      last === null
+        ? null
+        : {
+            ...EMPTY_STATE,
+            through: last.through,
+            wallMs: last.wallMs,
+            exchanges: last.exchanges,
+            running: last.running,
+            retryNext: last.retryNext,
+            intent: last.intent,
+            sinkSequence: last.sinkSequence,
+          }
+    return { state, stores: this.#entries(numbersFrom), voidBelow: numbersFrom }
   }
 
   #changelogEnds(): { readonly start: number; readonly end: number } {
@@ -87,18 +141,35 @@ class Restore {
     )
   }
 
-  /** Snapshots are named in the changelog behind the rows that repair them, so the newest must be known before rows are applied. */
-  async #newestSnapshot(ends: { readonly start: number; readonly end: number }): Promise<SnapshotRecord | null> {
-    let newest: SnapshotRecord | null = null
-    if (this.#environment.log.ends(snapshotTopic(this.#environment.plan.pipeline, this.#part.name)).every((other) => other.end === 0))
-      return null
+  /** What must be known before rows are applied: the newest snapshot is named behind the rows that repair it, and so is what is void. */
+  async #survey(ends: { readonly start: number; readonly end: number }): Promise<Survey> {
+    let snapshot: SnapshotRecord | null = null
+    let last: CommitState | null = null
+    let voidBelow = 0
+    const layouts = new Map<number, Layout>()
     await this.#eachBatch(ends.start, ends.end, (rows, count) => {
       for (let row = 0; row < count; row++) {
-        if (parseKey(rows.bytes, rows.keyStarts[row] as number, rows.keyEnds[row] as number).kind !== 'snapshot') continue
-        newest = decodeSnapshotRecord(rows.bytes, rows.valueStarts[row] as number, rows.valueEnds[row] as number)
+        const { bytes } = rows
+        const [start, end] = [rows.valueStarts[row] as number, rows.valueEnds[row] as number]
+        const key = parseKey(bytes, rows.keyStarts[row] as number, rows.keyEnds[row] as number)
+        if (key.kind === 'layout') layouts.set(key.store, decodeLayout(bytes, start, end))
+        else if (key.kind === 'commit') last = decodeCommitState(bytes.subarray(start, end))
+        else if (key.kind === 'reset') voidBelow = Number(new TextDecoder().decode(bytes.subarray(start, end)))
+        else if (key.kind === 'snapshot') {
+          snapshot = decodeSnapshotRecord(bytes, start, end)
+          for (const entry of snapshot.stores) layouts.set(entry.number, entry.layout)
+        }
       }
     })
-    return newest
+    const named = snapshot as SnapshotRecord | null
+    const isVoid = named !== null && named.stores.length > 0 && named.stores.every((entry) => entry.number < voidBelow)
+    return {
+      snapshot: isVoid ? null : named,
+      last,
+      voidBelow,
+      numbersFrom: Math.max(voidBelow, ...[...layouts.keys()].map((number) => number + 1)),
+      layouts: [...layouts].filter(([number]) => number >= voidBelow).map(([, layout]) => layout),
+    }
   }
 
   async #load(snapshot: SnapshotRecord): Promise<void> {
@@ -145,8 +216,8 @@ class Restore {
       }
       let end = row + 1
       while (end < count && sameStore(rows, row, end)) end++
-      const slot = must(this.#byNumber.get(key.store), `layout of store ${key.store}`)
-      if (slot.store !== null) {
+      const slot = key.store < this.#voidBelow ? null : must(this.#byNumber.get(key.store), `layout of store ${key.store}`)
+      if (slot !== null && slot.store !== null) {
         const keyStarts = rows.keyStarts.slice(row, end)
         for (let index = 0; index < keyStarts.length; index++) keyStarts[index] = (keyStarts[index] as number) + ROW_PREFIX_BYTES
         slot.store.applyAll(
@@ -167,6 +238,7 @@ class Restore {
     const start = rows.valueStarts[row] as number
     const end = rows.valueEnds[row] as number
     if (key.kind === 'commit') this.#state = decodeCommitState(rows.bytes.subarray(start, end))
+    else if (key.kind === 'reset') return
     else if (key.kind === 'layout') this.#open(key.store, decodeLayout(rows.bytes, start, end))
     else if (key.kind !== 'snapshot')
       throw new MillraceError('MR_LOG_FORMAT_NEWER', {
@@ -177,8 +249,9 @@ class Restore {
 
   /** A store that the pipeline no longer has is skipped; one whose layout changed is rebuilt on request, else refused. */
   #open(number: number, layout: Layout): void {
+    if (number < this.#voidBelow) return
     const wanted = this.#stores.get(layout.store)?.layout
-    if (wanted !== undefined && wanted.id !== layout.id && !this.#environment.rebuild) {
+    if (wanted !== undefined && wanted.id !== layout.id) {
       throw new MillraceError('MR_RUNTIME_STATE_LAYOUT', {
         details: { pipeline: this.#environment.plan.pipeline, store: layout.store, stored: layout.id, wanted: wanted.id },
       })
@@ -188,9 +261,9 @@ class Restore {
   }
 
   /** Known stores keep their numbers; new ones get the next. */
-  #entries(): ReadonlyMap<string, StoreEntry> {
+  #entries(numbersFrom: number): ReadonlyMap<string, StoreEntry> {
     const entries = new Map<string, StoreEntry>()
-    let next = 0
+    let next = numbersFrom
     for (const number of this.#byNumber.keys()) next = Math.max(next, number + 1)
     for (const spec of this.#part.stores) {
       const known = [...this.#byNumber.values()].findLast((slot) => slot.layout.store === spec.name && slot.store !== null)

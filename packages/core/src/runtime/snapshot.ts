@@ -156,7 +156,7 @@ export function decodeSnapshotRecord(bytes: Uint8Array, start: number, end: numb
 
 /** The slices of one dumped store, in order. Logs that cannot read synchronously are read to the end first. */
 export async function snapshotSlices(
-  environment: TaskEnvironment,
+  environment: Pick<TaskEnvironment, 'log' | 'plan'>,
   part: string,
   group: number,
   from: number,

@@ -1,6 +1,9 @@
 // What a running pipeline says of itself: the one source of the page, the metrics and `millrace` on the command line.
 import type { OperatorCounters } from '../operators/operator.ts'
-import type { InputStatus, TaskPhase } from './task.ts'
+import { isMillraceError } from '../base/errors.ts'
+import { textOf } from '../base/text-of.ts'
+import type { TaskReport } from './task-host.ts'
+import type { InputStatus, Task, TaskPhase } from './task.ts'
 
 export interface NodeStatus {
   readonly id: number
@@ -100,4 +103,69 @@ export function whyOpen(waitsForMs: number, watermarkMs: number, inputs: readonl
     }
   }
   return slowest === null ? lead : `${lead}: ${slowest.text}`
+}
+
+/** What a task of this thread says of itself now. */
+export function taskReport(task: Task): TaskReport {
+  const { core, loop } = task
+  const inputs = loop?.inputStatus() ?? []
+  const waitsForMs = core?.instance.nextDue() ?? Number.POSITIVE_INFINITY
+  const watermarkMs = core?.state.watermarkMs ?? Number.NEGATIVE_INFINITY
+  const stores = Array.from(core?.stores ?? [], ([name, { store }]) => ({
+    name,
+    rows: store.rowCount,
+    bytes: store.bytes(),
+    fields: [...store.layout.key, ...store.layout.value].map((field) => field.name),
+  }))
+  const { commits, commitMsLast, commitMsMax, rowsIn, rowsOut, deadLetters, lastCommitAtMs } = core?.figures ?? NO_FIGURES
+  const status: TaskStatus = {
+    ...statusWithoutCore(task.part.name, task.group, task.phase, task.error),
+    tick: core?.state.through ?? 0,
+    watermarkMs,
+    clock: core?.state.status ?? 'active',
+    lag: loop?.lag() ?? 0,
+    stateRows: stores.reduce((sum, store) => sum + store.rows, 0),
+    stateBytes: stores.reduce((sum, store) => sum + store.bytes, 0),
+    commits,
+    commitMsLast,
+    commitMsMax,
+    rowsIn,
+    rowsOut,
+    deadLetters,
+    lastCommitAtMs,
+    waitsForMs,
+    openBecause: whyOpen(waitsForMs, watermarkMs, inputs),
+    inputs,
+  }
+  const operators = (core?.instance.operators ?? []).map(({ name, counters }) => ({ name, counters: { ...counters } }))
+  return { status, operators, stores }
+}
+
+const NO_FIGURES = { commits: 0, commitMsLast: 0, commitMsMax: 0, rowsIn: 0, rowsOut: 0, deadLetters: 0, lastCommitAtMs: 0 }
+
+/** The status of a task that has nothing to show yet. */
+export function statusWithoutCore(part: string, group: number, phase: TaskPhase, error: unknown): TaskStatus {
+  return {
+    task: `${part}/${group}`,
+    part,
+    group,
+    phase,
+    error: errorStatus(error),
+    tick: 0,
+    watermarkMs: Number.NEGATIVE_INFINITY,
+    clock: 'active',
+    lag: 0,
+    stateRows: 0,
+    stateBytes: 0,
+    ...NO_FIGURES,
+    waitsForMs: Number.POSITIVE_INFINITY,
+    openBecause: null,
+    inputs: [],
+  }
+}
+
+function errorStatus(error: unknown): TaskStatus['error'] {
+  if (error === null) return null
+  if (isMillraceError(error)) return { code: error.code, message: error.message, fix: error.fix }
+  return { code: 'MR_RUNTIME_TASK_FAILED', message: textOf(error), fix: '' }
 }

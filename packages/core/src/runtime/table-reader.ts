@@ -1,8 +1,10 @@
 // Reads of a live table: rows as they were at the last commit of each task group (law ST-4), as JavaScript values.
-// A read runs between two batches of the owning task, because both run on one thread; long scans go in slices.
+// A read runs between two batches of the owning task, because both run on one thread; long scans go in pieces. Each task group answers
+// with a slice, wherever it runs; the slices are merged by whoever was asked.
 import type { Field } from '../codec/column.ts'
 import type { RowReader, TableStore } from '../state/store.ts'
 import type { Task } from './task.ts'
+import type { TableSlice } from './task-host.ts'
 import { columnBuilder } from '../codec/column-builder.ts'
 import { KeyWriter, readKey } from '../codec/key-bytes.ts'
 import { MillraceError } from '../base/errors.ts'
@@ -139,44 +141,59 @@ function compareValues(a: unknown, b: unknown): number {
   return left < right ? -1 : left > right ? 1 : 0
 }
 
-/** Answers a query over all task groups. */
-export async function readTable(source: TableSource, query: TableQuery): Promise<TablePage> {
-  const limit = query.limit ?? 1000
-  const rows: TableRow[] = []
-  let rowCount = 0
-  let tick = Number.POSITIVE_INFINITY
-  let watermarkMs = Number.POSITIVE_INFINITY
-  let keyFields: readonly Field[] = []
+const LIMIT_DEFAULT = 1000
+
+/** Answers a query for the task groups that run on this thread. */
+export async function readSlices(source: TableSource, query: TableQuery): Promise<readonly TableSlice[]> {
+  const slices: TableSlice[] = []
   for (const task of source.tasks) {
     const { core } = task
     const store = core?.stores.get(source.store)?.store
     if (core === null || store === undefined)
       throw new MillraceError('MR_TABLE_NOT_READY', { details: { table: source.name, task: task.name, phase: task.phase } })
-    keyFields = store.layout.key
-    rowCount += store.rowCount
-    tick = Math.min(tick, core.state.through)
-    watermarkMs = Math.min(watermarkMs, core.state.watermarkMs)
-    if (query.key !== undefined) {
-      const key = encodeKey(keyFields, query.key, source.name)
-      const slot = store.findCommitted(key, 0, key.length)
-      const row = slot < 0 ? null : store.readCommitted(slot)
-      if (row !== null) rows.push(rowOf(store, row))
-      continue
-    }
-    await scan(source, store, query, rows)
+    const keyNames = store.layout.key.map((field) => field.name)
+    const { rowCount } = store
+    const { through: tick, watermarkMs } = core.state
+    const rows = query.key === undefined ? await scan(source, store, query) : find(source, store, query.key)
+    slices.push({ rows: ordered(rows, keyNames, query), keyNames, rowCount, tick, watermarkMs })
   }
-  const names = keyFields.map((field) => field.name)
-  rows.sort((a, b) => {
-    for (const name of names) {
+  return slices
+}
+
+/** The page that all slices of a table give together. */
+export function mergeSlices(table: string, slices: readonly TableSlice[], query: TableQuery): TablePage {
+  let rowCount = 0
+  let tick = Number.POSITIVE_INFINITY
+  let watermarkMs = Number.POSITIVE_INFINITY
+  for (const slice of slices) {
+    rowCount += slice.rowCount
+    tick = Math.min(tick, slice.tick)
+    watermarkMs = Math.min(watermarkMs, slice.watermarkMs)
+  }
+  const rows = slices.flatMap((slice) => slice.rows)
+  return { table, rows: ordered(rows, slices[0]?.keyNames ?? [], query), rowCount, tick, watermarkMs }
+}
+
+function ordered(rows: readonly TableRow[], keyNames: readonly string[], query: TableQuery): readonly TableRow[] {
+  const sorted = rows.toSorted((a, b) => {
+    for (const name of keyNames) {
       const order = compareValues(a[name], b[name])
       if (order !== 0) return query.descending === true ? -order : order
     }
     return 0
   })
-  return { table: source.name, rows: rows.slice(0, limit), rowCount, tick, watermarkMs }
+  return sorted.slice(0, query.limit ?? LIMIT_DEFAULT)
 }
 
-async function scan(source: TableSource, store: TableStore, query: TableQuery, rows: TableRow[]): Promise<void> {
+function find(source: TableSource, store: TableStore, values: readonly unknown[]): readonly TableRow[] {
+  const key = encodeKey(store.layout.key, values, source.name)
+  const slot = store.findCommitted(key, 0, key.length)
+  const row = slot < 0 ? null : store.readCommitted(slot)
+  return row === null ? [] : [rowOf(store, row)]
+}
+
+async function scan(source: TableSource, store: TableStore, query: TableQuery): Promise<readonly TableRow[]> {
+  const rows: TableRow[] = []
   const prefix = (query.prefix ?? []).map((value, index) => keyValue(fieldAt(store, index, source.name), value, source.name))
   const next = store.layout.key[prefix.length]
   const from = query.from === undefined || next === undefined ? undefined : keyValue(next, query.from, source.name)
@@ -195,6 +212,7 @@ async function scan(source: TableSource, store: TableStore, query: TableQuery, r
     })
     await source.turn()
   }
+  return rows
 }
 
 function fieldAt(store: TableStore, index: number, table: string): Field {

@@ -15,7 +15,7 @@ import { assert, must } from '../base/assert.ts'
 import { MillraceError, isMillraceError } from '../base/errors.ts'
 import { sleep } from '../base/scheduler.ts'
 import { RecordBatchBuilder } from '../codec/record-batch.ts'
-import { COMMIT_KEY, encodeLayout, layoutKey, rowPrefix } from './changelog.ts'
+import { COMMIT_KEY, RESET_KEY, encodeLayout, layoutKey, rowPrefix } from './changelog.ts'
 import { EMPTY_STATE, encodeCommitState } from './commit-state.ts'
 import { encodeLetter, makeLetter } from './dead-letter.ts'
 import { ExchangeOutput } from './exchange-output.ts'
@@ -98,6 +98,7 @@ export class TaskCore {
   #tick = 0
   #tickWallMs = 0
   #changelogParts: LogPart[] = []
+  #voidBelow: number | null = null
   #letterAttempt = 1
 
   private constructor(
@@ -131,6 +132,7 @@ export class TaskCore {
     const stores = emptyStores(part)
     const core = new TaskCore(environment, part, group, writer, stores)
     const restored = await restoreTask(environment, part, group, stores)
+    core.#voidBelow = restored.voidBelow
     core.#begin(restored.state ?? EMPTY_STATE, restored.stores)
     return core
   }
@@ -323,6 +325,8 @@ export class TaskCore {
       this.#letters.reset()
     }
     this.#drainStores(state.wallMs)
+    if (this.#voidBelow !== null) this.#changelog.append(RESET_KEY, new TextEncoder().encode(String(this.#voidBelow)), state.wallMs)
+    this.#voidBelow = null
     const snapshot = this.#snapshots.takeComplete()
     if (snapshot !== null) this.#changelog.append(SNAPSHOT_KEY, encodeSnapshotRecord(snapshot), state.wallMs)
     this.#changelog.append(COMMIT_KEY, encodeCommitState(state), state.wallMs)

@@ -76,7 +76,7 @@ export class PipelineTest {
   readonly disk: Disk
   /** What the tasks reported: restarts, pauses, dead letters. */
   readonly events: TaskEvent[] = []
-  readonly #definition: PipelineDefinition
+  #definition: PipelineDefinition
   readonly #options: PipelineTestOptions
   readonly #store = new MemoryStore()
   readonly #random
@@ -112,7 +112,7 @@ export class PipelineTest {
     return must(this.#pipeline, 'a running pipeline')
   }
 
-  async start(): Promise<void> {
+  async start(change: { readonly rebuild?: boolean } = {}): Promise<void> {
     for (const [name, partitions] of Object.entries(this.#options.partitions ?? {}))
       if (this.#log.topic(name) === null) await this.time.run(this.#log.createTopic(name, { partitions }))
     const { plan } = this.#definition
@@ -126,6 +126,7 @@ export class PipelineTest {
         codeVersion: codeVersion(plan),
         codegen: this.#options.interpret !== true,
         guardRows: true,
+        rebuild: change.rebuild ?? false,
         ...(this.#options.snapshotBytesMin === undefined ? {} : { snapshotBytesMin: this.#options.snapshotBytesMin }),
         onEvent: (event) => this.events.push(event),
       }),
@@ -167,6 +168,14 @@ export class PipelineTest {
   /** Lets virtual time pass: windows of idle inputs close, timers fire. */
   async advance(ms: number): Promise<void> {
     await this.time.advance(ms)
+  }
+
+  /** Stops, and starts another version of the pipeline on what this one has left. */
+  async change(definition: PipelineDefinition, options: { readonly rebuild?: boolean } = {}): Promise<void> {
+    if (this.#pipeline !== null) await this.stop()
+    this.#definition = definition
+    await this.start(options)
+    await this.settle()
   }
 
   /** Kills the running tasks without a commit and starts again from the log, as after `kill -9`. */

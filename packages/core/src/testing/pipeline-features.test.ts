@@ -1,7 +1,7 @@
 // The runtime end to end, feature by feature: joins, scans, dead letters and retry, snapshots, replay, late records, through.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { count, expr, fileTable, pipeline, sum, t, topic, tumbling } from '../index.ts'
+import { count, expr, fileTable, isMillraceError, pipeline, sum, t, topic, tumbling } from '../index.ts'
 import { compiler } from '../compile/compiler.ts'
 import { codeVersion } from '../plan/hash.ts'
 import { RunningPipeline } from '../runtime/pipeline.ts'
@@ -257,4 +257,36 @@ test('through a topic: order and guarantee hold, over crashes', async () => {
     (await run.records(out)).map((record) => (record.value as { id: number }).id),
     list.filter((row) => row.amount > 1).map((row) => row.id),
   )
+})
+
+test('a changed layout is refused, or the whole pipeline runs over its sources again', async () => {
+  const version = (more: boolean): ReturnType<typeof pipeline> =>
+    pipeline('changed', (mill) => {
+      const grouped = mill.from(orders).groupBy('shop')
+      if (more) grouped.aggregate({ n: count(), total: sum('amount') }, { name: 'per-shop' }).toTable('per_shop')
+      else grouped.aggregate({ n: count() }, { name: 'per-shop' }).toTable('per_shop')
+    })
+  const run = await testPipeline(version(false), { partitions: { orders: 2 } })
+  await run.feed(orders, ordersOf(40), { partition: 0 })
+  await run.feed(orders, ordersOf(40, 40), { partition: 1 })
+  await run.advance(MINUTE)
+  await assert.rejects(run.change(version(true)), (error) => isMillraceError(error) && error.code === 'MR_RUNTIME_STATE_LAYOUT')
+  await run.change(version(true), { rebuild: true })
+  await run.advance(MINUTE)
+  const check = async (): Promise<void> => {
+    const rows = await run.table('per_shop')
+    assert.equal(
+      rows.reduce((all, row) => all + Number(row['n']), 0),
+      80,
+    )
+    assert.equal(
+      rows.reduce((all, row) => all + Number(row['total']), 0),
+      [...ordersOf(40), ...ordersOf(40, 40)].reduce((all, row) => all + row.amount, 0),
+    )
+  }
+  await check()
+  await run.crash()
+  await check()
+  await run.change(version(true), { rebuild: true })
+  await check()
 })
