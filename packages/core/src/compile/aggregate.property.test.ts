@@ -1,6 +1,7 @@
 // The aggregate against a recount: plain maps of plain rows, in the order of arrival.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { textOf } from '../base/text-of.ts'
 import fc from 'fast-check'
 import { count, countDistinct, custom, expr, max, mean, min, pipeline, sum, t, topic, tumbling } from '../index.ts'
 import type { Plan } from '../plan/node.ts'
@@ -201,7 +202,7 @@ function expected(
 /** Windows leave in order of their ends, then of their keys' bytes. */
 function byWindow(a: Expected, b: Expected): number {
   if (a.timeMs !== b.timeMs) return a.timeMs - b.timeMs
-  const [left, right] = [bytes(String(a.row['key'] ?? '')), bytes(String(b.row['key'] ?? ''))]
+  const [left, right] = [bytes(textOf(a.row['key'] ?? '')), bytes(textOf(b.row['key'] ?? ''))]
   return left === right ? Number(a.row['id'] ?? 0) - Number(b.row['id'] ?? 0) : left < right ? -1 : 1
 }
 

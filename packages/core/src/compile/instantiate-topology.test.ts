@@ -77,7 +77,7 @@ describe('a sub-topology', () => {
     )
     runner.tick(66_000, (process) => process(0, batch))
     assert.equal(runner.letters.length, 3)
-    assert.equal((runner.letters[0]?.error as { code: string }).code, 'MR_TIME_LATE')
+    assert.equal((runner.letters[0]?.error as { readonly code?: string } | undefined)?.code, 'MR_TIME_LATE')
     assert.equal(runner.tick(Infinity, () => {}).length, 2)
     assert.equal(runner.instance.nextDue(), Infinity)
   })

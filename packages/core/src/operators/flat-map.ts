@@ -1,5 +1,5 @@
 // One row to any number of rows by a lambda that returns them. A row whose lambda throws, also in the middle of its results, gives none.
-import type { Batch, Field } from '../codec/column.ts'
+import type { Batch } from '../codec/column.ts'
 import { MillraceError } from '../base/errors.ts'
 import { liveRows } from './live-rows.ts'
 import { MadeRows } from './made-rows.ts'

@@ -15,7 +15,7 @@ import { EMPTY_STATE, decodeCommitState } from './commit-state.ts'
 import { wholeFetchBytes } from './fetch-size.ts'
 import { decodeSnapshotRecord, snapshotSlices } from './snapshot.ts'
 import type { SnapshotRecord } from './snapshot.ts'
-import { changelogTopic, snapshotTopic } from './topic-names.ts'
+import { changelogTopic } from './topic-names.ts'
 
 /** What restoring needs of a task's environment. */
 export type RestoreEnvironment = Pick<TaskEnvironment, 'log' | 'clock' | 'scheduler' | 'plan' | 'topology' | 'reset' | 'report'>
