@@ -1,6 +1,8 @@
-// The admin API between the server and those who look at it: the page, and `millrace` on the command line. Types only.
+// The admin API between the server and those who look at it: the page, and `millrace` on the command line. Types, and its JSON.
 // Times are milliseconds; JSON has no infinities, so they are the strings '+inf' and '-inf' (see `encodeJson`, `decodeJson`).
 import type { PipelineStatus } from '@millrace/core/engine'
+
+export { decodeJson, encodeJson } from './json.ts'
 
 /** GET /api/status, and every second as `data:` of the event stream GET /api/events. */
 export interface PlantStatus {

@@ -17,7 +17,13 @@ registerHooks({
   load(url, context, next) {
     const result = next(url, context)
     const isUser = url.startsWith('file:') && !url.includes('/node_modules/') && !fileURLToPath(url).startsWith(ownPackages)
-    if (isUser) modules.set(fileURLToPath(url), createHash('sha256').update(readFileSync(fileURLToPath(url))).digest('hex'))
+    if (isUser)
+      modules.set(
+        fileURLToPath(url),
+        createHash('sha256')
+          .update(readFileSync(fileURLToPath(url)))
+          .digest('hex'),
+      )
     return result
   },
   resolve(specifier, context, next) {

@@ -50,7 +50,10 @@ export const check: Command = {
   async run(context, { words, json }) {
     const say = (pipelines: readonly string[]): void => {
       const modules = context.modules.list()
-      if (json) context.out(`${JSON.stringify({ pipelines, modules: modules.map(({ path }) => path), hash: modules.map(({ hash }) => hash).join(' ') })}\n`)
+      if (json)
+        context.out(
+          `${JSON.stringify({ pipelines, modules: modules.map(({ path }) => path), hash: modules.map(({ hash }) => hash).join(' ') })}\n`,
+        )
       else context.out(`valid: ${pipelines.join(', ')}\n`)
     }
     try {
@@ -77,7 +80,9 @@ class DevSession {
   constructor(context: CliContext, invocation: Invocation) {
     this.#context = context
     this.#file = invocation.words[0] as string
-    this.#flags = Object.entries(invocation.options).flatMap(([name, value]) => (value === undefined || value === false || name === 'no-rebuild' ? [] : [value === true ? `--${name}` : `--${name}=${value}`]))
+    this.#flags = Object.entries(invocation.options).flatMap(([name, value]) =>
+      value === undefined || value === false || name === 'no-rebuild' ? [] : [value === true ? `--${name}` : `--${name}=${value}`],
+    )
     this.#startFlags = invocation.options['no-rebuild'] === true ? [] : ['--rebuild']
   }
 
@@ -94,7 +99,10 @@ class DevSession {
       const checked = await this.#check()
       if (isStopped) break
       this.#watch(checked.modules)
-      if (!checked.isGood) this.#context.note(this.#plant === null ? 'millrace: waiting for a change\n' : 'millrace: the version before goes on; waiting for a change\n')
+      if (!checked.isGood)
+        this.#context.note(
+          this.#plant === null ? 'millrace: waiting for a change\n' : 'millrace: the version before goes on; waiting for a change\n',
+        )
       else if (checked.hash !== running || this.#plant === null) {
         if (this.#plant !== null) this.#context.note('millrace: changed; starting again\n')
         await this.#stopPlant()
@@ -127,7 +135,10 @@ class DevSession {
     child.stdout?.setEncoding('utf8').on('data', (text: string) => (out += text))
     child.stderr?.setEncoding('utf8').on('data', (text: string) => (errors += text))
     const code = await exitOf(child)
-    const said = (out === '' ? { modules: [], hash: '' } : JSON.parse(out.split('\n')[0] as string)) as { readonly modules: readonly string[]; readonly hash: string }
+    const said = (out === '' ? { modules: [], hash: '' } : JSON.parse(out.split('\n')[0] as string)) as {
+      readonly modules: readonly string[]
+      readonly hash: string
+    }
     if (code !== 0) this.#context.note(shownError(errors))
     return { isGood: code === 0, ...said }
   }
@@ -179,7 +190,9 @@ class DevSession {
 
 function exitOf(child: ChildProcess): Promise<number> {
   return new Promise((resolve, reject) => {
-    child.once('error', (error) => reject(new MillraceError('MR_CLI_FILE', { message: `a process cannot be started: ${error.message}`, cause: error })))
+    child.once('error', (error) =>
+      reject(new MillraceError('MR_CLI_FILE', { message: `a process cannot be started: ${error.message}`, cause: error })),
+    )
     child.once('close', (code) => resolve(code ?? 1))
   })
 }
@@ -188,7 +201,14 @@ function exitOf(child: ChildProcess): Promise<number> {
 function shownError(text: string): string {
   const line = text.trim().split('\n').at(-1) ?? ''
   try {
-    const { error } = JSON.parse(line) as { readonly error: { readonly code: string; readonly message: string; readonly fix: string; readonly details: { readonly place?: string } } }
+    const { error } = JSON.parse(line) as {
+      readonly error: {
+        readonly code: string
+        readonly message: string
+        readonly fix: string
+        readonly details: { readonly place?: string }
+      }
+    }
     const { place } = error.details
     return `error ${error.code}: ${place === undefined ? error.message : error.message.replace(/,? *place=`[^`]*`/, '')}${place === undefined ? '' : `\n  at ${place}`}\n  fix: ${error.fix}\n`
   } catch {

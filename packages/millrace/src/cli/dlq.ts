@@ -29,22 +29,38 @@ export const dlq: Command = {
     const [action = '', pipeline] = invocation.words
     if (!(ACTIONS as readonly string[]).includes(action)) {
       const near = nearestWord(action, ACTIONS)
-      throw new MillraceError('MR_CLI_USAGE', { message: `dlq has no action \`${action}\`${near === null ? '' : `; did you mean \`${near}\`?`}`, fix: 'There are: list, show, retry.' })
+      throw new MillraceError('MR_CLI_USAGE', {
+        message: `dlq has no action \`${action}\`${near === null ? '' : `; did you mean \`${near}\`?`}`,
+        fix: 'There are: list, show, retry.',
+      })
     }
     return withRemote(context, invocation, { create: false }, (remote) => {
       if (action === 'list') return list(context, invocation, remote, pipeline)
-      if (pipeline === undefined) throw new MillraceError('MR_CLI_USAGE', { message: `\`dlq ${action}\` needs the name of a pipeline.`, fix: `millrace dlq ${action} PIPELINE; \`millrace dlq list\` has the names.` })
+      if (pipeline === undefined)
+        throw new MillraceError('MR_CLI_USAGE', {
+          message: `\`dlq ${action}\` needs the name of a pipeline.`,
+          fix: `millrace dlq ${action} PIPELINE; \`millrace dlq list\` has the names.`,
+        })
       return action === 'show' ? show(context, invocation, remote, pipeline) : retry(context, invocation, remote, pipeline)
     })
   },
 }
 
 async function list(context: CliContext, { json }: Invocation, remote: Remote, pipeline: string | undefined): Promise<number> {
-  const groups = await remote.json<readonly DeadLetterGroup[]>(`/api/dead-letters${pipeline === undefined ? '' : `?pipeline=${encodeURIComponent(pipeline)}`}`)
+  const groups = await remote.json<readonly DeadLetterGroup[]>(
+    `/api/dead-letters${pipeline === undefined ? '' : `?pipeline=${encodeURIComponent(pipeline)}`}`,
+  )
   if (json) for (const group of groups) context.out(`${encodeJson(group)}\n`)
   else if (groups.length === 0) context.out('no dead letters\n')
   else {
-    const rows = groups.map(({ pipeline: name, operator, code, count, lastAtMs, sample }) => [name, operator, code, String(count), timeText(lastAtMs), sample.message.slice(0, 80)])
+    const rows = groups.map(({ pipeline: name, operator, code, count, lastAtMs, sample }) => [
+      name,
+      operator,
+      code,
+      String(count),
+      timeText(lastAtMs),
+      sample.message.slice(0, 80),
+    ])
     context.out(table(['pipeline', 'operator', 'code', 'letters', 'last', 'sample'], rows))
   }
   return 0
@@ -95,7 +111,10 @@ async function retry(context: CliContext, invocation: Invocation, remote: Remote
   const wanted = ids(invocation)
   const filter = filterOf(invocation)
   if (wanted === null && Object.keys(filter).length === 0 && invocation.options['all'] !== true) {
-    throw new MillraceError('MR_CLI_USAGE', { message: 'say which letters to retry.', fix: 'Give --code, --operator or --id; or --all for every letter.' })
+    throw new MillraceError('MR_CLI_USAGE', {
+      message: 'say which letters to retry.',
+      fix: 'Give --code, --operator or --id; or --all for every letter.',
+    })
   }
   const path = `/api/dead-letters/${encodeURIComponent(pipeline)}/retry`
   const requests: object[] = [wanted === null ? filter : { ids: wanted }]
@@ -113,6 +132,10 @@ async function retry(context: CliContext, invocation: Invocation, remote: Remote
       context.note(`${count} cannot be retried: ${reason}\n`)
     }
   }
-  context.out(invocation.json ? `${JSON.stringify({ moved, refused: others })}\n` : `${moved} ${moved === 1 ? 'letter is' : 'letters are'} on the way back in\n`)
+  context.out(
+    invocation.json
+      ? `${JSON.stringify({ moved, refused: others })}\n`
+      : `${moved} ${moved === 1 ? 'letter is' : 'letters are'} on the way back in\n`,
+  )
   return moved === 0 && others > 0 ? 1 : 0
 }

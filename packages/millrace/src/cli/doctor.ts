@@ -30,7 +30,10 @@ export const doctor: Command = {
     const findings = [node(), folder(invocation), disk(context, invocation), await port(invocation), clock(context)]
     for (const finding of findings) {
       if (invocation.json) context.out(`${JSON.stringify(finding)}\n`)
-      else context.out(`${finding.isGood ? 'ok     ' : 'problem'} ${finding.what.padEnd(7)} ${finding.says}\n${finding.fix === null ? '' : `        fix: ${finding.fix}\n`}`)
+      else
+        context.out(
+          `${finding.isGood ? 'ok     ' : 'problem'} ${finding.what.padEnd(7)} ${finding.says}\n${finding.fix === null ? '' : `        fix: ${finding.fix}\n`}`,
+        )
     }
     return findings.every((finding) => finding.isGood) ? 0 : 1
   },
@@ -39,7 +42,12 @@ export const doctor: Command = {
 function node(): Finding {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
   const isGood = (major === 24 && minor >= 11) || major >= 26
-  return { what: 'node', isGood, says: `Node ${process.versions.node}, millrace ${VERSION}, ${process.platform} ${process.arch}`, fix: isGood ? null : 'Install Node 24.11 or newer.' }
+  return {
+    what: 'node',
+    isGood,
+    says: `Node ${process.versions.node}, millrace ${VERSION}, ${process.platform} ${process.arch}`,
+    fix: isGood ? null : 'Install Node 24.11 or newer.',
+  }
 }
 
 function folder({ settings }: Invocation): Finding {
@@ -54,9 +62,19 @@ function folder({ settings }: Invocation): Finding {
     writeFileSync(probe, 'x')
     rmSync(probe)
     if (isNew) rmSync(path, { recursive: true })
-    return { what, isGood: true, says: `${path}: ${isNew ? 'can be made' : existsSync(logFolder(path)) ? 'has data, no server runs' : 'empty'}`, fix: null }
+    return {
+      what,
+      isGood: true,
+      says: `${path}: ${isNew ? 'can be made' : existsSync(logFolder(path)) ? 'has data, no server runs' : 'empty'}`,
+      fix: null,
+    }
   } catch (error) {
-    return { what, isGood: false, says: `${path}: ${(error as Error).message}`, fix: 'Choose a folder that this user may write, with `--data`.' }
+    return {
+      what,
+      isGood: false,
+      says: `${path}: ${(error as Error).message}`,
+      fix: 'Choose a folder that this user may write, with `--data`.',
+    }
   }
 }
 
@@ -77,9 +95,20 @@ async function port({ settings }: Invocation): Promise<Finding> {
   const { host, port: wanted } = settings
   if (await isFree(host, wanted)) return { what: 'port', isGood: true, says: `${host}:${wanted} is free`, fix: null }
   const owner = await askPortOwner(host, wanted)
-  if (owner === null) return { what: 'port', isGood: false, says: `${host}:${wanted} is taken by another program, or cannot be listened on`, fix: 'Choose another port with `--port N`.' }
+  if (owner === null)
+    return {
+      what: 'port',
+      isGood: false,
+      says: `${host}:${wanted} is taken by another program, or cannot be listened on`,
+      fix: 'Choose another port with `--port N`.',
+    }
   const isOwn = owner.folder === settings.data
-  return { what: 'port', isGood: isOwn, says: `${host}:${wanted} is taken by millrace, process ${owner.pid}, folder ${owner.folder ?? 'none'}`, fix: isOwn ? null : 'Choose another port with `--port N`.' }
+  return {
+    what: 'port',
+    isGood: isOwn,
+    says: `${host}:${wanted} is taken by millrace, process ${owner.pid}, folder ${owner.folder ?? 'none'}`,
+    fix: isOwn ? null : 'Choose another port with `--port N`.',
+  }
 }
 
 function isFree(host: string, wanted: number): Promise<boolean> {
@@ -92,5 +121,10 @@ function isFree(host: string, wanted: number): Promise<boolean> {
 
 function clock({ clock: own }: CliContext): Finding {
   const isGood = own.nowMs() > CLOCK_LEAST_MS
-  return { what: 'clock', isGood, says: new Date(own.nowMs()).toISOString(), fix: isGood ? null : 'Set the clock of the machine (NTP): event times far ahead of it are held back.' }
+  return {
+    what: 'clock',
+    isGood,
+    says: new Date(own.nowMs()).toISOString(),
+    fix: isGood ? null : 'Set the clock of the machine (NTP): event times far ahead of it are held back.',
+  }
 }

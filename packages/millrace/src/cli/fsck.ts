@@ -17,7 +17,11 @@ export const fsck: Command = {
   words: [0, 0],
   async run(context, { settings, options, json }) {
     const folder = logFolder(settings.data)
-    if (!existsSync(folder)) throw new MillraceError('MR_SETTINGS_INVALID', { message: 'there is no log in this data folder.', details: { place: '--data', folder: settings.data } })
+    if (!existsSync(folder))
+      throw new MillraceError('MR_SETTINGS_INVALID', {
+        message: 'there is no log in this data folder.',
+        details: { place: '--data', folder: settings.data },
+      })
     const { disk, clock, scheduler } = context
     const report = await fsckFolder(disk, folder, { repair: options['repair'] === true, clock, scheduler })
     if (json) context.out(`${JSON.stringify(report)}\n`)
@@ -26,7 +30,9 @@ export const fsck: Command = {
         const where = topic === '' ? '' : ` ${topic}/${partition}${from < 0 ? '' : ` offsets ${from} to ${to}`}`
         context.out(`${file}:${offset} ${what}:${where} ${message}\n`)
       }
-      context.out(`${report.segments} segments, ${report.batches} batches, ${bytesText(report.bytes)}: ${report.findings.length === 0 ? 'sound' : `${report.findings.length} findings, ${report.repaired} repaired`}\n`)
+      context.out(
+        `${report.segments} segments, ${report.batches} batches, ${bytesText(report.bytes)}: ${report.findings.length === 0 ? 'sound' : `${report.findings.length} findings, ${report.repaired} repaired`}\n`,
+      )
     }
     return report.findings.length > report.repaired ? 1 : 0
   },

@@ -19,7 +19,9 @@ First steps:
 
 export function commandHelp(command: Command, common: readonly Option[]): string {
   const { name, usage, summary, options, examples } = command
-  return `millrace ${name} ${usage}`.trimEnd() + `
+  return (
+    `millrace ${name} ${usage}`.trimEnd() +
+    `
 
 ${summary}
 
@@ -27,6 +29,7 @@ ${options.length === 0 ? '' : `Flags:\n${columns(options.map(optionLine))}\n`}Co
 ${columns(common.map(optionLine))}
 Examples:
 ${columns(examples.map(({ line, does }) => [line, does] as const))}`
+  )
 }
 
 function optionLine({ name, short, value, summary }: Option): readonly [string, string] {
@@ -35,5 +38,7 @@ function optionLine({ name, short, value, summary }: Option): readonly [string, 
 
 function columns(lines: readonly (readonly [string, string])[]): string {
   const width = Math.max(WIDTH_MIN, ...lines.map(([left]) => left.length).filter((length) => length < 48))
-  return lines.map(([left, right]) => (left.length > width ? `  ${left}\n  ${' '.repeat(width)}  ${right}\n` : `  ${left.padEnd(width)}  ${right}\n`)).join('')
+  return lines
+    .map(([left, right]) => (left.length > width ? `  ${left}\n  ${' '.repeat(width)}  ${right}\n` : `  ${left.padEnd(width)}  ${right}\n`))
+    .join('')
 }

@@ -21,7 +21,10 @@ export async function loadPipelines(file: string, cwd: string): Promise<readonly
   }
   const exported = Array.isArray(loaded.default) ? (loaded.default as readonly unknown[]) : [loaded.default]
   if (exported.length > 0 && exported.every(isPipeline)) return exported
-  const found = loaded.default === undefined ? `it exports ${Object.keys(loaded).join(', ') || 'nothing'}, and no default` : 'its default export is no pipeline'
+  const found =
+    loaded.default === undefined
+      ? `it exports ${Object.keys(loaded).join(', ') || 'nothing'}, and no default`
+      : 'its default export is no pipeline'
   throw new MillraceError('MR_CLI_FILE', { message: `the file has no pipeline: ${found}.`, details: { file: path } })
 }
 
@@ -59,7 +62,13 @@ function placeOf(error: unknown): string | null {
   // A syntax error has its place as the first line of the stack: `file:///path.ts:3`.
   for (const line of stack.split('\n')) {
     const match = FRAME.exec(line)
-    if (match === null || line.includes('/node_modules/') || line.includes('node:internal') || (match[1] as string).includes('/packages/millrace/')) continue
+    if (
+      match === null ||
+      line.includes('/node_modules/') ||
+      line.includes('node:internal') ||
+      (match[1] as string).includes('/packages/millrace/')
+    )
+      continue
     return `${match[1]}:${match[2]}${match[3] === undefined ? '' : `:${match[3]}`}`
   }
   return null

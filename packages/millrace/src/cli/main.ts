@@ -33,11 +33,13 @@ export const COMMON_OPTIONS: readonly Option[] = [
 /** Settings that are also flags; `data` and `port` for all, the rest for those that run a plant. */
 export function settingOptions(command: Command): readonly Option[] {
   const all = ['start', 'dev'].includes(command.name)
-  return SETTINGS.filter(({ name, isFlag }) => isFlag && (all || name === 'data' || name === 'port')).map(({ name, summary, default: fallback }) => ({
-    name: flagName(name),
-    value: name === 'port' ? 'N' : name === 'data' ? 'FOLDER' : 'VALUE',
-    summary: fallback === '' ? summary : `${summary} Default ${fallback}.`,
-  }))
+  return SETTINGS.filter(({ name, isFlag }) => isFlag && (all || name === 'data' || name === 'port')).map(
+    ({ name, summary, default: fallback }) => ({
+      name: flagName(name),
+      value: name === 'port' ? 'N' : name === 'data' ? 'FOLDER' : 'VALUE',
+      summary: fallback === '' ? summary : `${summary} Default ${fallback}.`,
+    }),
+  )
 }
 
 /** Runs the command line and returns the exit code. Never throws. */
@@ -79,7 +81,12 @@ async function run(args: readonly string[], context: CliContext): Promise<number
 function commandOf(word: string): Command {
   const found = COMMANDS.find(({ name }) => name === word)
   if (found !== undefined) return found
-  const near = word.startsWith('-') ? null : nearestWord(word, COMMANDS.map(({ name }) => name))
+  const near = word.startsWith('-')
+    ? null
+    : nearestWord(
+        word,
+        COMMANDS.map(({ name }) => name),
+      )
   throw new MillraceError('MR_CLI_USAGE', {
     message: `there is no ${word.startsWith('-') ? 'flag' : 'command'} \`${word}\`${near === null ? '.' : `; did you mean \`${near}\`?`}`,
     fix: `Commands: ${COMMANDS.map(({ name }) => name).join(', ')}.`,
@@ -93,7 +100,10 @@ interface Parsed {
 
 function parse(command: Command, options: readonly Option[], args: readonly string[]): Parsed {
   const specs = Object.fromEntries(
-    options.map(({ name, short, value }) => [name, { type: value === undefined ? ('boolean' as const) : ('string' as const), ...(short === undefined ? {} : { short }) }]),
+    options.map(({ name, short, value }) => [
+      name,
+      { type: value === undefined ? ('boolean' as const) : ('string' as const), ...(short === undefined ? {} : { short }) },
+    ]),
   )
   // Not strict: the messages of strict mode do not say what was meant.
   const { tokens } = parseArgs({ args: [...args], options: specs, strict: false, allowPositionals: true, tokens: true })
@@ -105,8 +115,14 @@ function parse(command: Command, options: readonly Option[], args: readonly stri
     const option = options.find(({ name }) => name === token.name)
     const example = `\`millrace ${command.name} --help\``
     if (option === undefined) {
-      const near = nearestWord(token.name, options.map(({ name }) => name))
-      throw new MillraceError('MR_CLI_USAGE', { message: `${command.name} has no flag \`${token.rawName}\`${near === null ? '.' : `; did you mean \`--${near}\`?`}`, fix: `See ${example}.` })
+      const near = nearestWord(
+        token.name,
+        options.map(({ name }) => name),
+      )
+      throw new MillraceError('MR_CLI_USAGE', {
+        message: `${command.name} has no flag \`${token.rawName}\`${near === null ? '.' : `; did you mean \`--${near}\`?`}`,
+        fix: `See ${example}.`,
+      })
     }
     if (option.value !== undefined && (token.value === undefined || (token.inlineValue !== true && token.value.startsWith('--')))) {
       throw new MillraceError('MR_CLI_USAGE', { message: `\`--${option.name}\` needs a value: ${option.value}.`, fix: `See ${example}.` })
@@ -121,6 +137,9 @@ function parse(command: Command, options: readonly Option[], args: readonly stri
 
 function requireWords({ name, usage, words: [least, most] }: Command, words: readonly string[]): void {
   if (words.length >= least && words.length <= most) return
-  const message = words.length < least ? `${name} needs ${usage}.` : `${name} takes ${usage === '' ? 'no words' : usage}, and \`${words[most]}\` is one too many.`
+  const message =
+    words.length < least
+      ? `${name} needs ${usage}.`
+      : `${name} takes ${usage === '' ? 'no words' : usage}, and \`${words[most]}\` is one too many.`
   throw new MillraceError('MR_CLI_USAGE', { message, fix: `See \`millrace ${name} --help\`.` })
 }

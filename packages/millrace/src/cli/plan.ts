@@ -41,9 +41,15 @@ export const plan: Command = {
   },
 }
 
-async function show(context: CliContext, { json, options }: Invocation, definitions: readonly PipelineDefinition[], remote: Remote | null): Promise<number> {
+async function show(
+  context: CliContext,
+  { json, options }: Invocation,
+  definitions: readonly PipelineDefinition[],
+  remote: Remote | null,
+): Promise<number> {
   let refused = false
-  const topics = remote === null ? new Set<string>() : new Set((await remote.json<readonly TopicStatus[]>('/topics')).map(({ name }) => name))
+  const topics =
+    remote === null ? new Set<string>() : new Set((await remote.json<readonly TopicStatus[]>('/topics')).map(({ name }) => name))
   for (const { name, plan: wanted, warnings } of definitions) {
     const before = remote === null ? null : await remote.json<StartedPlan | null>(`/api/pipelines/${encodeURIComponent(name)}/plan`)
     const changes = diffPlans(before?.plan ?? null, serializePlan(wanted), { topics })
@@ -75,7 +81,13 @@ function guarantees({ nodes }: PipelineDefinition['plan']): readonly { readonly 
   return nodes.flatMap((node) => {
     if (node.kind === 'to-table') return [{ output: `table ${node.table}`, guarantee: 'exactly once' }]
     if (node.kind === 'to-topic') return [{ output: `topic ${node.topic.name}`, guarantee: 'exactly once' }]
-    if (node.kind === 'to-sink') return [{ output: `sink ${node.name}`, guarantee: node.sink.guarantee === 'at-least-once' ? 'at least once' : `exactly once (${node.sink.guarantee})` }]
+    if (node.kind === 'to-sink')
+      return [
+        {
+          output: `sink ${node.name}`,
+          guarantee: node.sink.guarantee === 'at-least-once' ? 'at least once' : `exactly once (${node.sink.guarantee})`,
+        },
+      ]
     return []
   })
 }

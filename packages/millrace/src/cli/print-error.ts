@@ -10,6 +10,8 @@ export function errorText(thrown: unknown, options: { readonly json: boolean; re
   const { place } = details
   const places = typeof place === 'string' ? `\n  at ${place}` : ''
   const text = typeof place === 'string' ? message.replace(/,? *place=`[^`]*`/, '') : message
-  const stack = options.debug ? `\n${error.stack ?? ''}${error.cause instanceof Error ? `\ncaused by ${error.cause.stack ?? error.cause.message}` : ''}` : ''
+  const stack = options.debug
+    ? `\n${error.stack ?? ''}${error.cause instanceof Error ? `\ncaused by ${error.cause.stack ?? error.cause.message}` : ''}`
+    : ''
   return `error ${code}: ${text}${places}\n  fix: ${fix}${stack}\n`
 }

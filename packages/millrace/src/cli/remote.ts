@@ -12,9 +12,14 @@ import type { CliContext, Invocation } from './context.ts'
 export function errorOfAnswer(status: number, text: string): MillraceError {
   try {
     const { error } = JSON.parse(text) as ErrorAnswer
-    const lines = (error.lines ?? []).slice(0, 20).map(({ line, field, message }) => `\n  line ${line}${field === null ? '' : `, field \`${field}\``}: ${message}`)
+    const lines = (error.lines ?? [])
+      .slice(0, 20)
+      .map(({ line, field, message }) => `\n  line ${line}${field === null ? '' : `, field \`${field}\``}: ${message}`)
     // The message has its details already.
-    return Object.assign(new MillraceError(error.code as MillraceError['code'], { message: `${error.message}${lines.join('')}`, fix: error.fix }), { details: error.details })
+    return Object.assign(
+      new MillraceError(error.code as MillraceError['code'], { message: `${error.message}${lines.join('')}`, fix: error.fix }),
+      { details: error.details },
+    )
   } catch {
     return new MillraceError('MR_SERVER_UNREACHABLE', { message: `the server answered ${status}: ${text.slice(0, 200)}.` })
   }
@@ -54,7 +59,10 @@ export class Remote {
     } catch (error) {
       if (signal?.aborted === true) throw error
       const { cause } = error as { readonly cause?: { readonly code?: string } }
-      throw new MillraceError('MR_SERVER_UNREACHABLE', { details: { url: this.url, reason: cause?.code ?? (error as Error).message }, cause: error })
+      throw new MillraceError('MR_SERVER_UNREACHABLE', {
+        details: { url: this.url, reason: cause?.code ?? (error as Error).message },
+        cause: error,
+      })
     }
     if (!response.ok) throw errorOfAnswer(response.status, await response.text())
     return response
@@ -62,7 +70,9 @@ export class Remote {
 
   async json<T>(path: string, value?: unknown, method?: RemoteRequest['method']): Promise<T> {
     const request: RemoteRequest =
-      value === undefined ? { ...(method === undefined ? {} : { method }) } : { method: method ?? 'POST', headers: { 'content-type': 'application/json' }, body: encodeJson(value) }
+      value === undefined
+        ? { method: method ?? 'GET' }
+        : { method: method ?? 'POST', headers: { 'content-type': 'application/json' }, body: encodeJson(value) }
     return decodeJson(await (await this.send(path, request)).text()) as T
   }
 

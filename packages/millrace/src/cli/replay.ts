@@ -23,17 +23,25 @@ export const replay: Command = {
   ],
   examples: [
     { line: 'millrace replay flights --from=-2h', does: 'the last two hours of event time' },
-    { line: 'millrace replay flights --topic departures --from-offset 1000 --to-offset 2000 --id check', does: 'a thousand records; results in alerts.replay-check' },
+    {
+      line: 'millrace replay flights --topic departures --from-offset 1000 --to-offset 2000 --id check',
+      does: 'a thousand records; results in alerts.replay-check',
+    },
   ],
   words: [1, 1],
   async run(context, invocation) {
     const remote = findServer(invocation)
     if (remote === null) {
-      throw new MillraceError('MR_SERVER_UNREACHABLE', { message: 'a replay runs beside the live pipeline, and no server runs for this folder.', details: { folder: invocation.settings.data } })
+      throw new MillraceError('MR_SERVER_UNREACHABLE', {
+        message: 'a replay runs beside the live pipeline, and no server runs for this folder.',
+        details: { folder: invocation.settings.data },
+      })
     }
     const pipeline = invocation.words[0] as string
     const started = await remote.json<ReplayStatus>(`/api/pipelines/${encodeURIComponent(pipeline)}/replays`, requestOf(invocation))
-    context.note(`replay ${started.id} of ${pipeline} runs${started.outputs.length === 0 ? '' : `; it writes to ${started.outputs.join(', ')}`}\n`)
+    context.note(
+      `replay ${started.id} of ${pipeline} runs${started.outputs.length === 0 ? '' : `; it writes to ${started.outputs.join(', ')}`}\n`,
+    )
     return watch(context, invocation, remote, started.id)
   },
 }

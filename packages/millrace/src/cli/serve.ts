@@ -29,7 +29,12 @@ export async function useNativeChecksum(): Promise<void> {
 }
 
 /** Starts the plant of a file. */
-export async function servePlant(context: CliContext, { settings, options, json }: Invocation, file: string, onFatal: (error: unknown) => void): Promise<Plant> {
+export async function servePlant(
+  context: CliContext,
+  { settings, options, json }: Invocation,
+  file: string,
+  onFatal: (error: unknown) => void,
+): Promise<Plant> {
   const pipelines = await loadPipelines(file, context.cwd)
   await useNativeChecksum()
   const { clock, scheduler, disk } = context

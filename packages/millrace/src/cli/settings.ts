@@ -36,17 +36,95 @@ export interface SettingSpec {
 
 /** Every setting of the server, in the order of the documentation. */
 export const SETTINGS: readonly SettingSpec[] = [
-  { name: 'data', kind: 'path', default: 'millrace-data', isFlag: true, summary: 'Folder of the log; made when missing.', reason: 'Beside the pipeline, so that a project is one folder.' },
-  { name: 'port', kind: 'port', default: String(DEFAULT_PORT), isFlag: true, summary: 'Port of the server; 0 takes a free one.', reason: 'Not used by a well-known service.' },
-  { name: 'host', kind: 'text', default: DEFAULT_HOST, isFlag: true, summary: 'Address to listen on. Another than a loopback one needs a token.', reason: 'Nobody but this machine should reach a server that nobody secured.' },
-  { name: 'token', kind: 'text', default: '', isFlag: false, summary: 'Secret that every request must carry as `Authorization: Bearer`.', reason: 'On the loopback address the machine is the border.' },
-  { name: 'tlsKey', kind: 'path', default: '', isFlag: true, summary: 'File with the private key, PEM; together with tlsCert.', reason: 'A proxy usually does this.' },
-  { name: 'tlsCert', kind: 'path', default: '', isFlag: true, summary: 'File with the certificate chain, PEM.', reason: 'A proxy usually does this.' },
-  { name: 'hosts', kind: 'list', default: '', isFlag: true, summary: 'Further host names under which clients reach the server.', reason: 'A name that an attacker bound to this address must not work.' },
-  { name: 'bodyBytesMax', kind: 'bytes', default: '32MiB', isFlag: false, summary: 'Largest request body, before and after decompression.', reason: 'Far above a good batch (1 MiB), far below the memory.' },
-  { name: 'memoryBytes', kind: 'bytes', default: '256MiB', isFlag: true, summary: 'Memory of the journal and of requests in flight: a quarter for bodies, a quarter for events that wait, a quarter for the journal.', reason: 'Enough for 300 MB/s, and small machines have it.' },
-  { name: 'diskReserveBytes', kind: 'bytes', default: '256MiB', isFlag: true, summary: 'Free disk space below which the collector answers 507.', reason: 'What commits, sinks and retention need to work off what was taken in.' },
-  { name: 'startAt', kind: 'start', default: 'earliest', isFlag: true, summary: 'Where a source begins that has no position yet: earliest or latest.', reason: 'Nothing that was collected is left out.' },
+  {
+    name: 'data',
+    kind: 'path',
+    default: 'millrace-data',
+    isFlag: true,
+    summary: 'Folder of the log; made when missing.',
+    reason: 'Beside the pipeline, so that a project is one folder.',
+  },
+  {
+    name: 'port',
+    kind: 'port',
+    default: String(DEFAULT_PORT),
+    isFlag: true,
+    summary: 'Port of the server; 0 takes a free one.',
+    reason: 'Not used by a well-known service.',
+  },
+  {
+    name: 'host',
+    kind: 'text',
+    default: DEFAULT_HOST,
+    isFlag: true,
+    summary: 'Address to listen on. Another than a loopback one needs a token.',
+    reason: 'Nobody but this machine should reach a server that nobody secured.',
+  },
+  {
+    name: 'token',
+    kind: 'text',
+    default: '',
+    isFlag: false,
+    summary: 'Secret that every request must carry as `Authorization: Bearer`.',
+    reason: 'On the loopback address the machine is the border.',
+  },
+  {
+    name: 'tlsKey',
+    kind: 'path',
+    default: '',
+    isFlag: true,
+    summary: 'File with the private key, PEM; together with tlsCert.',
+    reason: 'A proxy usually does this.',
+  },
+  {
+    name: 'tlsCert',
+    kind: 'path',
+    default: '',
+    isFlag: true,
+    summary: 'File with the certificate chain, PEM.',
+    reason: 'A proxy usually does this.',
+  },
+  {
+    name: 'hosts',
+    kind: 'list',
+    default: '',
+    isFlag: true,
+    summary: 'Further host names under which clients reach the server.',
+    reason: 'A name that an attacker bound to this address must not work.',
+  },
+  {
+    name: 'bodyBytesMax',
+    kind: 'bytes',
+    default: '32MiB',
+    isFlag: false,
+    summary: 'Largest request body, before and after decompression.',
+    reason: 'Far above a good batch (1 MiB), far below the memory.',
+  },
+  {
+    name: 'memoryBytes',
+    kind: 'bytes',
+    default: '256MiB',
+    isFlag: true,
+    summary:
+      'Memory of the journal and of requests in flight: a quarter for bodies, a quarter for events that wait, a quarter for the journal.',
+    reason: 'Enough for 300 MB/s, and small machines have it.',
+  },
+  {
+    name: 'diskReserveBytes',
+    kind: 'bytes',
+    default: '256MiB',
+    isFlag: true,
+    summary: 'Free disk space below which the collector answers 507.',
+    reason: 'What commits, sinks and retention need to work off what was taken in.',
+  },
+  {
+    name: 'startAt',
+    kind: 'start',
+    default: 'earliest',
+    isFlag: true,
+    summary: 'Where a source begins that has no position yet: earliest or latest.',
+    reason: 'Nothing that was collected is left out.',
+  },
 ]
 
 /** MILLRACE_BODY_BYTES_MAX for bodyBytesMax. */
@@ -98,7 +176,10 @@ function settingsOf(values: ReadonlyMap<string, Given>, cwd: string): Settings {
   const [tlsKey, tlsCert] = [read('tlsKey', path), read('tlsCert', path)]
   if ((tlsKey === null) !== (tlsCert === null)) {
     const given = values.get(tlsKey === null ? 'tlsCert' : 'tlsKey')?.place ?? ''
-    throw new MillraceError('MR_SETTINGS_INVALID', { message: 'tlsKey and tlsCert belong together, and one of them is missing.', details: { place: given } })
+    throw new MillraceError('MR_SETTINGS_INVALID', {
+      message: 'tlsKey and tlsCert belong together, and one of them is missing.',
+      details: { place: given },
+    })
   }
   return {
     data: read('data', path) ?? cwd,
@@ -164,7 +245,11 @@ function readFile(path: string, isRequired: boolean): ReadonlyMap<string, Given>
     text = readFileSync(path, 'utf8')
   } catch (error) {
     if (!isRequired && (error as NodeJS.ErrnoException).code === 'ENOENT') return new Map()
-    throw new MillraceError('MR_SETTINGS_INVALID', { message: 'the settings file cannot be read.', details: { place: path, reason: (error as Error).message }, cause: error })
+    throw new MillraceError('MR_SETTINGS_INVALID', {
+      message: 'the settings file cannot be read.',
+      details: { place: path, reason: (error as Error).message },
+      cause: error,
+    })
   }
   return parseSettings(text, path)
 }
@@ -178,10 +263,19 @@ export function parseSettings(text: string, path: string): ReadonlyMap<string, G
     return `${path}:${line}:${col}`
   }
   const [broken] = document.errors
-  if (broken !== undefined) throw new MillraceError('MR_SETTINGS_INVALID', { message: `not valid YAML: ${broken.message}`, details: { place: placeAt(broken.pos[0]) }, cause: broken })
+  if (broken !== undefined)
+    throw new MillraceError('MR_SETTINGS_INVALID', {
+      message: `not valid YAML: ${broken.message}`,
+      details: { place: placeAt(broken.pos[0]) },
+      cause: broken,
+    })
   const values = new Map<string, Given>()
   if (document.contents === null) return values
-  if (!isMap(document.contents)) throw new MillraceError('MR_SETTINGS_INVALID', { message: 'the file must hold settings as `name: value`.', details: { place: placeAt(0) } })
+  if (!isMap(document.contents))
+    throw new MillraceError('MR_SETTINGS_INVALID', {
+      message: 'the file must hold settings as `name: value`.',
+      details: { place: placeAt(0) },
+    })
   const known = SETTINGS.map(({ name }) => name)
   for (const { key, value } of document.contents.items) {
     const name = isScalar(key) ? String(key.value) : ''
@@ -200,12 +294,18 @@ export function parseSettings(text: string, path: string): ReadonlyMap<string, G
 }
 
 function valueOf(name: string, value: unknown, keyPlace: string, placeAt: (position: number | undefined) => string): Given {
-  if (isScalar(value) && (value.value === null || ['string', 'number', 'boolean'].includes(typeof value.value))) {
-    return { value: value.value === null ? '' : String(value.value), place: placeAt(value.range?.[0]) }
+  if (isScalar(value)) {
+    const inner = value.value
+    if (inner === null || typeof inner === 'string' || typeof inner === 'number' || typeof inner === 'boolean') {
+      return { value: inner === null ? '' : String(inner), place: placeAt(value.range?.[0]) }
+    }
   }
   const items = (value as { readonly items?: readonly unknown[] } | null)?.items
   if (name === 'hosts' && Array.isArray(items) && items.every(isScalar)) {
     return { value: items.map((item) => String((item as { readonly value: unknown }).value)).join(','), place: keyPlace }
   }
-  throw new MillraceError('MR_SETTINGS_INVALID', { message: `\`${name}\` must be a single value.`, details: { place: keyPlace, setting: name } })
+  throw new MillraceError('MR_SETTINGS_INVALID', {
+    message: `\`${name}\` must be a single value.`,
+    details: { place: keyPlace, setting: name },
+  })
 }

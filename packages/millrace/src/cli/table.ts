@@ -33,8 +33,17 @@ export const table: Command = {
 async function list(context: CliContext, { json }: Invocation, remote: Remote): Promise<number> {
   const tables = await remote.json<readonly (TableStatus & { readonly pipeline: string })[]>('/tables')
   if (json) for (const one of tables) context.out(`${encodeJson(one)}\n`)
-  else if (tables.length === 0) context.out(remote.isServer ? 'no pipeline has a table\n' : 'no server runs, and tables live in a running pipeline: `millrace start FILE`\n')
-  else context.out(tableText(['table', 'pipeline', 'key', 'rows'], tables.map((one) => [one.name, one.pipeline, one.primaryKey.join(', '), String(one.rows)])))
+  else if (tables.length === 0)
+    context.out(
+      remote.isServer ? 'no pipeline has a table\n' : 'no server runs, and tables live in a running pipeline: `millrace start FILE`\n',
+    )
+  else
+    context.out(
+      tableText(
+        ['table', 'pipeline', 'key', 'rows'],
+        tables.map((one) => [one.name, one.pipeline, one.primaryKey.join(', '), String(one.rows)]),
+      ),
+    )
   return 0
 }
 
@@ -47,7 +56,12 @@ async function rows(context: CliContext, { options, json }: Invocation, remote: 
   else if (page.rows.length === 0) context.out(`no rows (the table has ${page.rowCount})\n`)
   else {
     const heads = Object.keys(page.rows[0] ?? {})
-    context.out(tableText(heads, page.rows.map((row) => heads.map((head) => cellText(row[head])))))
+    context.out(
+      tableText(
+        heads,
+        page.rows.map((row) => heads.map((head) => cellText(row[head]))),
+      ),
+    )
     context.out(`${page.rows.length} of ${page.rowCount} rows, event time up to ${timeText(page.watermarkMs)}\n`)
   }
   return 0

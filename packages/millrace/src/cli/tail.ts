@@ -11,7 +11,11 @@ export const tail: Command = {
   summary: 'Shows records of a topic.',
   options: [
     { name: 'follow', short: 'f', summary: 'Go on as records arrive.' },
-    { name: 'from', value: 'WHERE', summary: '`newest` (default), `earliest`, `latest`, an offset, an ISO-8601 time, or an age such as -10m.' },
+    {
+      name: 'from',
+      value: 'WHERE',
+      summary: '`newest` (default), `earliest`, `latest`, an offset, an ISO-8601 time, or an age such as -10m.',
+    },
     { name: 'partition', value: 'N', summary: 'Only this partition.' },
     { name: 'limit', short: 'n', value: 'N', summary: 'Records to show; default 10, with --follow the start only.' },
   ],

@@ -31,14 +31,25 @@ export const topics: Command = {
     if (action === undefined) return withRemote(context, invocation, { create: false }, (remote) => list(context, invocation, remote))
     if (!(ACTIONS as readonly string[]).includes(action)) {
       const near = nearestWord(action, ACTIONS)
-      throw new MillraceError('MR_CLI_USAGE', { message: `topics has no action \`${action}\`${near === null ? '' : `; did you mean \`${near}\`?`}`, fix: 'There are: create, set, delete.' })
+      throw new MillraceError('MR_CLI_USAGE', {
+        message: `topics has no action \`${action}\`${near === null ? '' : `; did you mean \`${near}\`?`}`,
+        fix: 'There are: create, set, delete.',
+      })
     }
-    if (name === undefined) throw new MillraceError('MR_CLI_USAGE', { message: `\`topics ${action}\` needs the name of a topic.`, fix: `millrace topics ${action} NAME` })
+    if (name === undefined)
+      throw new MillraceError('MR_CLI_USAGE', {
+        message: `\`topics ${action}\` needs the name of a topic.`,
+        fix: `millrace topics ${action} NAME`,
+      })
     return withRemote(context, invocation, { create: action === 'create' }, async (remote) => {
       const path = `/api/topics/${encodeURIComponent(name)}`
       const settings = settingsOf(invocation)
       const result =
-        action === 'create' ? await remote.json(path, settings, 'PUT') : action === 'set' ? await remote.json(`${path}/settings`, settings) : await remote.json(path, undefined, 'DELETE')
+        action === 'create'
+          ? await remote.json(path, settings, 'PUT')
+          : action === 'set'
+            ? await remote.json(`${path}/settings`, settings)
+            : await remote.json(path, undefined, 'DELETE')
       context.out(invocation.json ? `${JSON.stringify(result)}\n` : `${name} ${action === 'set' ? 'changed' : `${action}d`}\n`)
       return 0
     })

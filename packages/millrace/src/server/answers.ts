@@ -5,7 +5,14 @@ import { encodeJson } from '../json.ts'
 
 export type Headers = Readonly<Record<string, string | number>>
 
-const STATUS_OF_KIND: Readonly<Record<ErrorKind, number>> = { invalid: 400, transient: 503, fenced: 409, data: 400, closed: 503, internal: 500 }
+const STATUS_OF_KIND: Readonly<Record<ErrorKind, number>> = {
+  invalid: 400,
+  transient: 503,
+  fenced: 409,
+  data: 400,
+  closed: 503,
+  internal: 500,
+}
 
 const STATUS_OF_CODE: Partial<Readonly<Record<ErrorCode, number>>> = {
   MR_HTTP_ROUTE_UNKNOWN: 404,
@@ -55,7 +62,12 @@ export function errorOf(error: unknown): MillraceError {
 
 export function sendText(response: ServerResponse, status: number, type: string, text: string | Uint8Array, headers: Headers = {}): void {
   if (response.headersSent || response.destroyed) return
-  response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(text), 'x-content-type-options': 'nosniff', ...headers })
+  response.writeHead(status, {
+    'content-type': type,
+    'content-length': Buffer.byteLength(text),
+    'x-content-type-options': 'nosniff',
+    ...headers,
+  })
   response.end(text)
 }
 

@@ -70,7 +70,16 @@ export class AppendGroup {
   }
 
   /** Adds an event. Ranges must lie in their arrays. */
-  add(partition: number, key: Uint8Array | null, keyStart: number, keyEnd: number, body: Uint8Array, start: number, end: number, timeMs: number): void {
+  add(
+    partition: number,
+    key: Uint8Array | null,
+    keyStart: number,
+    keyEnd: number,
+    body: Uint8Array,
+    start: number,
+    end: number,
+    timeMs: number,
+  ): void {
     const size = end - start + keyEnd - keyStart + RECORD_OVERHEAD_BYTES
     let open = this.#open.get(partition)
     if (open === undefined || open.builder.bytes + size > this.#bytesMax) {

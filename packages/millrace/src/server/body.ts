@@ -92,7 +92,9 @@ function readRaw(request: IncomingMessage, bytesMax: number, take: (bytes: numbe
       else more.push(chunk)
     })
     request.on('end', () => resolve(more === null ? (first ?? NOTHING) : Buffer.concat(more, size)))
-    request.on('error', (error) => reject(new MillraceError('MR_HTTP_BODY_INVALID', { message: 'the connection ended inside the body.', cause: error })))
+    request.on('error', (error) =>
+      reject(new MillraceError('MR_HTTP_BODY_INVALID', { message: 'the connection ended inside the body.', cause: error })),
+    )
   })
 }
 

@@ -73,13 +73,16 @@ export class Collector {
       const requestKey = requestKeyOf(exchange, name)
       const body = await exchange.body()
       if (this.#inFlightBytes > 0 && this.#inFlightBytes + body.length > this.#options.inFlightBytesMax) {
-        throw new MillraceError('MR_HTTP_BUSY', { details: { inFlightBytes: this.#inFlightBytes, inFlightBytesMax: this.#options.inFlightBytesMax } })
+        throw new MillraceError('MR_HTTP_BUSY', {
+          details: { inFlightBytes: this.#inFlightBytes, inFlightBytesMax: this.#options.inFlightBytesMax },
+        })
       }
       reserved = body.length
       this.#inFlightBytes += reserved
       this.#events.split(body, intake.form(exchange.header('content-type')))
       if (intake.validates) await this.#validate(intake, body, exchange)
-      if (this.#events.count === 0 && this.#events.shape !== 'array') throw new MillraceError('MR_HTTP_BODY_EMPTY', { details: { topic: name } })
+      if (this.#events.count === 0 && this.#events.shape !== 'array')
+        throw new MillraceError('MR_HTTP_BODY_EMPTY', { details: { topic: name } })
       const isShared = requestKey === null && durability === 'durable' && body.length <= SHARED_BYTES_MAX
       const shared = isShared ? this.#sharedGroup(intake.topic) : null
       const group = shared?.group ?? new AppendGroup(intake.topic, this.#pool)
@@ -103,7 +106,11 @@ export class Collector {
     const count = this.#events.count
     const { lines, total } = await intake.problems(this.#events)
     if (total > 0) {
-      throw new LinesError(lines, { topic: intake.topic.name, bad: total, events: count }, `${total} of ${count} events do not fit the schema; nothing was appended.`)
+      throw new LinesError(
+        lines,
+        { topic: intake.topic.name, bad: total, events: count },
+        `${total} of ${count} events do not fit the schema; nothing was appended.`,
+      )
     }
     // Another request may have used the splitter while a schema took its time.
     if (this.#events.bytes !== body) this.#events.split(body, intake.form(exchange.header('content-type')))
@@ -137,7 +144,8 @@ export class Collector {
       if (name.startsWith('__')) throw new MillraceError('MR_TOPIC_RESERVED', { details: { topic: name } })
       throw topicUnknown(log, name)
     }
-    if (topic.settings.internal || name.startsWith('__') || reserved.has(name)) throw new MillraceError('MR_TOPIC_RESERVED', { details: { topic: name } })
+    if (topic.settings.internal || name.startsWith('__') || reserved.has(name))
+      throw new MillraceError('MR_TOPIC_RESERVED', { details: { topic: name } })
     const intake = new TopicIntake(topic, declarations.get(name) ?? null)
     this.#intakes.set(name, intake)
     return intake
@@ -159,7 +167,8 @@ export class Collector {
     const fixed = key === null ? fallback : partitionOf(key, 0, key.length, partitions)
     const { bytes, starts, ends } = events
     if (keys === null) {
-      for (let row = 0; row < events.count; row++) group.add(fixed, key, 0, key?.length ?? 0, bytes, starts[row] as number, ends[row] as number, timeMs)
+      for (let row = 0; row < events.count; row++)
+        group.add(fixed, key, 0, key?.length ?? 0, bytes, starts[row] as number, ends[row] as number, timeMs)
       return group.endRequest()
     }
     for (let row = 0; row < events.count; row++) {
@@ -214,7 +223,8 @@ function requireSizes(group: AppendGroup, events: BodySplitter, keys: EventKeys 
   const { name, settings } = group.topic
   for (let row = 0; row < events.count; row++) {
     const bytes = (events.ends[row] as number) - (events.starts[row] as number)
-    const keySize = keys === null ? keyBytes : (keys.starts[row] as number) < 0 ? 0 : (keys.ends[row] as number) - (keys.starts[row] as number)
+    const keySize =
+      keys === null ? keyBytes : (keys.starts[row] as number) < 0 ? 0 : (keys.ends[row] as number) - (keys.starts[row] as number)
     if (group.fits(bytes + keySize)) continue
     throw new MillraceError('MR_HTTP_BODY_TOO_LARGE', {
       message: 'an event is larger than the topic accepts.',

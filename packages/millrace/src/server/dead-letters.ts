@@ -81,7 +81,15 @@ export class DeadLetters {
       const open = [...this.#groups.values()].filter((group) => group.count > group.retried)
       return open
         .toSorted((a, b) => b.count - b.retried - (a.count - a.retried))
-        .map(({ code, operator, count, retried, firstAtMs, lastAtMs, sample }) => ({ pipeline: this.#options.pipeline, code, operator, count: count - retried, firstAtMs, lastAtMs, sample }))
+        .map(({ code, operator, count, retried, firstAtMs, lastAtMs, sample }) => ({
+          pipeline: this.#options.pipeline,
+          code,
+          operator,
+          count: count - retried,
+          firstAtMs,
+          lastAtMs,
+          sample,
+        }))
     })
   }
 
@@ -150,7 +158,8 @@ export class DeadLetters {
     const { log, pipeline } = this.#options
     const partitions = log.topic(retryTopic(pipeline, head.part))?.settings.partitions ?? 0
     if (head.group >= partitions) return `the pipeline has no part \`${head.part}\` with group ${head.group} any more`
-    if (head.codeVersion !== running) return `it was written by another version of the pipeline (${head.codeVersion}, running ${running}): replay the range of the source that holds it`
+    if (head.codeVersion !== running)
+      return `it was written by another version of the pipeline (${head.codeVersion}, running ${running}): replay the range of the source that holds it`
     return null
   }
 
@@ -173,7 +182,13 @@ export class DeadLetters {
       partition,
       batch: recordBatch(own.map(({ letter, value }) => ({ key: null, value, timeMs: letter.head.atMs }))),
     }))
-    parts.push({ topic: marks, partition: 0, batch: recordBatch(letters.map(({ id }) => ({ key: Buffer.from(String(id)), value: Buffer.from(`{"state":"retried","atMs":${atMs}}`), timeMs: atMs }))) })
+    parts.push({
+      topic: marks,
+      partition: 0,
+      batch: recordBatch(
+        letters.map(({ id }) => ({ key: Buffer.from(String(id)), value: Buffer.from(`{"state":"retried","atMs":${atMs}}`), timeMs: atMs })),
+      ),
+    })
     await this.#writer.commit(parts)
     for (const { id, letter } of letters) this.#mark(id, letter)
     return letters.length
@@ -238,7 +253,14 @@ export class DeadLetters {
       else gone.push(id)
     }
     // Letters that retention took away need no mark any more.
-    if (gone.length > 0) await log.append([{ topic, partition: 0, batch: recordBatch(gone.map((id) => ({ key: Buffer.from(String(id)), value: null, timeMs: clock.nowMs() }))) }])
+    if (gone.length > 0)
+      await log.append([
+        {
+          topic,
+          partition: 0,
+          batch: recordBatch(gone.map((id) => ({ key: Buffer.from(String(id)), value: null, timeMs: clock.nowMs() }))),
+        },
+      ])
   }
 
   async *#read(from: number): AsyncGenerator<Letter> {
@@ -249,7 +271,22 @@ export class DeadLetters {
 
   #view(id: number, { head, original }: DeadLetter): DeadLetterView {
     const { code, operator, message, fix, place, topic, partition, offset, timeMs, atMs, attempt } = head
-    return { id, code, operator, message, fix, place, topic, partition, offset, timeMs, atMs, attempt, ...shown(original), state: this.#retried.has(id) ? 'retried' : 'open' }
+    return {
+      id,
+      code,
+      operator,
+      message,
+      fix,
+      place,
+      topic,
+      partition,
+      offset,
+      timeMs,
+      atMs,
+      attempt,
+      ...shown(original),
+      state: this.#retried.has(id) ? 'retried' : 'open',
+    }
   }
 }
 

@@ -16,7 +16,13 @@ export class Exchange {
   readonly query: URLSearchParams
   readonly #limits: BodyLimits
 
-  constructor(request: IncomingMessage, response: ServerResponse, params: Readonly<Record<string, string>>, query: string, limits: BodyLimits) {
+  constructor(
+    request: IncomingMessage,
+    response: ServerResponse,
+    params: Readonly<Record<string, string>>,
+    query: string,
+    limits: BodyLimits,
+  ) {
     this.request = request
     this.response = response
     this.params = params
@@ -81,5 +87,8 @@ export class Exchange {
 }
 
 export function queryInvalid(name: string, value: string, expected: string): MillraceError {
-  return new MillraceError('MR_HTTP_QUERY_INVALID', { message: `\`${name}\` must be ${expected}.`, details: { parameter: name, value: value.slice(0, 80) } })
+  return new MillraceError('MR_HTTP_QUERY_INVALID', {
+    message: `\`${name}\` must be ${expected}.`,
+    details: { parameter: name, value: value.slice(0, 80) },
+  })
 }

@@ -58,7 +58,8 @@ export async function listen(options: HttpServerOptions): Promise<HttpServer> {
   await bind(server, options.host, options.port)
   server.on('error', (error) => options.log.write('error', `the HTTP server failed: ${error.message}`))
   const { port } = server.address() as AddressInfo
-  const name = options.host === '0.0.0.0' || options.host === '::' ? 'localhost' : options.host.includes(':') ? `[${options.host}]` : options.host
+  const name =
+    options.host === '0.0.0.0' || options.host === '::' ? 'localhost' : options.host.includes(':') ? `[${options.host}]` : options.host
   return {
     port,
     url: `${options.tls === null ? 'http' : 'https'}://${name}:${port}`,
@@ -87,7 +88,14 @@ function bind(server: Server, host: string, port: number): Promise<void> {
       if (error.code === 'EADDRINUSE') reject(new MillraceError('MR_SERVER_PORT_TAKEN', { details: { host, port }, cause: error }))
       else {
         const fix = isLoopback(host) ? 'Choose another port with `--port N`.' : 'Set `host` to an address of this machine.'
-        reject(new MillraceError('MR_SERVER_ADDRESS', { message: 'the address cannot be listened on.', details: { host, port, reason: error.code ?? error.message }, fix, cause: error }))
+        reject(
+          new MillraceError('MR_SERVER_ADDRESS', {
+            message: 'the address cannot be listened on.',
+            details: { host, port, reason: error.code ?? error.message },
+            fix,
+            cause: error,
+          }),
+        )
       }
     })
     server.listen(port, host, () => {
@@ -102,7 +110,12 @@ function handlerOf(options: HttpServerOptions, phase: { readonly isStopping: boo
   const fail = (request: IncomingMessage, response: ServerResponse, thrown: unknown): void => {
     const error = errorOf(thrown)
     if (statusOf(error) === 500) {
-      log.write('error', error.message, { code: error.code, fix: error.fix, method: request.method ?? '', path: pathOf(request.url ?? '').slice(0, 200) })
+      log.write('error', error.message, {
+        code: error.code,
+        fix: error.fix,
+        method: request.method ?? '',
+        path: pathOf(request.url ?? '').slice(0, 200),
+      })
     }
     // What is left of a refused body is read and dropped: a closed connection would lose the answer.
     if (!request.readableEnded) request.resume()

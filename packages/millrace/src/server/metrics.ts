@@ -1,4 +1,5 @@
 // Metrics in the text format of Prometheus, made from the same status that the page shows.
+import type { TaskStatus } from '@millrace/core/engine'
 import type { PlantStatus } from '../api.ts'
 import type { Collector } from './collector.ts'
 
@@ -19,7 +20,9 @@ class Text {
 }
 
 function labelText(labels: Labels): string {
-  const parts = Object.entries(labels).map(([name, value]) => `${name}="${String(value).replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')}"`)
+  const parts = Object.entries(labels).map(
+    ([name, value]) => `${name}="${String(value).replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')}"`,
+  )
   return parts.length === 0 ? '' : `{${parts.join(',')}}`
 }
 
@@ -56,37 +59,92 @@ function plantMetrics(text: Text, status: PlantStatus, { figures, inFlightBytes 
 }
 
 function topicMetrics(text: Text, { topics, rates }: PlantStatus): void {
-  text.family('millrace_topic_records', 'gauge', 'Records kept.', topics.map((topic) => [{ topic: topic.name }, topic.records]))
-  text.family('millrace_topic_bytes', 'gauge', 'Bytes kept.', topics.map((topic) => [{ topic: topic.name }, topic.bytes]))
-  text.family('millrace_topic_records_per_second', 'gauge', 'Records appended per second.', Object.entries(rates.topics).map(([topic, rate]) => [{ topic }, rate]))
+  text.family(
+    'millrace_topic_records',
+    'gauge',
+    'Records kept.',
+    topics.map((topic) => [{ topic: topic.name }, topic.records]),
+  )
+  text.family(
+    'millrace_topic_bytes',
+    'gauge',
+    'Bytes kept.',
+    topics.map((topic) => [{ topic: topic.name }, topic.bytes]),
+  )
+  text.family(
+    'millrace_topic_records_per_second',
+    'gauge',
+    'Records appended per second.',
+    Object.entries(rates.topics).map(([topic, rate]) => [{ topic }, rate]),
+  )
 }
+
+type TaskFigure = readonly [name: string, type: 'counter' | 'gauge', help: string, pick: (task: TaskStatus) => number]
+
+const TASK_FIGURES: readonly TaskFigure[] = [
+  ['running', 'gauge', '1 while the task runs.', (task) => (task.phase === 'running' ? 1 : 0)],
+  ['lag_records', 'gauge', 'Records behind, over all inputs.', (task) => task.lag],
+  ['watermark_seconds', 'gauge', 'Event time up to which the task is complete.', (task) => task.watermarkMs / 1000],
+  ['state_rows', 'gauge', 'Rows of state.', (task) => task.stateRows],
+  ['state_bytes', 'gauge', 'Bytes of state.', (task) => task.stateBytes],
+  ['commits_total', 'counter', 'Commits.', (task) => task.commits],
+  ['commit_seconds', 'gauge', 'Time of the newest commit.', (task) => task.commitMsLast / 1000],
+  ['commit_seconds_max', 'gauge', 'Longest commit since the task started.', (task) => task.commitMsMax / 1000],
+  ['rows_in_total', 'counter', 'Rows read.', (task) => task.rowsIn],
+  ['rows_out_total', 'counter', 'Rows written.', (task) => task.rowsOut],
+  ['dead_letters_total', 'counter', 'Rows that went to the dead letters.', (task) => task.deadLetters],
+]
 
 function taskMetrics(text: Text, { pipelines }: PlantStatus): void {
   const tasks = pipelines.flatMap(({ pipeline, tasks: own }) => own.map((task) => ({ task, labels: { pipeline, task: task.task } })))
-  const each = (pick: (task: (typeof tasks)[number]['task']) => number): readonly (readonly [Labels, number])[] => tasks.map(({ task, labels }) => [labels, pick(task)])
-  text.family('millrace_task_running', 'gauge', '1 while the task runs.', each((task) => (task.phase === 'running' ? 1 : 0)))
-  text.family('millrace_task_lag_records', 'gauge', 'Records behind, over all inputs.', each((task) => task.lag))
-  text.family('millrace_task_watermark_seconds', 'gauge', 'Event time up to which the task is complete.', each((task) => task.watermarkMs / 1000))
-  text.family('millrace_task_state_rows', 'gauge', 'Rows of state.', each((task) => task.stateRows))
-  text.family('millrace_task_state_bytes', 'gauge', 'Bytes of state.', each((task) => task.stateBytes))
-  text.family('millrace_task_commits_total', 'counter', 'Commits.', each((task) => task.commits))
-  text.family('millrace_task_commit_seconds', 'gauge', 'Time of the newest commit.', each((task) => task.commitMsLast / 1000))
-  text.family('millrace_task_commit_seconds_max', 'gauge', 'Longest commit since the task started.', each((task) => task.commitMsMax / 1000))
-  text.family('millrace_task_rows_in_total', 'counter', 'Rows read.', each((task) => task.rowsIn))
-  text.family('millrace_task_rows_out_total', 'counter', 'Rows written.', each((task) => task.rowsOut))
-  text.family('millrace_task_dead_letters_total', 'counter', 'Rows that went to the dead letters.', each((task) => task.deadLetters))
+  for (const [name, type, help, pick] of TASK_FIGURES) {
+    text.family(
+      `millrace_task_${name}`,
+      type,
+      help,
+      tasks.map(({ task, labels }) => [labels, pick(task)]),
+    )
+  }
   const inputs = tasks.flatMap(({ task, labels }) => task.inputs.map((input) => [{ ...labels, input: input.input }, input.lag] as const))
   text.family('millrace_input_lag_records', 'gauge', 'Records behind on one input.', inputs)
 }
 
 function nodeMetrics(text: Text, { pipelines, rates }: PlantStatus): void {
   const nodes = pipelines.flatMap(({ pipeline, nodes: own }) => own.map((node) => ({ node, labels: { pipeline, operator: node.name } })))
-  const each = (pick: (node: (typeof nodes)[number]['node']) => number): readonly (readonly [Labels, number])[] => nodes.map(({ node, labels }) => [labels, pick(node)])
-  text.family('millrace_operator_rows_in_total', 'counter', 'Rows that reached the operator.', each((node) => node.counters.rowsIn))
-  text.family('millrace_operator_rows_out_total', 'counter', 'Rows that left it.', each((node) => node.counters.rowsOut))
-  text.family('millrace_operator_rows_late_total', 'counter', 'Rows that came behind the watermark.', each((node) => node.counters.rowsLate))
-  text.family('millrace_operator_rows_dropped_total', 'counter', 'Rows that it dropped: filtered, duplicates, without a match.', each((node) => node.counters.rowsDropped))
-  text.family('millrace_operator_rows_per_second', 'gauge', 'Rows that reached the operator, per second.', Object.entries(rates.nodes).map(([operator, rate]) => [{ operator }, rate]))
-  const tables = pipelines.flatMap(({ pipeline, tables: own }) => own.map((table) => [{ pipeline, table: table.name }, table.rows] as const))
+  const each = (pick: (node: (typeof nodes)[number]['node']) => number): readonly (readonly [Labels, number])[] =>
+    nodes.map(({ node, labels }) => [labels, pick(node)])
+  text.family(
+    'millrace_operator_rows_in_total',
+    'counter',
+    'Rows that reached the operator.',
+    each((node) => node.counters.rowsIn),
+  )
+  text.family(
+    'millrace_operator_rows_out_total',
+    'counter',
+    'Rows that left it.',
+    each((node) => node.counters.rowsOut),
+  )
+  text.family(
+    'millrace_operator_rows_late_total',
+    'counter',
+    'Rows that came behind the watermark.',
+    each((node) => node.counters.rowsLate),
+  )
+  text.family(
+    'millrace_operator_rows_dropped_total',
+    'counter',
+    'Rows that it dropped: filtered, duplicates, without a match.',
+    each((node) => node.counters.rowsDropped),
+  )
+  text.family(
+    'millrace_operator_rows_per_second',
+    'gauge',
+    'Rows that reached the operator, per second.',
+    Object.entries(rates.nodes).map(([operator, rate]) => [{ operator }, rate]),
+  )
+  const tables = pipelines.flatMap(({ pipeline, tables: own }) =>
+    own.map((table) => [{ pipeline, table: table.name }, table.rows] as const),
+  )
   text.family('millrace_table_rows', 'gauge', 'Rows of a live table.', tables)
 }

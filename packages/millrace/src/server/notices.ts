@@ -33,7 +33,8 @@ export class Notices {
     const task = `${pipeline}/${event.task}`
     switch (event.kind) {
       case 'restored':
-        if (event.rows > 0) this.add('info', task, 'restored', null, `restored ${event.rows} rows of state in ${Math.round(event.ms)} ms`, null)
+        if (event.rows > 0)
+          this.add('info', task, 'restored', null, `restored ${event.rows} rows of state in ${Math.round(event.ms)} ms`, null)
         return
       case 'resumed':
         this.add('info', task, 'resumed', null, 'goes on', null)
@@ -45,14 +46,29 @@ export class Notices {
       case 'failed':
         return this.#failure('error', task, 'failed', event.error)
       case 'dead-letters':
-        this.add('warning', task, `${event.code} ${event.operator}`, event.code, `dead letters at \`${event.operator}\`: ${event.sample}`, 'See `millrace dlq list`.', event.count)
+        this.add(
+          'warning',
+          task,
+          `${event.code} ${event.operator}`,
+          event.code,
+          `dead letters at \`${event.operator}\`: ${event.sample}`,
+          'See `millrace dlq list`.',
+          event.count,
+        )
     }
   }
 
   #failure(level: 'warning' | 'error', task: string, what: string, error: unknown): void {
     const known = isMillraceError(error)
     const message = error instanceof Error ? error.message : String(error)
-    this.add(level, task, `${what} ${known ? error.code : message}`, known ? error.code : null, `${what}: ${message}`, known ? error.fix : null)
+    this.add(
+      level,
+      task,
+      `${what} ${known ? error.code : message}`,
+      known ? error.code : null,
+      `${what}: ${message}`,
+      known ? error.fix : null,
+    )
   }
 
   /** Adds `count` to the cause `id` of a task; the log gets a line for the first one and then now and then. */
@@ -60,13 +76,22 @@ export class Notices {
     const key = `${task} ${id}`
     const atMs = this.#clock.nowMs()
     const known = this.#causes.get(key)
-    const cause: Cause = known ?? { notice: { atMs, level, task, code, message, fix, count: 0 }, saidAtMs: Number.NEGATIVE_INFINITY, saidCount: 0 }
+    const cause: Cause = known ?? {
+      notice: { atMs, level, task, code, message, fix, count: 0 },
+      saidAtMs: Number.NEGATIVE_INFINITY,
+      saidCount: 0,
+    }
     cause.notice = { atMs, level, task, code, message, fix, count: cause.notice.count + count }
     this.#causes.delete(key)
     this.#causes.set(key, cause)
     if (this.#causes.size > NOTICES_MAX) this.#causes.delete(this.#causes.keys().next().value as string)
     if (atMs - cause.saidAtMs < REPEAT_MS) return
-    const fields: LogFields = { task, ...(cause.notice.count === 1 ? {} : { count: cause.notice.count }), ...(code === null ? {} : { code }), ...(fix === null ? {} : { fix }) }
+    const fields: LogFields = {
+      task,
+      ...(cause.notice.count === 1 ? {} : { count: cause.notice.count }),
+      ...(code === null ? {} : { code }),
+      ...(fix === null ? {} : { fix }),
+    }
     this.#log.write(level, message, fields)
     cause.saidAtMs = atMs
     cause.saidCount = cause.notice.count

@@ -48,13 +48,18 @@ function operation(route: Route): object {
     200: { description: route.answer.summary, content: contentOf(route.answer.types, route.answer.schema) },
   }
   for (const status of new Set(refusals)) {
-    responses[status] = { description: REFUSALS[status] ?? 'Refused.', content: contentOf(['application/json'], { $ref: '#/components/schemas/Error' }) }
+    responses[status] = {
+      description: REFUSALS[status] ?? 'Refused.',
+      content: contentOf(['application/json'], { $ref: '#/components/schemas/Error' }),
+    }
   }
   const { body } = route
   return {
     summary: route.summary,
     parameters,
-    ...(body === undefined ? {} : { requestBody: { required: true, description: body.summary, content: contentOf(body.types, body.schema) } }),
+    ...(body === undefined
+      ? {}
+      : { requestBody: { required: true, description: body.summary, content: contentOf(body.types, body.schema) } }),
     responses,
   }
 }

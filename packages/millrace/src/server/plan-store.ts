@@ -42,5 +42,7 @@ export async function storePlan(log: Log, plan: Plan, codeVersion: string, atMs:
   const before = await newestPlan(log, plan.pipeline)
   if (before?.codeVersion === codeVersion) return
   const started: StartedPlan = { codeVersion, atMs, plan: serializePlan(plan) }
-  await log.append([{ topic, partition: 0, batch: recordBatch([{ key: null, value: Buffer.from(JSON.stringify(started)), timeMs: atMs }]) }])
+  await log.append([
+    { topic, partition: 0, batch: recordBatch([{ key: null, value: Buffer.from(JSON.stringify(started)), timeMs: atMs }]) },
+  ])
 }

@@ -212,7 +212,8 @@ class RunningPlant implements Plant {
     for (const definition of this.#options.pipelines) await this.#startPipeline(definition)
     this.#isReady = true
     const { folder, announce = true } = this.#options
-    if (folder !== null && announce) writeServerFile(folder, { pid: process.pid, url: this.url, startedAtMs: this.#startedAtMs, version: VERSION })
+    if (folder !== null && announce)
+      writeServerFile(folder, { pid: process.pid, url: this.url, startedAtMs: this.#startedAtMs, version: VERSION })
     this.#tick()
   }
 
@@ -239,8 +240,10 @@ class RunningPlant implements Plant {
   }
 
   async #startPipeline({ name, plan, warnings }: PipelineDefinition): Promise<void> {
-    if (this.#pipelines.has(name)) throw new MillraceError('MR_PLAN_NAME_TAKEN', { message: 'two pipelines have the same name.', details: { pipeline: name } })
-    for (const { message, place } of warnings) this.#notices.add('warning', name, message, null, `${message}${place === null ? '' : ` (${place})`}`, null)
+    if (this.#pipelines.has(name))
+      throw new MillraceError('MR_PLAN_NAME_TAKEN', { message: 'two pipelines have the same name.', details: { pipeline: name } })
+    for (const { message, place } of warnings)
+      this.#notices.add('warning', name, message, null, `${message}${place === null ? '' : ` (${place})`}`, null)
     const version = codeVersion(plan, this.#options.modules ?? [])
     const { startAt, rebuild, bounded } = this.#options
     const running = await RunningPipeline.start(plan, {
@@ -257,13 +260,22 @@ class RunningPlant implements Plant {
     })
     this.#pipelines.set(name, { name, plan, running })
     for (const node of plan.nodes) if ('topic' in node) this.#declarations.set(node.topic.name, node.topic)
-    for (const node of plan.nodes) if (node.kind === 'table-source' && node.from.kind === 'topic') this.#declarations.set(node.from.name, node.from)
+    for (const node of plan.nodes)
+      if (node.kind === 'table-source' && node.from.kind === 'topic') this.#declarations.set(node.from.name, node.from)
     this.#reserved.add(deadLetterTopic(name))
     await storePlan(this.log, plan, version, this.#clock.nowMs())
   }
 
   async #listen(): Promise<void> {
-    const { host = DEFAULT_HOST, port = DEFAULT_PORT, token = null, tls = null, hosts = [], bodyBytesMax = BODY_BYTES_MAX, memoryBytes = MEMORY_BYTES } = this.#options
+    const {
+      host = DEFAULT_HOST,
+      port = DEFAULT_PORT,
+      token = null,
+      tls = null,
+      hosts = [],
+      bodyBytesMax = BODY_BYTES_MAX,
+      memoryBytes = MEMORY_BYTES,
+    } = this.#options
     const router: Router = new Router(this.#routes(() => router.routes))
     const page = new ConsoleFiles(consoleFolder())
     try {
@@ -303,7 +315,13 @@ class RunningPlant implements Plant {
         return () => this.#seconds.delete(run)
       },
     }
-    return [...topicRoutes(context), ...tableRoutes(context), ...deadLetterRoutes(context), ...pipelineRoutes(context), ...statusRoutes(context, all)]
+    return [
+      ...topicRoutes(context),
+      ...tableRoutes(context),
+      ...deadLetterRoutes(context),
+      ...pipelineRoutes(context),
+      ...statusRoutes(context, all),
+    ]
   }
 
   async #startReplay({ plan }: PlantPipeline, request: ReplayRequest): Promise<Replay> {
@@ -322,7 +340,14 @@ class RunningPlant implements Plant {
   #sayRecovery(): void {
     const recovery = (this.log as Partial<EmbeddedLog>).recovery
     for (const damage of recovery?.damages ?? []) {
-      this.#notices.add('error', 'log', JSON.stringify(damage), 'MR_LOG_CORRUPT', `the log is damaged: ${JSON.stringify(damage)}`, 'Run `millrace fsck`.')
+      this.#notices.add(
+        'error',
+        'log',
+        JSON.stringify(damage),
+        'MR_LOG_CORRUPT',
+        `the log is damaged: ${JSON.stringify(damage)}`,
+        'Run `millrace fsck`.',
+      )
     }
   }
 
@@ -332,10 +357,15 @@ class RunningPlant implements Plant {
     const failure = (this.log as Partial<EmbeddedLog>).failure ?? null
     if (failure !== null) return this.#fail(failure)
     const topics = new Map<string, number>()
-    for (const topic of this.log.topics()) topics.set(topic.name, this.log.ends(topic.name).reduce((sum, ends) => sum + ends.end, 0))
+    for (const topic of this.log.topics())
+      topics.set(
+        topic.name,
+        this.log.ends(topic.name).reduce((sum, ends) => sum + ends.end, 0),
+      )
     this.#topicRates.sample(topics)
     const nodes = new Map<string, number>()
-    for (const { nodes: own } of pipelineStatuses({ pipelines: this.#pipelines })) for (const node of own) nodes.set(node.name, Math.max(node.counters.rowsIn, node.counters.rowsOut))
+    for (const { nodes: own } of pipelineStatuses({ pipelines: this.#pipelines }))
+      for (const node of own) nodes.set(node.name, Math.max(node.counters.rowsIn, node.counters.rowsOut))
     this.#nodeRates.sample(nodes)
     this.#notices.flush()
     for (const run of this.#seconds) run()
@@ -372,7 +402,12 @@ class RunningPlant implements Plant {
 async function withOwner(error: unknown, host: string, port: number): Promise<unknown> {
   if (!(error instanceof MillraceError) || error.code !== 'MR_SERVER_PORT_TAKEN') return error
   const owner = await askPortOwner(host, port)
-  if (owner === null) return new MillraceError('MR_SERVER_PORT_TAKEN', { message: 'the port is taken by another program.', details: { host, port }, cause: error })
+  if (owner === null)
+    return new MillraceError('MR_SERVER_PORT_TAKEN', {
+      message: 'the port is taken by another program.',
+      details: { host, port },
+      cause: error,
+    })
   return new MillraceError('MR_SERVER_PORT_TAKEN', {
     message: 'the port is taken by another millrace.',
     details: { host, port, pid: owner.pid, folder: owner.folder },

@@ -60,7 +60,8 @@ export interface Replay {
 export async function startReplay(environment: ReplayEnvironment, plan: Plan, request: ReplayRequest): Promise<Replay> {
   const { log, clock, scheduler, disk, onEvent } = environment
   const copy = replayPlan(plan, request.id, request.sinks)
-  if (log.topic(`${copy.pipeline}.dead-letters`) !== null) throw new MillraceError('MR_REPLAY_RUNNING', { details: { id: request.id, pipeline: plan.pipeline } })
+  if (log.topic(`${copy.pipeline}.dead-letters`) !== null)
+    throw new MillraceError('MR_REPLAY_RUNNING', { details: { id: request.id, pipeline: plan.pipeline } })
   const range = await rangeOf(log, plan, request)
   const startedAtMs = clock.nowMs()
   const running = await RunningPipeline.start(copy, {
@@ -124,9 +125,13 @@ async function rangeOf(log: Log, plan: Plan, request: ReplayRequest): Promise<Re
   const topics = new Map(
     sources.map((topic) => [
       topic,
-      log.ends(topic).map(({ partition, start }) =>
-        topic === offsets.topic && partition === offsets.partition ? { partition, from: offsets.from, to: offsets.to } : { partition, from: start, to: start },
-      ),
+      log
+        .ends(topic)
+        .map(({ partition, start }) =>
+          topic === offsets.topic && partition === offsets.partition
+            ? { partition, from: offsets.from, to: offsets.to }
+            : { partition, from: start, to: start },
+        ),
     ]),
   )
   return { topics }

@@ -78,7 +78,10 @@ export class Router {
       if (route.method === method) return { route, params }
       allowed.push(route.method)
     }
-    if (allowed.length > 0) throw new MillraceError('MR_HTTP_METHOD', { details: { method: method.slice(0, 20), path: path.slice(0, 200), allowed: allowed.join(', ') } })
+    if (allowed.length > 0)
+      throw new MillraceError('MR_HTTP_METHOD', {
+        details: { method: method.slice(0, 20), path: path.slice(0, 200), allowed: allowed.join(', ') },
+      })
     const near = nearestWord(path, new Set(this.routes.map((route) => route.path)))
     throw new MillraceError('MR_HTTP_ROUTE_UNKNOWN', {
       message: `there is nothing at this address${near === null ? '.' : `; did you mean \`${near}\`?`}`,
@@ -119,6 +122,9 @@ function decoded(part: string): string {
   try {
     return decodeURIComponent(part)
   } catch {
-    throw new MillraceError('MR_HTTP_ROUTE_UNKNOWN', { message: 'the address is not validly encoded.', details: { path: part.slice(0, 200) } })
+    throw new MillraceError('MR_HTTP_ROUTE_UNKNOWN', {
+      message: 'the address is not validly encoded.',
+      details: { path: part.slice(0, 200) },
+    })
   }
 }

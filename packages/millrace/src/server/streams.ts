@@ -10,7 +10,11 @@ export class Streams {
 
   /** Begins a stream. Throws MR_HTTP_BUSY when there are too many, or the server stops. */
   open(response: ServerResponse, type: string): void {
-    if (this.#stopped || this.#open.size >= STREAMS_MAX) throw new MillraceError('MR_HTTP_BUSY', { message: 'too many streams are open.', details: { streams: this.#open.size, streamsMax: STREAMS_MAX } })
+    if (this.#stopped || this.#open.size >= STREAMS_MAX)
+      throw new MillraceError('MR_HTTP_BUSY', {
+        message: 'too many streams are open.',
+        details: { streams: this.#open.size, streamsMax: STREAMS_MAX },
+      })
     response.writeHead(200, { 'content-type': type, 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
     response.flushHeaders()
     this.#open.add(response)

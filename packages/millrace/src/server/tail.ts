@@ -22,7 +22,8 @@ export async function startPositions(log: Log, request: TailRequest, nowMs: numb
   const { topic, partition, from, limit } = request
   const all = log.ends(topic)
   const ends = partition === null ? all : all.filter((one) => one.partition === partition)
-  if (ends.length === 0) throw new MillraceError('MR_PARTITION_UNKNOWN', { details: { topic, partition: partition ?? 0, partitions: all.length } })
+  if (ends.length === 0)
+    throw new MillraceError('MR_PARTITION_UNKNOWN', { details: { topic, partition: partition ?? 0, partitions: all.length } })
   const timeMs = timeOf(from, nowMs)
   const positions: FetchPosition[] = []
   for (const end of ends) {

@@ -28,7 +28,9 @@ export interface EventKeys {
 }
 
 interface StandardFace {
-  readonly validate: (value: unknown) => { readonly issues?: readonly { readonly message: string; readonly path?: readonly unknown[] }[] } | Promise<unknown>
+  readonly validate: (
+    value: unknown,
+  ) => { readonly issues?: readonly { readonly message: string; readonly path?: readonly unknown[] }[] } | Promise<unknown>
 }
 
 export class TopicIntake {
@@ -51,7 +53,13 @@ export class TopicIntake {
     this.#keyDecoder = this.#keyIndex < 0 ? null : decoderOf(declared, [this.#keyIndex])
     this.#keyColumns = this.#keyDecoder?.columns() ?? null
     const validates = declared?.validate === true && fields !== null && declared.format !== 'bytes'
-    this.#validator = validates && fields !== null ? decoderOf(declared, fields.map((_, index) => index)) : null
+    this.#validator =
+      validates && fields !== null
+        ? decoderOf(
+            declared,
+            fields.map((_, index) => index),
+          )
+        : null
     this.#validated = this.#validator?.columns() ?? null
   }
 
@@ -117,7 +125,10 @@ export class TopicIntake {
         starts[row] = -1
         continue
       }
-      const piece = value instanceof Uint8Array ? value : this.#encoder.encode(String(value))
+      const piece =
+        value instanceof Uint8Array
+          ? value
+          : this.#encoder.encode(typeof value === 'string' ? value : typeof value === 'bigint' ? String(value) : JSON.stringify(value))
       pieces.push(piece)
       starts[row] = at
       at += piece.length
@@ -129,7 +140,8 @@ export class TopicIntake {
   /** What does not fit the schema, event by event; empty when all fit. `total` counts also those that are not listed. */
   async problems(events: BodySplitter): Promise<{ readonly lines: readonly BadLine[]; readonly total: number }> {
     if (!this.validates) return { lines: [], total: 0 }
-    if (this.#declared?.foreignSchema != null) return this.#foreignProblems(events)
+    const foreign = this.#declared?.foreignSchema ?? null
+    if (foreign !== null) return foreignProblems((foreign as { readonly '~standard': StandardFace })['~standard'], events)
     if (this.#validator === null || this.#validated === null) return { lines: [], total: 0 }
     this.#validator.decode(events.bytes, events.starts, events.ends, events.count, this.#validated)
     const errors = this.#validated.errors.toSorted((a, b) => a.row - b.row)
@@ -138,8 +150,15 @@ export class TopicIntake {
       if (lines.length >= BAD_LINES_MAX) break
       const line = events.lines[row] as number
       const all = field === '' ? [] : this.#allProblems(events, row)
-      if (all.length > 1) for (const problem of all) lines.push({ line, field: problem.path.join('.'), code: problem.code, message: problem.message })
-      else lines.push({ line, field: field === '' ? null : field, code, message: field === '' ? `${message}, byte ${at} of the event` : message })
+      if (all.length > 1)
+        for (const problem of all) lines.push({ line, field: problem.path.join('.'), code: problem.code, message: problem.message })
+      else
+        lines.push({
+          line,
+          field: field === '' ? null : field,
+          code,
+          message: field === '' ? `${message}, byte ${at} of the event` : message,
+        })
     }
     return { lines, total: errors.length }
   }
@@ -149,24 +168,27 @@ export class TopicIntake {
     const problems: Problem[] = []
     if (this.#declared?.format !== 'json') return problems
     const value: unknown = JSON.parse(textOf(events, row))
-    if (typeof value === 'object' && value !== null) coerceRow(must(this.#declared.fields, 'fields'), value as Readonly<Record<string, unknown>>, [], problems)
+    if (typeof value === 'object' && value !== null)
+      coerceRow(must(this.#declared.fields, 'fields'), value as Readonly<Record<string, unknown>>, [], problems)
     return problems
   }
+}
 
-  async #foreignProblems(events: BodySplitter): Promise<{ readonly lines: readonly BadLine[]; readonly total: number }> {
-    const face = (this.#declared?.foreignSchema as { readonly '~standard': StandardFace })['~standard']
-    // A schema may answer later, and the splitter belongs to the next request by then.
-    const texts = Array.from({ length: events.count }, (_, row) => ({ line: events.lines[row] as number, text: textOf(events, row) }))
-    const lines: BadLine[] = []
-    let total = 0
-    for (const { line, text } of texts) {
-      const found = await foreignProblemsOf(face, line, text)
-      if (found.length === 0) continue
-      total++
-      if (lines.length < BAD_LINES_MAX) lines.push(...found)
-    }
-    return { lines, total }
+async function foreignProblems(
+  face: StandardFace,
+  events: BodySplitter,
+): Promise<{ readonly lines: readonly BadLine[]; readonly total: number }> {
+  // A schema may answer later, and the splitter belongs to the next request by then.
+  const texts = Array.from({ length: events.count }, (_, row) => ({ line: events.lines[row] as number, text: textOf(events, row) }))
+  const lines: BadLine[] = []
+  let total = 0
+  for (const { line, text } of texts) {
+    const found = await foreignProblemsOf(face, line, text)
+    if (found.length === 0) continue
+    total++
+    if (lines.length < BAD_LINES_MAX) lines.push(...found)
   }
+  return { lines, total }
 }
 
 async function foreignProblemsOf(face: StandardFace, line: number, text: string): Promise<readonly BadLine[]> {
@@ -176,7 +198,9 @@ async function foreignProblemsOf(face: StandardFace, line: number, text: string)
   } catch (error) {
     return [{ line, field: null, code: 'MR_CODEC_JSON_INVALID', message: (error as Error).message }]
   }
-  const result = (await face.validate(value)) as { readonly issues?: readonly { readonly message: string; readonly path?: readonly unknown[] }[] }
+  const result = (await face.validate(value)) as {
+    readonly issues?: readonly { readonly message: string; readonly path?: readonly unknown[] }[]
+  }
   return (result.issues ?? []).map(({ message, path }) => {
     const field = (path ?? []).map((part) => String(typeof part === 'object' && part !== null && 'key' in part ? part.key : part)).join('.')
     return { line, field: field === '' ? null : field, code: 'MR_SCHEMA_REFUSED', message }
@@ -191,5 +215,8 @@ function decoderOf(declared: AnyTopic | null, projection: readonly number[]): Re
   const fields = must(declared?.fields, 'fields')
   if (declared?.format === 'csv') return csvDecoder(fields, projection)
   if (declared?.format === 'json') return jsonDecoder(fields, projection)
-  throw new MillraceError('MR_CODEC_UNSUPPORTED', { message: 'records of this format have no fields.', details: { topic: declared?.name ?? '' } })
+  throw new MillraceError('MR_CODEC_UNSUPPORTED', {
+    message: 'records of this format have no fields.',
+    details: { topic: declared?.name ?? '' },
+  })
 }

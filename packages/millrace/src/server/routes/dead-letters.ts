@@ -16,7 +16,11 @@ export function deadLetterRoutes(context: PlantContext): readonly Route[] {
       access: 'read',
       summary: 'Dead letters grouped by cause; those that were retried are not counted.',
       parameters: [{ name: 'pipeline', in: 'query', type: 'string', summary: 'Default: all.' }],
-      answer: { types: ['application/json'], summary: 'Groups, the largest first.', schema: { type: 'array', items: schemas.LETTER_GROUP } },
+      answer: {
+        types: ['application/json'],
+        summary: 'Groups, the largest first.',
+        schema: { type: 'array', items: schemas.LETTER_GROUP },
+      },
       refusals: [404],
       handle: (exchange) => groups(context, exchange),
     },
@@ -47,7 +51,8 @@ export function deadLetterRoutes(context: PlantContext): readonly Route[] {
       body: { types: ['application/json'], summary: '`ids`, or `code` and `operator`.', schema: schemas.RETRY },
       answer: { types: ['application/json'], summary: 'How many are on their way, and why others are not.', schema: schemas.RETRIED },
       refusals: [400, 404],
-      handle: async (exchange) => context.letters.of(exchange.params['pipeline'] as string).retry(retryOf(await exchange.json(['ids', 'code', 'operator']))),
+      handle: async (exchange) =>
+        context.letters.of(exchange.params['pipeline'] as string).retry(retryOf(await exchange.json(['ids', 'code', 'operator']))),
     },
   ]
 }
@@ -63,7 +68,8 @@ function retryOf({ ids, code, operator }: Readonly<Record<string, unknown>>): Re
   const refuse = (member: string, expected: string): never => {
     throw new MillraceError('MR_HTTP_BODY_INVALID', { message: `\`${member}\` must be ${expected}.`, details: { member } })
   }
-  if (ids !== undefined && !(Array.isArray(ids) && ids.every((id) => Number.isSafeInteger(id) && (id as number) >= 0))) refuse('ids', 'a list of whole numbers')
+  if (ids !== undefined && !(Array.isArray(ids) && ids.every((id) => Number.isSafeInteger(id) && (id as number) >= 0)))
+    refuse('ids', 'a list of whole numbers')
   if (code !== undefined && typeof code !== 'string') refuse('code', 'a text')
   if (operator !== undefined && typeof operator !== 'string') refuse('operator', 'a text')
   return {

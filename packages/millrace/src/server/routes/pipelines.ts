@@ -19,7 +19,11 @@ export function pipelineRoutes(context: PlantContext): readonly Route[] {
       path: '/api/pipelines/{pipeline}/plan',
       access: 'read',
       summary: 'The plan with which the pipeline was started last; also of a pipeline that does not run.',
-      answer: { types: ['application/json'], summary: 'Code version, time and plan; null when it was never started.', schema: { type: ['object', 'null'] } },
+      answer: {
+        types: ['application/json'],
+        summary: 'Code version, time and plan; null when it was never started.',
+        schema: { type: ['object', 'null'] },
+      },
       handle: async (exchange) => {
         const name = exchange.params['pipeline'] as string
         const running = context.pipelines.get(name)
@@ -32,14 +36,20 @@ export function pipelineRoutes(context: PlantContext): readonly Route[] {
       method: 'POST',
       path: '/api/pipelines/{pipeline}/replays',
       access: 'change',
-      summary: 'Sends a range of the sources through the pipeline again, beside the live one. Outputs go to topics with the suffix `.replay-ID`.',
-      body: { types: ['application/json'], summary: 'Times `from` and `to`, or `topic`, `partition` and offsets; `sinks` to run sinks too.', schema: schemas.REPLAY },
+      summary:
+        'Sends a range of the sources through the pipeline again, beside the live one. Outputs go to topics with the suffix `.replay-ID`.',
+      body: {
+        types: ['application/json'],
+        summary: 'Times `from` and `to`, or `topic`, `partition` and offsets; `sinks` to run sinks too.',
+        schema: schemas.REPLAY,
+      },
       answer: { types: ['application/json'], summary: 'The replay as it begins.', schema: schemas.REPLAY_STATUS },
       refusals: [400, 404, 409],
       handle: async (exchange) => {
         const pipeline = pipelineOf(context, exchange.params['pipeline'] as string)
         const request = replayOf(await exchange.json(REPLAY_MEMBERS), context.clock.nowMs())
-        if (context.replays.has(request.id)) throw new MillraceError('MR_REPLAY_RUNNING', { details: { id: request.id, pipeline: pipeline.name } })
+        if (context.replays.has(request.id))
+          throw new MillraceError('MR_REPLAY_RUNNING', { details: { id: request.id, pipeline: pipeline.name } })
         const replay = await context.startReplay(pipeline, request)
         return replay.status()
       },
@@ -67,7 +77,12 @@ export function pipelineRoutes(context: PlantContext): readonly Route[] {
 function one(context: PlantContext, exchange: Exchange): typeof ANSWERED {
   const id = exchange.params['id'] as string
   const replay = context.replays.get(id)
-  if (replay === undefined) throw new MillraceError('MR_HTTP_ROUTE_UNKNOWN', { message: 'no replay has this id.', details: { id: id.slice(0, 40) }, fix: 'See `/api/replays`.' })
+  if (replay === undefined)
+    throw new MillraceError('MR_HTTP_ROUTE_UNKNOWN', {
+      message: 'no replay has this id.',
+      details: { id: id.slice(0, 40) },
+      fix: 'See `/api/replays`.',
+    })
   sendJson(exchange.response, 200, replay.status())
   return ANSWERED
 }
@@ -79,7 +94,8 @@ function invalid(member: string, expected: string): MillraceError {
 function timeMember(body: Readonly<Record<string, unknown>>, member: string, fallback: number, nowMs: number): number {
   const value = body[member]
   if (value === undefined || value === null) return fallback
-  const timeMs = typeof value === 'number' ? value : typeof value === 'string' ? (/^\d+$/.test(value) ? Number(value) : timeOf(value, nowMs)) : null
+  const timeMs =
+    typeof value === 'number' ? value : typeof value === 'string' ? (/^\d+$/.test(value) ? Number(value) : timeOf(value, nowMs)) : null
   if (timeMs === null || timeMs < 0) throw invalid(member, 'a time: milliseconds, ISO-8601, or an age such as `-2h`')
   return timeMs
 }
@@ -97,7 +113,8 @@ export function replayOf(body: Readonly<Record<string, unknown>>, nowMs: number)
   if (by !== 'event' && by !== 'append') throw invalid('by', '`event` or `append`')
   if (typeof sinks !== 'boolean') throw invalid('sinks', 'true or false')
   if (topic !== undefined && typeof topic !== 'string') throw invalid('topic', 'the name of a topic')
-  if (topic === undefined && (body['fromOffset'] !== undefined || body['toOffset'] !== undefined)) throw invalid('topic', 'given with offsets')
+  if (topic === undefined && (body['fromOffset'] !== undefined || body['toOffset'] !== undefined))
+    throw invalid('topic', 'given with offsets')
   const offsets =
     topic === undefined
       ? null
@@ -107,5 +124,12 @@ export function replayOf(body: Readonly<Record<string, unknown>>, nowMs: number)
           from: wholeMember(body, 'fromOffset', 0),
           to: wholeMember(body, 'toOffset', Number.MAX_SAFE_INTEGER),
         }
-  return { id, by, sinks, offsets, fromMs: timeMember(body, 'from', Number.NEGATIVE_INFINITY, nowMs), toMs: timeMember(body, 'to', Number.POSITIVE_INFINITY, nowMs) }
+  return {
+    id,
+    by,
+    sinks,
+    offsets,
+    fromMs: timeMember(body, 'from', Number.NEGATIVE_INFINITY, nowMs),
+    toMs: timeMember(body, 'to', Number.POSITIVE_INFINITY, nowMs),
+  }
 }

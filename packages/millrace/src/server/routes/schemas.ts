@@ -26,13 +26,26 @@ export const ERROR: object = object({
 })
 
 export const COLLECTED: object = object(
-  { topic: text, count: whole, offsets: { type: 'array', items: object({ partition: whole, first: whole, count: whole }) }, repeated: flag },
+  {
+    topic: text,
+    count: whole,
+    offsets: { type: 'array', items: object({ partition: whole, first: whole, count: whole }) },
+    repeated: flag,
+  },
   ['repeated'],
 )
 
 export const TAIL_RECORD: object = object({ partition: whole, offset: whole, timeMs: whole, key: maybeText, value: {}, bytes: maybeText })
 
-export const TOPIC: object = object({ name: text, partitions: whole, records: whole, bytes: whole, retentionMs: maybeWhole, compacted: flag, internal: flag })
+export const TOPIC: object = object({
+  name: text,
+  partitions: whole,
+  records: whole,
+  bytes: whole,
+  retentionMs: maybeWhole,
+  compacted: flag,
+  internal: flag,
+})
 
 export const TOPIC_SETTINGS: object = {
   type: 'object',
@@ -40,9 +53,22 @@ export const TOPIC_SETTINGS: object = {
   additionalProperties: false,
 }
 
-export const TABLE_PAGE: object = object({ table: text, rows: { type: 'array', items: { type: 'object' } }, rowCount: whole, tick: { type: ['number', 'string'] }, watermarkMs: time })
+export const TABLE_PAGE: object = object({
+  table: text,
+  rows: { type: 'array', items: { type: 'object' } },
+  rowCount: whole,
+  tick: { type: ['number', 'string'] },
+  watermarkMs: time,
+})
 
-export const TABLE: object = object({ pipeline: text, name: text, primaryKey: { type: 'array', items: text }, fields: { type: 'array', items: text }, rows: whole, bytes: whole })
+export const TABLE: object = object({
+  pipeline: text,
+  name: text,
+  primaryKey: { type: 'array', items: text },
+  fields: { type: 'array', items: text },
+  rows: whole,
+  bytes: whole,
+})
 
 export const LETTER: object = object({
   id: whole,
@@ -62,7 +88,15 @@ export const LETTER: object = object({
   state: { enum: ['open', 'retried'] },
 })
 
-export const LETTER_GROUP: object = object({ pipeline: text, code: text, operator: text, count: whole, firstAtMs: whole, lastAtMs: whole, sample: LETTER })
+export const LETTER_GROUP: object = object({
+  pipeline: text,
+  code: text,
+  operator: text,
+  count: whole,
+  firstAtMs: whole,
+  lastAtMs: whole,
+  sample: LETTER,
+})
 
 export const RETRY: object = {
   type: 'object',

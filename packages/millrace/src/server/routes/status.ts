@@ -28,7 +28,9 @@ export function statusRoutes(context: PlantContext, routes: () => readonly Route
       summary: 'Metrics in the text format of Prometheus.',
       answer: { types: ['text/plain'], summary: 'Metrics.', schema: { type: 'string' } },
       handle: (exchange) => {
-        sendText(exchange.response, 200, 'text/plain; version=0.0.4; charset=utf-8', metricsText(context.status(), context.collector), { 'cache-control': 'no-store' })
+        sendText(exchange.response, 200, 'text/plain; version=0.0.4; charset=utf-8', metricsText(context.status(), context.collector), {
+          'cache-control': 'no-store',
+        })
         return ANSWERED
       },
     },
@@ -62,7 +64,10 @@ export function statusRoutes(context: PlantContext, routes: () => readonly Route
 function health(context: PlantContext, exchange: Exchange): typeof ANSWERED {
   const bad = Array.from(context.pipelines.values(), ({ running }) => running.status()).filter(({ phase }) => phase === 'degraded')
   if (!context.isReady()) throw new MillraceError('MR_SERVER_STARTING')
-  const pipelines = bad.map(({ pipeline, tasks }) => ({ pipeline, tasks: tasks.filter((task) => task.error !== null).map(({ task, phase, error }) => ({ task, phase, code: error?.code ?? null })) }))
+  const pipelines = bad.map(({ pipeline, tasks }) => ({
+    pipeline,
+    tasks: tasks.filter((task) => task.error !== null).map(({ task, phase, error }) => ({ task, phase, code: error?.code ?? null })),
+  }))
   sendJson(exchange.response, bad.length === 0 ? 200 : 503, {
     status: bad.length === 0 ? 'ok' : 'degraded',
     millrace: { version: VERSION, pid: process.pid, folder: context.folder },

@@ -16,7 +16,10 @@ export function tableRoutes(context: PlantContext): readonly Route[] {
       access: 'read',
       summary: 'Lists the tables of the running pipelines.',
       answer: { types: ['application/json'], summary: 'Tables.', schema: { type: 'array', items: schemas.TABLE } },
-      handle: () => Array.from(context.pipelines.values(), ({ name, running }) => running.status().tables.map((table) => ({ pipeline: name, ...table }))).flat(),
+      handle: () =>
+        Array.from(context.pipelines.values(), ({ name, running }) =>
+          running.status().tables.map((table) => ({ pipeline: name, ...table })),
+        ).flat(),
     },
     {
       method: 'GET',
@@ -24,7 +27,12 @@ export function tableRoutes(context: PlantContext): readonly Route[] {
       access: 'read',
       summary: 'Reads rows of a live table: by key, by the first fields of the key, or by a range.',
       parameters: [
-        { name: 'key', in: 'query', type: 'string', summary: 'Values of the whole key, in order, separated by commas; or one `key` per value.' },
+        {
+          name: 'key',
+          in: 'query',
+          type: 'string',
+          summary: 'Values of the whole key, in order, separated by commas; or one `key` per value.',
+        },
         { name: 'prefix', in: 'query', type: 'string', summary: 'Values of the first fields of the key, in the same two forms.' },
         { name: 'from', in: 'query', type: 'string', summary: 'Least value, inclusive, of the key field behind the prefix.' },
         { name: 'to', in: 'query', type: 'string', summary: 'Largest value, exclusive.' },

@@ -18,21 +18,48 @@ const HEARTBEAT_MS = 15_000
 const SETTINGS = ['partitions', 'retentionMs', 'retentionBytes', 'compacted', 'batchBytesMax'] as const
 
 const COLLECT_PARAMETERS: readonly Parameter[] = [
-  { name: 'ack', in: 'query', type: 'string', default: 'durable', summary: '`durable`: answered when the events survive a power cut. `received`: answered when they are in memory.' },
+  {
+    name: 'ack',
+    in: 'query',
+    type: 'string',
+    default: 'durable',
+    summary: '`durable`: answered when the events survive a power cut. `received`: answered when they are in memory.',
+  },
   { name: 'Millrace-Key', in: 'header', type: 'string', summary: 'Key of all events of the request. Default: the key field of the topic.' },
   { name: 'Millrace-Time', in: 'header', type: 'string', summary: 'Time of the records, ms or ISO-8601. Default: now.' },
-  { name: 'Idempotency-Key', in: 'header', type: 'string', summary: 'A repeat within 24 hours appends nothing and answers the first offsets.' },
+  {
+    name: 'Idempotency-Key',
+    in: 'header',
+    type: 'string',
+    summary: 'A repeat within 24 hours appends nothing and answers the first offsets.',
+  },
 ]
 
 const TAIL_PARAMETERS: readonly Parameter[] = [
-  { name: 'from', in: 'query', type: 'string', default: 'newest', summary: '`newest` (the last `limit` records), `earliest`, `latest`, an offset, an ISO-8601 time, or an age such as `-10m`.' },
+  {
+    name: 'from',
+    in: 'query',
+    type: 'string',
+    default: 'newest',
+    summary: '`newest` (the last `limit` records), `earliest`, `latest`, an offset, an ISO-8601 time, or an age such as `-10m`.',
+  },
   { name: 'partition', in: 'query', type: 'integer', summary: 'Default: all.' },
   { name: 'limit', in: 'query', type: 'integer', default: 100, summary: `Records, at most ${LIMIT_MAX}.` },
   { name: 'waitMs', in: 'query', type: 'integer', default: 0, summary: 'Long poll: wait so long while there is nothing.' },
-  { name: 'follow', in: 'query', type: 'boolean', default: false, summary: 'An NDJSON stream that goes on. Server-sent events always go on.' },
+  {
+    name: 'follow',
+    in: 'query',
+    type: 'boolean',
+    default: false,
+    summary: 'An NDJSON stream that goes on. Server-sent events always go on.',
+  },
 ]
 
 export function topicRoutes(context: PlantContext): readonly Route[] {
+  return [...recordRoutes(context), ...settingRoutes(context)]
+}
+
+function recordRoutes(context: PlantContext): readonly Route[] {
   return [
     {
       method: 'POST',
@@ -40,7 +67,11 @@ export function topicRoutes(context: PlantContext): readonly Route[] {
       access: 'change',
       summary: 'Appends events to a topic: one JSON event, a JSON array, or NDJSON; plain, gzip or zstd.',
       parameters: COLLECT_PARAMETERS,
-      body: { types: ['application/json', 'application/x-ndjson', 'application/octet-stream', 'text/csv'], summary: 'The events.', schema: {} },
+      body: {
+        types: ['application/json', 'application/x-ndjson', 'application/octet-stream', 'text/csv'],
+        summary: 'The events.',
+        schema: {},
+      },
       answer: { types: ['application/json'], summary: 'Where the events are.', schema: schemas.COLLECTED },
       refusals: [400, 403, 404, 409, 413, 415, 429, 507],
       handle: (exchange) => context.collector.collect(exchange),
@@ -51,7 +82,11 @@ export function topicRoutes(context: PlantContext): readonly Route[] {
       access: 'read',
       summary: 'Reads records of a topic: a page, or a stream that follows it.',
       parameters: TAIL_PARAMETERS,
-      answer: { types: ['application/json', 'application/x-ndjson', 'text/event-stream'], summary: 'Records; the header Millrace-Next says where to read on.', schema: { type: 'array', items: schemas.TAIL_RECORD } },
+      answer: {
+        types: ['application/json', 'application/x-ndjson', 'text/event-stream'],
+        summary: 'Records; the header Millrace-Next says where to read on.',
+        schema: { type: 'array', items: schemas.TAIL_RECORD },
+      },
       refusals: [400, 404],
       handle: (exchange) => tail(context, exchange),
     },
@@ -64,6 +99,11 @@ export function topicRoutes(context: PlantContext): readonly Route[] {
       answer: { types: ['application/json'], summary: 'Topics by name.', schema: { type: 'array', items: schemas.TOPIC } },
       handle: (exchange) => topicStatuses(context, exchange.flag('internal')),
     },
+  ]
+}
+
+function settingRoutes(context: PlantContext): readonly Route[] {
+  return [
     {
       method: 'PUT',
       path: '/api/topics/{topic}',
@@ -115,12 +155,21 @@ function statusOf({ log }: Pick<PlantContext, 'log'>, { name, settings }: Topic)
     records += ends.end - ends.start
     bytes += ends.bytes
   }
-  return { name, partitions: settings.partitions, records, bytes, retentionMs: settings.retentionMs, compacted: settings.compacted, internal: settings.internal }
+  return {
+    name,
+    partitions: settings.partitions,
+    records,
+    bytes,
+    retentionMs: settings.retentionMs,
+    compacted: settings.compacted,
+    internal: settings.internal,
+  }
 }
 
 function userTopic(exchange: Exchange): string {
   const name = exchange.params['topic'] as string
-  if (name.startsWith('__')) throw new MillraceError('MR_TOPIC_RESERVED', { message: 'names that start with `__` belong to the plant.', details: { topic: name } })
+  if (name.startsWith('__'))
+    throw new MillraceError('MR_TOPIC_RESERVED', { message: 'names that start with `__` belong to the plant.', details: { topic: name } })
   return name
 }
 
@@ -135,7 +184,9 @@ function knownTopic(context: PlantContext, exchange: Exchange): string {
 async function remove(context: PlantContext, exchange: Exchange): Promise<{ readonly deleted: string }> {
   const name = knownTopic(context, exchange)
   for (const { name: pipeline, plan } of context.pipelines.values()) {
-    const isUsed = plan.nodes.some((node) => ('topic' in node && node.topic.name === name) || (node.kind === 'table-source' && node.from.name === name))
+    const isUsed = plan.nodes.some(
+      (node) => ('topic' in node && node.topic.name === name) || (node.kind === 'table-source' && node.from.name === name),
+    )
     if (!isUsed && !context.reserved.has(name)) continue
     throw new MillraceError('MR_TOPIC_RESERVED', {
       message: 'a running pipeline uses the topic.',
@@ -190,7 +241,12 @@ function sendPage(exchange: Exchange, reader: Tail, records: readonly TailRecord
   const headers = { 'millrace-next': next.join(','), ...(only === undefined ? {} : { 'millrace-next-offset': only.offset }) }
   if (!isLines) return sendJson(exchange.response, 200, records, headers)
   const text = records.map((record) => `${encodeJson(record)}\n`).join('')
-  exchange.response.writeHead(200, { 'content-type': 'application/x-ndjson', 'content-length': Buffer.byteLength(text), 'cache-control': 'no-store', ...headers })
+  exchange.response.writeHead(200, {
+    'content-type': 'application/x-ndjson',
+    'content-length': Buffer.byteLength(text),
+    'cache-control': 'no-store',
+    ...headers,
+  })
   exchange.response.end(text)
 }
 
@@ -206,6 +262,7 @@ async function stream(context: PlantContext, exchange: Exchange, reader: Tail, i
       await drained(response)
     }
   } catch (error) {
-    if (context.streams.isOpen(response)) response.end(`${isSse ? 'event: error\ndata: ' : ''}${encodeJson({ error: String((error as Error).message) })}\n\n`)
+    if (context.streams.isOpen(response))
+      response.end(`${isSse ? 'event: error\ndata: ' : ''}${encodeJson({ error: String((error as Error).message) })}\n\n`)
   }
 }
