@@ -110,7 +110,7 @@ export function taskReport(task: Task): TaskReport {
   const { core, loop } = task
   const inputs = loop?.inputStatus() ?? []
   const waitsForMs = core?.instance.nextDue() ?? Number.POSITIVE_INFINITY
-  const watermarkMs = core?.state.watermarkMs ?? Number.NEGATIVE_INFINITY
+  const watermarkMs = loop?.watermarkMs() ?? core?.state.watermarkMs ?? Number.NEGATIVE_INFINITY
   const stores = Array.from(core?.stores ?? [], ([name, { store }]) => ({
     name,
     rows: store.rowCount,

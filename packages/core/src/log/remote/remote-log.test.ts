@@ -2,33 +2,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MessageChannel } from 'node:worker_threads'
-import type { Disk } from '../../base/disk.ts'
 import { isMillraceError, MillraceError } from '../../base/errors.ts'
-import { seededRandom } from '../../base/random.ts'
-import { systemScheduler } from '../../base/scheduler.ts'
 import { logConformance, type LogUnderTest } from '../../testing/log-conformance.ts'
 import { batchOf, endOf, part, seenIn, textsOf } from '../../testing/log-conformance-kit.ts'
-import { SimulatedDisk } from '../../testing/simulated-disk.ts'
-import { VirtualTime } from '../../testing/virtual-time.ts'
-import { openEmbeddedLog } from '../embedded/open.ts'
-import { parseSegmentName } from '../embedded/format.ts'
-import { walkBatches } from '../embedded/segment.ts'
-import type { Log } from '../log.ts'
-import { MemoryLog, MemoryStore } from '../memory-log.ts'
+import type { VirtualTime } from '../../testing/virtual-time.ts'
+import { embedded, type Inner, memory, realTurns } from './inner-log.fixture.ts'
 import { LogServer } from './log-server.ts'
 import { RemoteLog } from './remote-log.ts'
 import { errorFromWire, errorToWire } from './wire.ts'
-
-/** The log at the other end, and what can be done to it. */
-interface Inner {
-  readonly log: Log
-  /** Where remote readers read files themselves; null: they always ask. */
-  readonly disk: Disk | null
-  maintain(): Promise<void>
-  reopen(): Promise<Inner>
-  crash(): Promise<Inner>
-  damage(topic: string, partition: number, offset: number): Promise<void>
-}
 
 async function over(
   inner: Inner,
@@ -74,85 +55,14 @@ async function over(
   }
 }
 
-let seeds = 0
-const realTurns = (): VirtualTime => new VirtualTime({ turn: () => systemScheduler.turn() })
-
-function memory(store: MemoryStore, time: VirtualTime): Inner {
-  const log = new MemoryLog({ clock: time, scheduler: time, random: seededRandom(seeds++), store })
-  return {
-    log,
-    disk: null,
-    maintain: async () => log.maintain(),
-    reopen: async () => {
-      await log.close()
-      return memory(store, time)
-    },
-    crash: async () => {
-      log.crash()
-      return memory(store, time)
-    },
-    damage: async (topic, partition, offset) => log.damage(topic, partition, offset),
-  }
-}
-
-/** Small numbers, so that halves are switched, segments are rolled and batches go by reference within a few records. */
-const SMALL = {
-  journalHalfBytes: 65_536,
-  journalHalfBytesMax: 131_072,
-  segmentBytes: 4_096,
-  referenceBytes: 2_048,
-  diskReserveBytes: 0,
-  maintainEveryMs: 0,
-}
-const FOLDER = 'data/log'
-
-async function embedded(disk: SimulatedDisk, time: VirtualTime, direct: boolean): Promise<Inner> {
-  const log = await openEmbeddedLog({ folder: FOLDER, disk, clock: time, scheduler: time, ...SMALL })
-  return {
-    log,
-    disk: direct ? disk : null,
-    maintain: async () => {
-      await log.checkpoint()
-      await log.maintain()
-    },
-    reopen: async () => {
-      await log.close()
-      return embedded(disk, time, direct)
-    },
-    crash: async () => {
-      const after = disk.crash()
-      await log.close().catch(() => undefined)
-      return embedded(after, time, direct)
-    },
-    damage: async (topic, partition, offset) => {
-      await log.checkpoint()
-      const folder = `${FOLDER}/topics/${log.topic(topic)?.id ?? ''}/${partition}`
-      let number = 1
-      for (const { name, settings } of log.topics()) {
-        if (name === topic) break
-        number += settings.partitions
-      }
-      for (const name of disk.list(folder)) {
-        if (parseSegmentName(name) === null) continue
-        const file = disk.open(`${folder}/${name}`, 'read')
-        for (const batch of walkBatches(file, 0, file.size(), number + partition)) {
-          if (offset >= batch.baseOffset && offset <= batch.lastOffset)
-            disk.flipBit(`${folder}/${name}`, batch.position + batch.byteLength - 1, 2)
-        }
-        file.close()
-      }
-    },
-  }
-}
-
 function openEmbedded(direct: boolean): Promise<LogUnderTest & { readonly log: RemoteLog }> {
   const time = realTurns()
-  return embedded(new SimulatedDisk({ random: seededRandom(seeds++), scheduler: time }), time, direct).then((inner) => over(inner, time))
+  return embedded(time, direct).then((inner) => over(inner, time))
 }
 
 function openMemory(): Promise<LogUnderTest & { readonly log: RemoteLog }> {
   const time = realTurns()
-  return over(memory(new MemoryStore(), time), time)
+  return over(memory(time), time)
 }
 
 const everything = { canCrash: true, canDamage: true }
@@ -162,7 +72,7 @@ logConformance('RemoteLog over EmbeddedLog, reading files itself', () => openEmb
 
 test('a backlog is read from the files: the owner is asked once per segment', async () => {
   const time = realTurns()
-  const inner = await embedded(new SimulatedDisk({ random: seededRandom(1), scheduler: time }), time, true)
+  const inner = await embedded(time, true)
   let asked = 0
   const counted = new Proxy(inner.log, {
     get: (log, name) => {
@@ -191,7 +101,7 @@ test('a backlog is read from the files: the owner is asked once per segment', as
 
 test('what is visible is visible to the other thread, whoever appended it, and topics of the owner after a refresh', async () => {
   const time = realTurns()
-  const inner = memory(new MemoryStore(), time)
+  const inner = memory(time)
   const { log, dispose } = await over(inner, time)
   await inner.log.createTopic('theirs')
   assert.equal(log.topic('theirs'), null)
@@ -208,7 +118,7 @@ test('what is visible is visible to the other thread, whoever appended it, and t
 
 test('an append between the registration and its arrival is told', async () => {
   const time = realTurns()
-  const inner = memory(new MemoryStore(), time)
+  const inner = memory(time)
   const { log, dispose } = await over(inner, time)
   await log.createTopic('t')
   await inner.log.append([part('t', ['before'])])
@@ -219,7 +129,7 @@ test('an append between the registration and its arrival is told', async () => {
 
 test('the owner that goes away ends every wait with MR_LOG_CLOSED', async () => {
   const time = realTurns()
-  const inner = memory(new MemoryStore(), time)
+  const inner = memory(time)
   const { port1, port2 } = new MessageChannel()
   const server = new LogServer(inner.log)
   server.connect(port1)
@@ -236,7 +146,7 @@ test('the owner that goes away ends every wait with MR_LOG_CLOSED', async () => 
 
 test('a port that breaks off leaves the log as it is, and its writer to be fenced', async () => {
   const time = realTurns()
-  const inner = memory(new MemoryStore(), time)
+  const inner = memory(time)
   const server = new LogServer(inner.log)
   const first = new MessageChannel()
   server.connect(first.port1)
