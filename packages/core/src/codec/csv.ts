@@ -271,6 +271,12 @@ class CsvDecoder implements RecordDecoder {
         return floatInto(bytes, from, to, slot.f64, row) === to
       case 'i64':
         return integerInto(bytes, from, to, slot.f64, row) === to
+      case 'i32': {
+        if (integerInto(bytes, from, to, slot.f64, row) !== to) return false
+        const value = slot.f64[row] as number
+        slot.i32[row] = value
+        return slot.i32[row] === value
+      }
       case 'time': {
         if (integerInto(bytes, from, to, slot.f64, row) === to) return true
         const time = parseTimeBytes(bytes, from, to)

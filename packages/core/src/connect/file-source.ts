@@ -82,7 +82,7 @@ export const FILE_SOURCE_SPEC: ConnectorSpec = {
       unit: 'ms',
       default: 250,
       advice:
-        'Time between two looks at a file that does not grow. A look is three system calls; shorter means that lines are seen sooner.',
+        'Time between two looks at a file that does not grow. A look is a handful of system calls; shorter means that lines are seen sooner.',
     },
     {
       name: 'rotateWaitMs',
