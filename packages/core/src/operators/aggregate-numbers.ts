@@ -138,10 +138,12 @@ export class SumFunction implements AggregateFunction {
   }
 
   #addBigs(values: Column, rows: Int32Array, slots: Int32Array, count: number): void {
-    if (values.layout !== 'i64' && values.layout !== 'f64' && values.layout !== 'i32') throw new TypeError(`a column of layout ${values.layout} holds no integers`)
+    if (values.layout !== 'i64' && values.layout !== 'f64' && values.layout !== 'i32')
+      throw new TypeError(`a column of layout ${values.layout} holds no integers`)
     for (let i = 0; i < count; i++) {
       const row = rows[i] as number
-      if (values.validity === null || values.validity[row] === 1) this.#addBig(slots[i] as number, BigInt(values.values[row] as number | bigint))
+      if (values.validity === null || values.validity[row] === 1)
+        this.#addBig(slots[i] as number, BigInt(values.values[row] as number | bigint))
     }
   }
 
@@ -242,7 +244,8 @@ export class NumberExtremeFunction implements AggregateFunction {
 
   add(batch: Batch, rows: Int32Array, slots: Int32Array, count: number): void {
     const values = this.#of.evaluate(batch, rows, count)
-    if (values.layout !== 'f64' && values.layout !== 'i32' && values.layout !== 'i64') throw new TypeError(`a column of layout ${values.layout} holds no numbers`)
+    if (values.layout !== 'f64' && values.layout !== 'i32' && values.layout !== 'i64')
+      throw new TypeError(`a column of layout ${values.layout} holds no numbers`)
     if (values.layout === 'i64' || this.#store.isPromoted(this.#column)) this.#addBigs(values.values, values.validity, rows, slots, count)
     else this.#addDoubles(values.values, values.validity, rows, slots, count)
   }
@@ -268,7 +271,13 @@ export class NumberExtremeFunction implements AggregateFunction {
     }
   }
 
-  #addBigs(values: Float64Array | Int32Array | BigInt64Array, validity: Uint8Array | null, rows: Int32Array, slots: Int32Array, count: number): void {
+  #addBigs(
+    values: Float64Array | Int32Array | BigInt64Array,
+    validity: Uint8Array | null,
+    rows: Int32Array,
+    slots: Int32Array,
+    count: number,
+  ): void {
     const store = this.#store
     const column = this.#column
     for (let i = 0; i < count; i++) {

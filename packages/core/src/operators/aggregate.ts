@@ -110,7 +110,10 @@ export class AggregateOperator implements Operator {
 
   process(_input: number, batch: Batch): void {
     const live = liveRows(batch)
-    const { rows, count } = this.#window === null ? { rows: live, count: batch.selectedCount } : this.#placeInWindows(batch, live, batch.selectedCount, this.#window)
+    const { rows, count } =
+      this.#window === null
+        ? { rows: live, count: batch.selectedCount }
+        : this.#placeInWindows(batch, live, batch.selectedCount, this.#window)
     if (count === 0) return
     const keyed = this.#keys.read(batch, rows, count)
     if (keyed.count === 0) return
@@ -180,7 +183,12 @@ export class AggregateOperator implements Operator {
   }
 
   /** The window of each row. Returns the rows on time, in order; late ones are handed on. */
-  #placeInWindows(batch: Batch, rows: Int32Array, count: number, window: WindowShape): { readonly rows: Int32Array; readonly count: number } {
+  #placeInWindows(
+    batch: Batch,
+    rows: Int32Array,
+    count: number,
+    window: WindowShape,
+  ): { readonly rows: Int32Array; readonly count: number } {
     const { sizeMs, graceMs, offsetMs } = window
     if (this.#starts.length < batch.rowCount) this.#starts = new Float64Array(batch.rowCount * 2)
     const { times } = batch
@@ -253,7 +261,8 @@ export class AggregateOperator implements Operator {
     const page = words[slot >>> pageBits] as Int32Array
     const at = (slot & pageMask) * stride
     const sizeMs = must(this.#window, 'window').sizeMs
-    if ((page[at + META_WORD] as number) >>> 1 <= keyBytesInline) return startOfKey(page[at + keyWord] as number, page[at + keyWord + 1] as number) + sizeMs
+    if ((page[at + META_WORD] as number) >>> 1 <= keyBytesInline)
+      return startOfKey(page[at + keyWord] as number, page[at + keyWord + 1] as number) + sizeMs
     const { bytes, starts } = this.#store.keysOf(Int32Array.of(slot), 1)
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     return startOfKey(view.getInt32(starts[0] as number, true), view.getInt32((starts[0] as number) + 4, true)) + sizeMs
@@ -318,7 +327,17 @@ export class AggregateOperator implements Operator {
     if (count === 0) return
     const results = this.#aggregates.map((aggregate) => aggregate.function.results(slots, count))
     const columns = this.#withKeys(slots, count, results)
-    this.#context.output.push({ rowCount: count, columns, times, weights, selected: null, selectedCount: count, origin: null, originRows: null, values: null })
+    this.#context.output.push({
+      rowCount: count,
+      columns,
+      times,
+      weights,
+      selected: null,
+      selectedCount: count,
+      origin: null,
+      originRows: null,
+      values: null,
+    })
   }
 
   #withKeys(slots: Int32Array, count: number, results: readonly Column[]): readonly Column[] {
@@ -348,9 +367,26 @@ export class AggregateOperator implements Operator {
     const count = slots.length
     if (count === 0) return
     const taken = Int32Array.from(slots)
-    const columns = this.#withKeys(taken, count, builders.map((builder) => builder.finish()))
-    const ends = this.#window === null ? Float64Array.from(times) : taken.reduce((into, slot, i) => into.fill(this.#endOf(slot) - 1, i, i + 1), new Float64Array(count))
-    this.#context.output.push({ rowCount: count, columns, times: ends, weights: new Int32Array(count).fill(-1), selected: null, selectedCount: count, origin: null, originRows: null, values: null })
+    const columns = this.#withKeys(
+      taken,
+      count,
+      builders.map((builder) => builder.finish()),
+    )
+    const ends =
+      this.#window === null
+        ? Float64Array.from(times)
+        : taken.reduce((into, slot, i) => into.fill(this.#endOf(slot) - 1, i, i + 1), new Float64Array(count))
+    this.#context.output.push({
+      rowCount: count,
+      columns,
+      times: ends,
+      weights: new Int32Array(count).fill(-1),
+      selected: null,
+      selectedCount: count,
+      origin: null,
+      originRows: null,
+      values: null,
+    })
   }
 
   nextDue(): number {
@@ -366,4 +402,3 @@ function startOfKey(first: number, second: number): number {
 function swap(word: number): number {
   return (word << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24)
 }
-

@@ -34,7 +34,8 @@ export class DedupeOperator implements Operator {
     const accepted = this.#accepted.reset(count)
     const acceptedCount = this.#seen.accept(columns, batch.times, rows, count, accepted)
     this.#context.counters.rowsDropped += count - acceptedCount
-    if (acceptedCount > 0) this.#context.output.push(acceptedCount === batch.selectedCount ? batch : withRows(batch, accepted, acceptedCount))
+    if (acceptedCount > 0)
+      this.#context.output.push(acceptedCount === batch.selectedCount ? batch : withRows(batch, accepted, acceptedCount))
   }
 
   endTick(): void {

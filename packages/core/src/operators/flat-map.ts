@@ -49,7 +49,10 @@ export class FlatMapOperator extends StatelessOperator {
   #addAll(row: number, batch: Batch): void {
     const given = this.#rows.at(row)
     const results = this.#lambda(given)
-    if (!isIterable(results)) throw new MillraceError('MR_CODEC_FIELD_TYPE', { message: `the function returned ${results === null ? 'null' : `a ${typeof results}`} where a list of rows is expected.` })
+    if (!isIterable(results))
+      throw new MillraceError('MR_CODEC_FIELD_TYPE', {
+        message: `the function returned ${results === null ? 'null' : `a ${typeof results}`} where a list of rows is expected.`,
+      })
     for (const result of results) this.#made.add(row, result === given && batch.values === null ? { ...(given as object) } : result)
   }
 

@@ -30,7 +30,14 @@ export class KeyColumns {
 
   constructor(fields: readonly Field[]) {
     this.#fields = fields
-    this.#arrays = fields.map(() => ({ floats: new Float64Array(0), integers: new Int32Array(0), ends: new Int32Array(0), octets: new Uint8Array(0), validity: new Uint8Array(0), unescaped: new GrowingBytes() }))
+    this.#arrays = fields.map(() => ({
+      floats: new Float64Array(0),
+      integers: new Int32Array(0),
+      ends: new Int32Array(0),
+      octets: new Uint8Array(0),
+      validity: new Uint8Array(0),
+      unescaped: new GrowingBytes(),
+    }))
   }
 
   /** One column per field; row i is key i. */
@@ -60,7 +67,9 @@ export class KeyColumns {
         return { layout: 'f64', values: this.#floats(arrays, validity, count), validity }
       case 'string':
       case 'bytes':
-        return index === this.#fields.length - 1 ? this.#rest(arrays, keys, validity, count) : this.#escaped(arrays, keys.bytes, validity, count)
+        return index === this.#fields.length - 1
+          ? this.#rest(arrays, keys, validity, count)
+          : this.#escaped(arrays, keys.bytes, validity, count)
       default:
         return this.#tagged(field, keys, validity, count)
     }

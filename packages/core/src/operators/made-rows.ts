@@ -52,7 +52,10 @@ export class MadeRows {
   }
 
   #addFields(fields: readonly Field[], value: unknown): void {
-    if (typeof value !== 'object' || value === null) throw new MillraceError('MR_CODEC_FIELD_TYPE', { message: `the function returned ${value === null ? 'null' : `a ${typeof value}`} where its \`value\` schema says an object.` })
+    if (typeof value !== 'object' || value === null)
+      throw new MillraceError('MR_CODEC_FIELD_TYPE', {
+        message: `the function returned ${value === null ? 'null' : `a ${typeof value}`} where its \`value\` schema says an object.`,
+      })
     const scratch = this.#scratch
     for (let index = 0; index < fields.length; index++) {
       const field = fields[index] as Field
@@ -86,7 +89,17 @@ export class MadeRows {
     const count = this.#count
     const columns = this.#writers.map((writer) => writer.column())
     const isOpen = this.#fields === null
-    return { rowCount: count, columns, times: this.#times, weights: weights === null ? null : this.#weights, selected: null, selectedCount: count, origin: isOpen ? null : origin, originRows: isOpen || origin === null ? null : this.#originRows, values: isOpen ? this.#values : null }
+    return {
+      rowCount: count,
+      columns,
+      times: this.#times,
+      weights: weights === null ? null : this.#weights,
+      selected: null,
+      selectedCount: count,
+      origin: isOpen ? null : origin,
+      originRows: isOpen || origin === null ? null : this.#originRows,
+      values: isOpen ? this.#values : null,
+    }
   }
 }
 
@@ -112,7 +125,11 @@ function coerced(field: Field, value: unknown): unknown {
   const problems: Problem[] = []
   const result = coerce(field.type, field.nullable, value instanceof Date ? value.getTime() : value, [field.name], problems)
   const [problem] = problems
-  if (problem !== undefined) throw new MillraceError(problem.code, { message: `the function's result does not fit its \`value\` schema: ${problem.message}.`, details: { field: problem.path.join('.') } })
+  if (problem !== undefined)
+    throw new MillraceError(problem.code, {
+      message: `the function's result does not fit its \`value\` schema: ${problem.message}.`,
+      details: { field: problem.path.join('.') },
+    })
   return result
 }
 

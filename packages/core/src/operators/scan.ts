@@ -78,7 +78,8 @@ export class ScanOperator implements Operator {
   #stepOver(slot: number, row: number, batch: Batch): void {
     const given = this.#rows.at(row)
     const result = this.#step(this.#stateOf(slot), given)
-    if (typeof result !== 'object' || result === null || !('state' in result)) throw new MillraceError('MR_CODEC_FIELD_TYPE', { message: '`scan` needs `{ state, rows }` from its step.' })
+    if (typeof result !== 'object' || result === null || !('state' in result))
+      throw new MillraceError('MR_CODEC_FIELD_TYPE', { message: '`scan` needs `{ state, rows }` from its step.' })
     const rows = 'rows' in result ? result.rows : []
     if (!isIterable(rows)) throw new MillraceError('MR_CODEC_FIELD_TYPE', { message: '`rows` of a step must be a list.' })
     for (const made of rows) this.#made.add(row, made === given && batch.values === null ? { ...(given as object) } : made)

@@ -129,27 +129,36 @@ export class StoreColumnReader {
     }
     const into = this.#bytes
     into.reset()
+    const validity = this.#readNulls(slots, rows, count) === 0 ? null : this.#validity
+    this.#store.copyBytesOf(this.#column, slots, count, into, this.#starts, this.#ends)
+    // Rows ascend and row i is never below i: from the last one down nothing is overwritten before it was moved.
+    if (rows !== null)
+      for (let i = count - 1; i >= 0; i--) {
+        const row = rows[i] as number
+        this.#starts[row] = this.#starts[i] as number
+        this.#ends[row] = this.#ends[i] as number
+      }
+    if (isTagged(this.#lane.field)) return this.#untagged(validity, size, rows, count)
+    return { layout: 'slice', starts: this.#starts, ends: this.#ends, data: into.bytes, validity }
+  }
+
+  #readNulls(slots: Int32Array, rows: Int32Array | null, count: number): number {
     let nulls = 0
     for (let i = 0; i < count; i++) {
       const slot = slots[i] as number
-      const row = rows === null ? i : (rows[i] as number)
       const isNull = slot < 0 || this.#isNull(slot)
-      this.#validity[row] = isNull ? 0 : 1
-      this.#starts[row] = into.at
+      this.#validity[rows === null ? i : (rows[i] as number)] = isNull ? 0 : 1
       if (isNull) nulls++
-      else this.#store.read(slot).copyBytes(this.#column, into)
-      this.#ends[row] = into.at
     }
-    const validity = nulls === 0 ? null : this.#validity
-    if (isTagged(this.#lane.field)) return this.#untagged(validity, size, rows, count)
-    return { layout: 'slice', starts: this.#starts, ends: this.#ends, data: into.bytes, validity }
+    return nulls
   }
 
   #untagged(validity: Uint8Array | null, size: number, rows: Int32Array | null, count: number): Column {
     const values: unknown[] = Array.from({ length: size }, () => null)
     for (let i = 0; i < count; i++) {
       const row = rows === null ? i : (rows[i] as number)
-      if (validity === null || validity[row] === 1) values[row] = new TaggedReader(this.#bytes.bytes, this.#starts[row] as number, this.#ends[row] as number).read()
+      if (validity === null || validity[row] === 1)
+        values[row] = new TaggedReader(this.#bytes.bytes, this.#starts[row] as number, this.#ends[row] as number).read()
     }
     const builder = columnBuilder(this.#lane.field.type)
     for (const value of values) builder.append(value)
@@ -179,11 +188,18 @@ export class StoreColumnWriter {
     }
     if (this.#lane.kind === 'bytes') return this.#writeBytes(source, slots, rows, count)
     if (source.layout === 'i64' || this.#store.isPromoted(this.#column)) return this.#writeIntegers(source, slots, rows, count)
-    if (source.layout === 'f64' || source.layout === 'i32' || source.layout === 'bool') return this.#writeNumbers(source.values, source.validity, slots, rows, count)
+    if (source.layout === 'f64' || source.layout === 'i32' || source.layout === 'bool')
+      return this.#writeNumbers(source.values, source.validity, slots, rows, count)
     throw new TypeError(`a column of layout ${source.layout} holds no numbers`)
   }
 
-  #writeNumbers(values: Float64Array | Int32Array | Uint8Array, validity: Uint8Array | null, slots: Int32Array, rows: Int32Array, count: number): void {
+  #writeNumbers(
+    values: Float64Array | Int32Array | Uint8Array,
+    validity: Uint8Array | null,
+    slots: Int32Array,
+    rows: Int32Array,
+    count: number,
+  ): void {
     const { words, floats, pageBits, pageMask, stride } = this.#store.rows
     const { unit, nullWord, nullMask } = this.#lane
     for (let i = 0; i < count; i++) {

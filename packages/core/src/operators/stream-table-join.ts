@@ -13,7 +13,10 @@ import { StoreColumnReader } from './store-columns.ts'
 import { ToTableOperator } from './to-table.ts'
 
 /** A column of the result. */
-export type JoinColumn = { readonly from: 'stream'; readonly column: number } | { readonly from: 'table'; readonly column: number } | { readonly from: 'key'; readonly column: number }
+export type JoinColumn =
+  | { readonly from: 'stream'; readonly column: number }
+  | { readonly from: 'table'; readonly column: number }
+  | { readonly from: 'key'; readonly column: number }
 
 export interface JoinOptions {
   readonly store: TableStore
@@ -58,7 +61,12 @@ export class StreamTableJoinOperator implements Operator {
     this.#options = options
     this.#store = options.store
     this.#loaded = options.reloads ? new Set() : null
-    this.#table = new ToTableOperator(context, { store: options.store, keys: options.tableKeys, values: options.tableValues, retentionMs: null })
+    this.#table = new ToTableOperator(context, {
+      store: options.store,
+      keys: options.tableKeys,
+      values: options.tableValues,
+      retentionMs: null,
+    })
     this.#readers = options.tableValues.map((_, column) => new StoreColumnReader(options.store, column))
     this.#made = 'lambda' in options.output ? new MadeRows(options.output.fields) : null
   }
@@ -74,7 +82,12 @@ export class StreamTableJoinOperator implements Operator {
     if (count === 0) return
     const { output } = this.#options
     if ('lambda' in output) this.#combine(output, batch, rows, slots, count)
-    else this.#context.output.push({ ...withRows(batch, rows, count), columns: this.#columns(output, batch, rows, slots, count), values: null })
+    else
+      this.#context.output.push({
+        ...withRows(batch, rows, count),
+        columns: this.#columns(output, batch, rows, slots, count),
+        values: null,
+      })
   }
 
   #change(batch: Batch): void {

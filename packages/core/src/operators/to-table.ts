@@ -46,7 +46,8 @@ export class ToTableOperator implements Operator {
     this.#values = options.values.map((from, column) => ({ from, writer: new StoreColumnWriter(store, column) }))
     this.#retentionMs = retentionMs
     const timeAt = options.values.indexOf(ROW_TIME)
-    this.#index = retentionMs === null ? null : new TimeIndex(store, timeColumn(store, timeAt), Math.max(1, Math.ceil(retentionMs / RETENTION_LISTS)))
+    this.#index =
+      retentionMs === null ? null : new TimeIndex(store, timeColumn(store, timeAt), Math.max(1, Math.ceil(retentionMs / RETENTION_LISTS)))
   }
 
   startTick(): void {

@@ -81,8 +81,10 @@ export class GroupSlots implements RowListener {
       const texts: Texts = { ids: key.ids, data, from: offsets, to: offsets.subarray(1) }
       if (key.dictionaryCount * ROWS_PER_ENTRY_MIN <= count) this.#findEntries(starts, texts, key.ids, rows, count, slotsOut)
       else this.#findTexts(starts, texts, rows, count, slotsOut)
-    } else if (this.#way === 'text' && key?.layout === 'bytes') this.#findTexts(starts, { ids: null, data: key.data, from: key.offsets, to: key.offsets.subarray(1) }, rows, count, slotsOut)
-    else if (this.#way === 'text' && key?.layout === 'slice') this.#findTexts(starts, { ids: null, data: key.data, from: key.starts, to: key.ends }, rows, count, slotsOut)
+    } else if (this.#way === 'text' && key?.layout === 'bytes')
+      this.#findTexts(starts, { ids: null, data: key.data, from: key.offsets, to: key.offsets.subarray(1) }, rows, count, slotsOut)
+    else if (this.#way === 'text' && key?.layout === 'slice')
+      this.#findTexts(starts, { ids: null, data: key.data, from: key.starts, to: key.ends }, rows, count, slotsOut)
     else {
       const columns: readonly Column[] = this.#isWindowed ? [{ layout: 'f64', values: starts, validity: null }, ...keys] : keys
       this.#store.findOrInsertColumns(columns, rows, count, slotsOut)
@@ -223,7 +225,8 @@ export class GroupSlots implements RowListener {
         epoch = this.#epochOf(start)
       }
       const at = Math.imul(hash + epoch, SPREAD) >>> (32 - MEMO_BITS)
-      if (this.#memoEpochs[at] === epoch && this.#memoKeys[at] === hash && this.#hasText(this.#memoSlots[at] as number, view, begin, end)) slotsOut[i] = this.#memoSlots[at] as number
+      if (this.#memoEpochs[at] === epoch && this.#memoKeys[at] === hash && this.#hasText(this.#memoSlots[at] as number, view, begin, end))
+        slotsOut[i] = this.#memoSlots[at] as number
       else {
         missed[misses] = row
         missedAt[misses++] = i

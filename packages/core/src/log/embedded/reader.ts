@@ -277,7 +277,12 @@ export class EmbeddedReader implements LogReader {
 }
 
 /** The verified batches in bytes[0 .. got): `start` is the first that holds offsets from `from` on, `end` lies behind the last good one. */
-export function walkVerified(bytes: Uint8Array, got: number, partition: number, from: number): { start: number; end: number; next: number } {
+export function walkVerified(
+  bytes: Uint8Array,
+  got: number,
+  partition: number,
+  from: number,
+): { start: number; end: number; next: number } {
   let at = 0
   let start = 0
   let next = from
