@@ -84,7 +84,7 @@ export class LogServer implements ConnectionHost {
     if (this.#flushPlanned) return
     this.#flushPlanned = true
     // A log calls back topic by topic; what one commit moved goes into the table and to the ports in one piece.
-    queueMicrotask(() => {
+    void Promise.resolve().then(() => {
       this.#flushPlanned = false
       this.flush()
     })
