@@ -22,7 +22,17 @@ interface Committed {
 }
 
 function context(disk: Disk, time: VirtualTime, epoch: number): SinkContext {
-  return { pipeline: 'p', name: 's', group: 0, groups: 1, fields: FIELDS, epoch, clock: time, disk, reject: (_, error) => assert.fail(error) }
+  return {
+    pipeline: 'p',
+    name: 's',
+    group: 0,
+    groups: 1,
+    fields: FIELDS,
+    epoch,
+    clock: time,
+    disk,
+    reject: (_, error) => assert.fail(error),
+  }
 }
 
 /** One life of the sink's task: from the last commit until the end, or until the power goes. */
