@@ -18,6 +18,7 @@ const ROUNDS = Number(process.argv[2] ?? 5)
 const ONLY = process.argv[3] ?? ''
 const DRAIN_ROWS = 4096
 const WINDOW_MS = 60_000
+const ROWS_OF_TABLE = 100_000
 
 interface Source {
   readonly batches: readonly Batch[]
@@ -167,22 +168,18 @@ function runTicks(runner: Runner, source: Source, rows: number): number {
   return rows / ((systemClock.monotonicMs() - started) / 1000)
 }
 
-const minutes10k = numbers(10_000, ROUND_ROWS, 60_000 / 1_000_000)
-const minutes1M = numbers(1_000_000, ROUND_ROWS, 60_000 / 4_000_000)
-measure('count per key and minute, 10 k keys, numbers, close', () => aggregate(planOf('number', 'close'), minutes10k, ROUND_ROWS))
-measure('count per key and minute, 10 k keys, numbers, update', () => aggregate(planOf('number', 'update'), minutes10k, ROUND_ROWS))
-const texts10k = texts(minutes10k, 'dictionary')
-measure('count per key and minute, 10 k keys, dictionary texts, close', () => aggregate(planOf('text', 'close'), texts10k, ROUND_ROWS))
-const bytes10k = texts(minutes10k, 'bytes')
-measure('count per key and minute, 10 k keys, texts, close', () => aggregate(planOf('text', 'close'), bytes10k, ROUND_ROWS))
-const minutes300 = texts(numbers(300, ROUND_ROWS, 60_000 / 1_000_000), 'dictionary')
-measure('count per key and minute, 300 keys, dictionary texts, close', () => aggregate(planOf('text', 'close'), minutes300, ROUND_ROWS))
-measure('count, sum per key, 10 k keys, numbers, update', () => aggregate(planOf('number', 'unwindowed'), minutes10k, ROUND_ROWS, true))
-measure('count, sum per key, 1 M keys, numbers, update', () => aggregate(planOf('number', 'unwindowed'), minutes1M, ROUND_ROWS, true))
-measure('count, sum per key, 1 M keys, numbers, update, from empty', () => aggregate(planOf('number', 'unwindowed'), minutes1M, ROUND_ROWS))
-measure('count per key and minute, 1 M keys, numbers, update', () => aggregate(planOf('number', 'update'), minutes1M, ROUND_ROWS))
+/** Made when it is first asked for. */
+function lazy<T>(make: () => T): () => T {
+  let made: T | null = null
+  return () => (made ??= make())
+}
 
-const ROWS_OF_TABLE = 100_000
+const per10k = lazy(() => numbers(10_000, ROUND_ROWS, WINDOW_MS / 1_000_000))
+const per1M = lazy(() => numbers(1_000_000, ROUND_ROWS, WINDOW_MS / ROUND_ROWS))
+const dictionaries10k = lazy(() => texts(per10k(), 'dictionary'))
+const dictionaries300 = lazy(() => texts(numbers(300, ROUND_ROWS, WINDOW_MS / 1_000_000), 'dictionary'))
+const texts10k = lazy(() => texts(per10k(), 'bytes'))
+const joined = lazy(() => join(numbers(ROWS_OF_TABLE, ROUND_ROWS / 2, 1)))
 
 function joinPlan(): Plan {
   const input = topic('input', { value: t.object({ key: t.i64(), price: t.i64(), at: t.time() }), eventTime: 'at' })
@@ -214,4 +211,14 @@ function join(source: Source): () => number {
   }
 }
 
-measure('join with a table of 100 k rows, text and number gathered', join(numbers(ROWS_OF_TABLE, ROUND_ROWS / 2, 1)))
+
+measure('count per key and minute, 10 k keys, numbers, close', () => aggregate(planOf('number', 'close'), per10k(), ROUND_ROWS))
+measure('count per key and minute, 10 k keys, numbers, update', () => aggregate(planOf('number', 'update'), per10k(), ROUND_ROWS))
+measure('count per key and minute, 10 k keys, dictionary texts, close', () => aggregate(planOf('text', 'close'), dictionaries10k(), ROUND_ROWS))
+measure('count per key and minute, 300 keys, dictionary texts, close', () => aggregate(planOf('text', 'close'), dictionaries300(), ROUND_ROWS))
+measure('count per key and minute, 10 k keys, texts, close', () => aggregate(planOf('text', 'close'), texts10k(), ROUND_ROWS))
+measure('count, sum per key, 10 k keys, numbers, update', () => aggregate(planOf('number', 'unwindowed'), per10k(), ROUND_ROWS, true))
+measure('count, sum per key, 1 M keys, numbers, update', () => aggregate(planOf('number', 'unwindowed'), per1M(), ROUND_ROWS, true))
+measure('count, sum per key, 1 M keys, numbers, update, from empty', () => aggregate(planOf('number', 'unwindowed'), per1M(), ROUND_ROWS))
+measure('count per key and minute, 1 M keys, numbers, update', () => aggregate(planOf('number', 'update'), per1M(), ROUND_ROWS))
+measure('join with a table of 100 k rows, text and number gathered', () => joined()())

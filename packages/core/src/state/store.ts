@@ -147,6 +147,8 @@ export interface TableStore {
   readCommitted(slot: number): RowReader | null
   /** Slot whose row at the last commit may have the key (also when it is deleted since), or -1: then it had none. */
   findCommitted(key: Uint8Array, start: number, end: number): number
+  /** Appends the bytes of a column of slots[0 .. count) to `into`, value i at starts[i] .. ends[i]; nothing for a null and for a slot of -1. */
+  copyBytesOf(column: number, slots: Int32Array, count: number, into: GrowingBytes, starts: Int32Array, ends: Int32Array): void
   /** Visits at most `slotsMax` slots from `from` on, in slot order; returns where to go on, -1 at the end. */
   scan(from: number, slotsMax: number, visit: (slot: number) => void): number
   /** The same over the rows at the last commit. */
