@@ -10,6 +10,8 @@ export interface BidsOptions {
   /** True: each bid has its fields in an order of its own. */
   readonly anyOrder: boolean
   readonly rows: { readonly full: number; readonly quick: number }
+  /** Of the topic; batches go to them in turn, so that event time moves evenly. Default 1. */
+  readonly partitions?: number
 }
 
 export const BIDS_TOPIC = 'bids'
@@ -47,8 +49,9 @@ export function bidCount(options: BidsOptions, quick: boolean): number {
 
 async function makeBids(folder: string, rowCount: number, options: BidsOptions): Promise<void> {
   const log = await openLog(bidsLog(folder))
-  await log.createTopic(BIDS_TOPIC)
-  const topic = new TopicLoader(log, BIDS_TOPIC)
+  const partitions = options.partitions ?? 1
+  await log.createTopic(BIDS_TOPIC, { partitions })
+  const topic = new TopicLoader(log, BIDS_TOPIC, partitions)
   const file = openSync(bidsFile(folder), 'w')
   const buffer = Buffer.alloc(FILE_BUFFER_BYTES)
   let at = 0

@@ -18,16 +18,19 @@ export function openLog(folder: string, options: Partial<EmbeddedLogOptions> = {
   return openEmbeddedLog({ folder, disk: nodeDisk, clock: systemClock, scheduler: systemScheduler, ...options })
 }
 
-/** Appends records to a topic in batches, several in flight. Call `end` to wait for the last. */
+/** Appends records to a topic in batches, several in flight, to its partitions in turn. Call `end` to wait for the last. */
 export class TopicLoader {
   readonly #log: Log
   readonly #topic: string
   readonly #builder = new RecordBatchBuilder(1 << 20)
   readonly #flying = new Set<Promise<unknown>>()
+  readonly #partitions: number
+  #sent = 0
 
-  constructor(log: Log, topic: string) {
+  constructor(log: Log, topic: string, partitions = 1) {
     this.#log = log
     this.#topic = topic
+    this.#partitions = partitions
   }
 
   /** Resolves when the next record may come. The bytes are copied. */
@@ -44,7 +47,8 @@ export class TopicLoader {
   async #send(): Promise<void> {
     const batch = this.#builder.finish()
     this.#builder.reset()
-    const sent: Promise<unknown> = this.#log.append([{ topic: this.#topic, partition: 0, batch }]).finally(() => this.#flying.delete(sent))
+    const partition = this.#sent++ % this.#partitions
+    const sent: Promise<unknown> = this.#log.append([{ topic: this.#topic, partition, batch }]).finally(() => this.#flying.delete(sent))
     this.#flying.add(sent)
     if (this.#flying.size >= APPENDS_IN_FLIGHT) await Promise.race(this.#flying)
   }

@@ -23,6 +23,9 @@ async function timed(work: () => unknown): Promise<Spent> {
   return { cpuSeconds: (user + system) / 1e6, wallSeconds: (performance.now() - wallBefore) / 1000 }
 }
 
+/** Stretches profiled so far in this process. */
+let profileCount = 0
+
 async function profiled<T>(folder: string, work: () => Promise<T>): Promise<T> {
   const session = new Session()
   session.connect()
@@ -34,7 +37,7 @@ async function profiled<T>(folder: string, work: () => Promise<T>): Promise<T> {
   const [name, order] = [path.basename(process.argv[2] ?? ''), process.argv[3] ?? '']
   const phase = order.includes('obvious') ? 'obvious' : 'own'
   mkdirSync(folder, { recursive: true })
-  writeFileSync(path.join(folder, `${name}-${phase}-${process.pid}.cpuprofile`), JSON.stringify(profile))
+  writeFileSync(path.join(folder, `${name}-${phase}-${process.pid}-${profileCount++}.cpuprofile`), JSON.stringify(profile))
   return result
 }
 
