@@ -16,6 +16,7 @@ import { AppendGroup, BuilderPool, firstOffset, type Placed } from './append-gro
 import { LinesError, sendText } from './answers.ts'
 import { ANSWERED, type Exchange, queryInvalid } from './exchange.ts'
 import { BodySplitter } from './split-body.ts'
+import { isoMs } from './times.ts'
 import { type EventKeys, TopicIntake } from './topic-intake.ts'
 
 /** A larger body is a batch of its own. */
@@ -267,8 +268,8 @@ function requestKeyOf(exchange: Exchange, topic: string): string | null {
 function timeOf(exchange: Exchange): number | null {
   const text = exchange.header('millrace-time')
   if (text === null) return null
-  const timeMs = /^\d+$/.test(text) ? Number(text) : Date.parse(text)
-  if (timeMs >= 0 && timeMs <= 8.64e15) return timeMs
+  const timeMs = /^\d+$/.test(text) ? Number(text) : isoMs(text)
+  if (timeMs !== null && timeMs >= 0 && timeMs <= 8.64e15) return timeMs
   throw new MillraceError('MR_HTTP_QUERY_INVALID', {
     message: 'the header Millrace-Time must be milliseconds since 1970 or an ISO-8601 time.',
     details: { value: text.slice(0, 80) },

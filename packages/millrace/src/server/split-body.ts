@@ -3,7 +3,7 @@
 //   one    a JSON document, or anything that is neither of the others
 //   array  the elements of a JSON array
 //   lines  NDJSON: one event per line, blank lines left out
-import { csvSplitter, FAIL, skipSpace, skipValue } from '@millrace/core/engine'
+import { csvSplitter, FAIL, skipSpace, skipValue, type SplitBatch } from '@millrace/core/engine'
 
 export type BodyShape = 'one' | 'array' | 'lines'
 
@@ -79,12 +79,15 @@ export class BodySplitter {
   #csv(): void {
     this.shape = 'lines'
     const splitter = csvSplitter()
-    // The body is whole, so records of both calls are ranges of it; `position` says where the second one's begin.
-    for (const batch of [splitter.push(this.bytes), splitter.end()]) {
-      const shift = batch.bytes === this.bytes ? 0 : batch.position
-      for (let index = 0; index < batch.count; index++) {
-        this.#push((batch.starts[index] as number) + shift, (batch.ends[index] as number) + shift, batch.lines[index] as number)
-      }
+    this.#take(splitter.push(this.bytes))
+    this.#take(splitter.end())
+  }
+
+  /** The body is whole, so all records are ranges of it; those of another buffer begin at its position in the stream. */
+  #take(batch: SplitBatch): void {
+    const shift = batch.bytes === this.bytes ? 0 : batch.position
+    for (let index = 0; index < batch.count; index++) {
+      this.#push((batch.starts[index] as number) + shift, (batch.ends[index] as number) + shift, batch.lines[index] as number)
     }
   }
 

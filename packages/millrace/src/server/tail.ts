@@ -2,9 +2,9 @@
 import { type FetchPosition, type Log, type LogReader, MillraceError, RecordRows } from '@millrace/core/engine'
 import type { TailRecord } from '../api.ts'
 import { queryInvalid } from './exchange.ts'
+import { timeOrAgeMs } from './times.ts'
 
 const PAGE_BYTES_MAX = 4 << 20
-/** Bytes of a record's value that are shown; a larger one would stall the page. */
 const decoder = new TextDecoder('utf-8', { fatal: true })
 const KEY_DECODER = new TextDecoder()
 
@@ -24,7 +24,7 @@ export async function startPositions(log: Log, request: TailRequest, nowMs: numb
   const ends = partition === null ? all : all.filter((one) => one.partition === partition)
   if (ends.length === 0)
     throw new MillraceError('MR_PARTITION_UNKNOWN', { details: { topic, partition: partition ?? 0, partitions: all.length } })
-  const timeMs = timeOf(from, nowMs)
+  const timeMs = timeOrAgeMs(from, nowMs)
   const positions: FetchPosition[] = []
   for (const end of ends) {
     let offset: number
@@ -37,18 +37,6 @@ export async function startPositions(log: Log, request: TailRequest, nowMs: numb
     positions.push({ topic, partition: end.partition, offset })
   }
   return positions
-}
-
-const AGE = /^-(\d+)(s|m|h|d)$/
-const AGE_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
-
-/** A time as people write it: ISO-8601, or an age such as `-10m`. Null when it is neither. */
-export function timeOf(text: string, nowMs: number): number | null {
-  const age = AGE.exec(text)
-  if (age !== null) return nowMs - Number(age[1]) * (AGE_MS[age[2] as string] as number)
-  if (/^\d+$/.test(text)) return null
-  const timeMs = Date.parse(text)
-  return Number.isNaN(timeMs) ? null : timeMs
 }
 
 /** Reads on from positions, which it moves. One per request or stream. */

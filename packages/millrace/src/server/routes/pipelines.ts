@@ -6,7 +6,7 @@ import { sendJson } from '../answers.ts'
 import { newestPlan } from '../plan-store.ts'
 import type { ReplayRequest } from '../replays.ts'
 import type { Route } from '../router.ts'
-import { timeOf } from '../tail.ts'
+import { timeOrAgeMs } from '../times.ts'
 import * as schemas from './schemas.ts'
 
 const REPLAY_MEMBERS = ['id', 'from', 'to', 'by', 'topic', 'partition', 'fromOffset', 'toOffset', 'sinks']
@@ -95,7 +95,7 @@ function timeMember(body: Readonly<Record<string, unknown>>, member: string, fal
   const value = body[member]
   if (value === undefined || value === null) return fallback
   const timeMs =
-    typeof value === 'number' ? value : typeof value === 'string' ? (/^\d+$/.test(value) ? Number(value) : timeOf(value, nowMs)) : null
+    typeof value === 'number' ? value : typeof value === 'string' ? (/^\d+$/.test(value) ? Number(value) : timeOrAgeMs(value, nowMs)) : null
   if (timeMs === null || timeMs < 0) throw invalid(member, 'a time: milliseconds, ISO-8601, or an age such as `-2h`')
   return timeMs
 }

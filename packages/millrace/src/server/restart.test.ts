@@ -1,0 +1,80 @@
+// A plant that stops and starts again: nothing that was acknowledged is lost, nothing is counted twice, nobody else gets in.
+import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import path from 'node:path'
+import { test } from 'node:test'
+import type { DeadLetterView, RetryAnswer } from '../api.ts'
+import { startPlant } from './plant.ts'
+import { eventually, PlantUnderTest, temporaryFolder, webPipeline } from './plant.fixture.ts'
+import { readServerFile } from './server-file.ts'
+
+interface Page {
+  readonly rows: readonly { readonly hits: number }[]
+}
+
+async function total(plant: PlantUnderTest): Promise<number> {
+  const { value } = await plant.get('/tables/per_minute')
+  return (value as Page).rows.reduce((sum, row) => sum + row.hits, 0)
+}
+
+test('sums are exact over three lives of one folder', async () => {
+  const folder = temporaryFolder()
+  for (let life = 1; life <= 3; life++) {
+    const plant = await PlantUnderTest.start({ folder, pipelines: [webPipeline()] })
+    const events = Array.from({ length: 50 }, (_, n) => `{"at":${1_767_225_600_000 + n * 1000},"url":"/${n % 5}"}`)
+    await plant.post('/topics/hits', events.join('\n'))
+    await eventually(
+      () => total(plant),
+      (sum) => sum === life * 50,
+    )
+    await plant.stop()
+  }
+})
+
+test('one folder has one plant, and says where it is', async () => {
+  const folder = temporaryFolder()
+  const plant = await PlantUnderTest.start({ folder })
+  assert.equal(readServerFile(folder)?.url, plant.plant.url)
+  await assert.rejects(startPlant({ folder, pipelines: [], port: 0 }), { code: 'MR_LOG_LOCKED' })
+  await plant.stop()
+  assert.ok(!existsSync(path.join(folder, 'server.json')))
+  assert.equal(readServerFile(folder), null)
+  await (await PlantUnderTest.start({ folder })).stop()
+})
+
+test('a letter that was retried stays so after a restart, and letters can be read without their pipeline', async () => {
+  const folder = temporaryFolder()
+  const first = await PlantUnderTest.start({ folder, pipelines: [webPipeline()] })
+  await first.post('/topics/hits', `{broken\n${Array.from({ length: 9 }, () => '{"at":1767225600000,"url":"/"}').join('\n')}`)
+  const letters = (plant: PlantUnderTest) => async (): Promise<readonly DeadLetterView[]> =>
+    ((await plant.get('/api/dead-letters/web')).value ?? []) as readonly DeadLetterView[]
+  const [letter] = await eventually(letters(first), (found) => found.length === 1)
+  await first.stop()
+
+  const alone = await PlantUnderTest.start({ folder })
+  const moved = (await alone.post('/api/dead-letters/web/retry', JSON.stringify({ ids: [letter?.id] }))).value as RetryAnswer
+  assert.equal(moved.moved, 1)
+  await alone.stop()
+
+  const again = await PlantUnderTest.start({ folder, pipelines: [webPipeline()] })
+  const found = await eventually(letters(again), (list) => list.length === 2)
+  assert.deepEqual(
+    found.map(({ state, attempt }) => [state, attempt]),
+    [
+      ['retried', 1],
+      ['open', 2],
+    ],
+  )
+  await again.stop()
+})
+
+test('stopping ends streams and answers what was begun', async () => {
+  const plant = await PlantUnderTest.start()
+  await plant.plant.log.createTopic('t')
+  const stream = await fetch(`${plant.plant.url}/api/events`)
+  const answers = Promise.all(Array.from({ length: 20 }, () => plant.post('/topics/t', '1')))
+  await answers
+  await plant.stop()
+  assert.match(await stream.text(), /^data: /)
+  await assert.rejects(plant.get('/health'))
+})
