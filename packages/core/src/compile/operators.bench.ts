@@ -185,7 +185,10 @@ function joinPlan(): Plan {
   const input = topic('input', { value: t.object({ key: t.i64(), price: t.i64(), at: t.time() }), eventTime: 'at' })
   const table = topic('table', { value: t.object({ id: t.i64(), city: t.string(), lat: t.f64() }), key: 'id' })
   return pipeline('bench', (mill) => {
-    mill.from(input).join(mill.table(table), { on: { key: 'id' }, name: 'with-city' }).to(topic('out', { value: t.object({ key: t.i64() }) }))
+    mill
+      .from(input)
+      .join(mill.table(table), { on: { key: 'id' }, name: 'with-city' })
+      .to(topic('out', { value: t.object({ key: t.i64() }) }))
   }).plan
 }
 
@@ -195,7 +198,12 @@ function join(source: Source): () => number {
   const at = runner.part.inputs.findIndex((each) => each.kind === 'source' && each.table)
   const ids = Float64Array.from({ length: ROWS_OF_TABLE }, (_, row) => row)
   const names = Array.from(ids, (id) => `city-${String(id).padStart(7, '0')}`)
-  const city: Column = { layout: 'bytes', offsets: Int32Array.from({ length: ROWS_OF_TABLE + 1 }, (_, i) => i * 12), data: encoder.encode(names.join('')), validity: null }
+  const city: Column = {
+    layout: 'bytes',
+    offsets: Int32Array.from({ length: ROWS_OF_TABLE + 1 }, (_, i) => i * 12),
+    data: encoder.encode(names.join('')),
+    validity: null,
+  }
   runner.tick(0, (process) => process(at, batch([f64(ids), city, f64(ids)], new Float64Array(ROWS_OF_TABLE))))
   let expected = 0
   source.counts.forEach((each, key) => (expected += key < ROWS_OF_TABLE ? each : 0))
@@ -211,11 +219,14 @@ function join(source: Source): () => number {
   }
 }
 
-
 measure('count per key and minute, 10 k keys, numbers, close', () => aggregate(planOf('number', 'close'), per10k(), ROUND_ROWS))
 measure('count per key and minute, 10 k keys, numbers, update', () => aggregate(planOf('number', 'update'), per10k(), ROUND_ROWS))
-measure('count per key and minute, 10 k keys, dictionary texts, close', () => aggregate(planOf('text', 'close'), dictionaries10k(), ROUND_ROWS))
-measure('count per key and minute, 300 keys, dictionary texts, close', () => aggregate(planOf('text', 'close'), dictionaries300(), ROUND_ROWS))
+measure('count per key and minute, 10 k keys, dictionary texts, close', () =>
+  aggregate(planOf('text', 'close'), dictionaries10k(), ROUND_ROWS),
+)
+measure('count per key and minute, 300 keys, dictionary texts, close', () =>
+  aggregate(planOf('text', 'close'), dictionaries300(), ROUND_ROWS),
+)
 measure('count per key and minute, 10 k keys, texts, close', () => aggregate(planOf('text', 'close'), texts10k(), ROUND_ROWS))
 measure('count, sum per key, 10 k keys, numbers, update', () => aggregate(planOf('number', 'unwindowed'), per10k(), ROUND_ROWS, true))
 measure('count, sum per key, 1 M keys, numbers, update', () => aggregate(planOf('number', 'unwindowed'), per1M(), ROUND_ROWS, true))
