@@ -1,13 +1,75 @@
-// Two workers on two partitions against one worker, over the same backlog.
-import { type BenchCase, Missing } from '../support/case.ts'
+// Two worker threads on the two partitions of a backlog against one worker thread on both: decode, filter, project, write back. The tasks
+// share nothing but the log and its owner, which is what the row asks about; the order of the two runs changes from run to run.
+import { pathToFileURL } from 'node:url'
+import path from 'node:path'
+import type { PipelineDefinition } from '@millrace/core'
+import type { EmbeddedLog } from '@millrace/core/engine'
+import { bidsFile, bidsFixture, bidsLog, type BidsOptions } from '../data-gen/bids.ts'
+import { boundPerSecond } from '../support/bound-rate.ts'
+import type { BenchCase, BenchContext, Measured } from '../support/case.ts'
+import { Digest } from '../support/digest.ts'
+import { eachLine } from '../support/lines.ts'
+import { eachValue, openLog } from '../support/log.ts'
+import { startPipeline } from '../support/pipeline.ts'
+import { PRICE_MIN } from '../support/two-workers-pipeline.ts'
 
-const reason = 'a pipeline runs its tasks in one thread; there are no worker threads yet'
+const DATA: BidsOptions = { auctions: 10_000, anyOrder: false, rows: { full: 8_000_000, quick: 200_000 }, partitions: 2 }
+const PIPELINE = path.join(import.meta.dirname, '../support/two-workers-pipeline.ts')
+
+interface Bid {
+  readonly auction: number
+  readonly bidder: number
+  readonly price: number
+  readonly channel: string
+  readonly dateTime: number | string
+}
 
 export const benchCase: BenchCase = {
   name: 'two-workers',
-  summary: 'two workers on two partitions of a backlog, against one',
+  summary: 'bids from the two partitions of a backlog, filtered, projected, back to the log: two worker threads against one',
+  fixture: bidsFixture('bids-two-partitions', DATA),
   bars: [{ name: 'two-workers', figure: 'ratio', unit: '× one worker', must: 1.6, aim: 1.9 }],
   everyCore: true,
-  own: () => Promise.reject(new Missing(reason)),
-  obvious: () => Promise.reject(new Missing(reason)),
+  own: runBoth,
+  obvious: filterFile,
+}
+
+async function runBoth({ folder, run }: BenchContext): Promise<Measured> {
+  const log = await openLog(bidsLog(folder))
+  const results = new Map<number, Result>()
+  for (const workers of run % 2 === 0 ? [1, 2] : [2, 1]) results.set(workers, await runWith(log, workers, `two-workers-${run}-${workers}`))
+  await log.close()
+  const [one, two] = [results.get(1), results.get(2)]
+  if (one === undefined || two === undefined) throw new Error('a run is missing')
+  const answer = one.answer === two.answer ? one.answer : `one worker: ${one.answer}, two: ${two.answer}`
+  return { figures: { ratio: two.perSecond / one.perSecond, onePerSecond: one.perSecond, twoPerSecond: two.perSecond }, answer }
+}
+
+interface Result {
+  readonly perSecond: number
+  readonly answer: string
+}
+
+async function runWith(log: EmbeddedLog, workers: number, id: string): Promise<Result> {
+  const module = pathToFileURL(PIPELINE)
+  module.searchParams.set('id', id)
+  const loaded = (await import(module.href)) as { readonly default: PipelineDefinition; readonly OUTPUT: string }
+  const running = await startPipeline(loaded.default, log, { workers: { count: workers, module: module.href } })
+  await running.finished()
+  const digest = new Digest()
+  await eachValue(log, loaded.OUTPUT, (text) => digest.add(textOf(JSON.parse(text) as Bid)))
+  return { perSecond: await boundPerSecond(log, id, 'bids'), answer: String(digest) }
+}
+
+function filterFile({ folder }: BenchContext): Promise<Measured> {
+  const digest = new Digest()
+  eachLine(bidsFile(folder), (line) => {
+    const bid = JSON.parse(line) as Bid
+    if (bid.price >= PRICE_MIN) digest.add(textOf(bid))
+  })
+  return Promise.resolve({ figures: {}, answer: String(digest) })
+}
+
+function textOf({ auction, bidder, price, channel, dateTime }: Bid): string {
+  return `${auction} ${bidder} ${price} ${channel} ${new Date(dateTime).getTime()}`
 }
