@@ -1,5 +1,5 @@
 // How fast a pipeline took records from its sources, by its own bindings: each tick's wall time and ranges are kept on the progress topic.
-// From the start of the first tick to the start of the last one, so that neither the start of threads nor the end of the run counts.
+// The second half of the records alone counts, up to the start of the last tick: threads are started and their code is compiled by then.
 import { decodeProgress, type Log, progressTopic, RecordRows } from '@millrace/core/engine'
 
 interface Bound {
@@ -10,11 +10,14 @@ interface Bound {
 /** Records per second over all tasks of one part of a pipeline. */
 export async function boundPerSecond(log: Log, pipeline: string, part: string): Promise<number> {
   const ticks = (await bindings(log, progressTopic(pipeline, part))).toSorted((a, b) => a.wallMs - b.wallMs)
-  const first = ticks[0]
+  const half = ticks.reduce((sum, tick) => sum + tick.records, 0) / 2
+  let before = 0
+  const from = ticks.findIndex(({ records }) => (before += records) > half)
+  const first = ticks[from]
   const last = ticks.at(-1)
   if (first === undefined || last === undefined || last.wallMs === first.wallMs)
     throw new Error(`${pipeline} has too few ticks to measure a rate`)
-  const records = ticks.filter(({ wallMs }) => wallMs < last.wallMs).reduce((sum, tick) => sum + tick.records, 0)
+  const records = ticks.slice(from, -1).reduce((sum, tick) => sum + tick.records, 0)
   return (records * 1000) / (last.wallMs - first.wallMs)
 }
 

@@ -34,6 +34,8 @@ export interface PipelineOptions {
   readonly startAt?: 'earliest' | 'latest'
   /** When the layout of stored state has changed: begin again with empty state at the start of the sources, instead of refusing. Topics and sinks get those rows again. */
   readonly rebuild?: boolean
+  /** With `rebuild`: the caller knows from the plans that state means something else under the same layout, such as a window of another size. */
+  readonly stateChanged?: boolean
   readonly codegen?: boolean
   readonly guardRows?: boolean
   /** Ends when everything that is in the sources at the start has been processed. */
@@ -194,7 +196,9 @@ async function openHosts(plan: Plan, topology: Topology, options: PipelineOption
   const report = options.onEvent ?? ((): void => undefined)
   const settings = {
     startAt: options.startAt ?? 'earliest',
-    reset: options.rebuild === true && (await isStateChanged({ log, clock, scheduler, plan, topology, reset: false, report })),
+    reset:
+      options.rebuild === true &&
+      (options.stateChanged === true || (await isStateChanged({ log, clock, scheduler, plan, topology, reset: false, report }))),
     codegen: options.codegen ?? true,
     guardRows: options.guardRows ?? false,
     bounded: options.bounded ?? options.replay !== undefined,

@@ -1,7 +1,7 @@
 // `millrace doctor`: looks at what a plant needs of its machine, and says what to do about what is missing.
-import { existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import { askPortOwner } from '../server/port-owner.ts'
 import { logFolder } from '../server/plant.ts'
 import { readServerFile } from '../server/server-file.ts'
@@ -55,19 +55,10 @@ function folder({ settings }: Invocation): Finding {
   const path = settings.data
   const server = readServerFile(path)
   if (server !== null) return { what, isGood: true, says: `${path}: a server runs at ${server.url} (process ${server.pid})`, fix: null }
+  const existing = nearestExisting(path)
   try {
-    const isNew = !existsSync(path)
-    mkdirSync(path, { recursive: true })
-    const probe = join(path, `.doctor-${process.pid}`)
-    writeFileSync(probe, 'x')
-    rmSync(probe)
-    if (isNew) rmSync(path, { recursive: true })
-    return {
-      what,
-      isGood: true,
-      says: `${path}: ${isNew ? 'can be made' : existsSync(logFolder(path)) ? 'has data, no server runs' : 'empty'}`,
-      fix: null,
-    }
+    if (!statSync(existing).isDirectory()) throw new Error(`${existing} is no folder`)
+    accessSync(existing, constants.W_OK | constants.X_OK)
   } catch (error) {
     return {
       what,
@@ -76,12 +67,19 @@ function folder({ settings }: Invocation): Finding {
       fix: 'Choose a folder that this user may write, with `--data`.',
     }
   }
+  const says = existing === path ? (existsSync(logFolder(path)) ? 'has data, no server runs' : 'empty') : 'can be made'
+  return { what, isGood: true, says: `${path}: ${says}`, fix: null }
+}
+
+/** The path itself or the first folder above it that exists. */
+function nearestExisting(path: string): string {
+  let at = path
+  while (!existsSync(at) && at !== dirname(at)) at = dirname(at)
+  return at
 }
 
 function disk(context: CliContext, { settings }: Invocation): Finding {
-  let path = settings.data
-  while (!existsSync(path) && path !== dirname(path)) path = dirname(path)
-  const free = context.disk.freeBytes(statSync(path).isDirectory() ? path : dirname(path))
+  const free = context.disk.freeBytes(nearestExisting(settings.data))
   const isGood = free > settings.diskReserveBytes
   return {
     what: 'disk',

@@ -10,6 +10,7 @@ import {
   codeVersion,
   compiler,
   deadLetterTopic,
+  diffPlans,
   type Disk,
   type EmbeddedLog,
   type Log,
@@ -17,9 +18,11 @@ import {
   MillraceError,
   nodeDisk,
   openEmbeddedLog,
+  type Plan,
   RunningPipeline,
   type Scheduler,
   seededRandom,
+  serializePlan,
   systemClock,
   systemScheduler,
   type Timer,
@@ -35,7 +38,7 @@ import { LetterBoxes } from './letter-boxes.ts'
 import { type HttpServer, listen, type TlsFiles } from './http-server.ts'
 import { type LogLines, silentLog } from './log-lines.ts'
 import { Notices } from './notices.ts'
-import { storePlan } from './plan-store.ts'
+import { newestPlan, storePlan } from './plan-store.ts'
 import { askPortOwner } from './port-owner.ts'
 import { Rates } from './rates.ts'
 import { type Replay, type ReplayRequest, startReplay } from './replays.ts'
@@ -246,7 +249,9 @@ class RunningPlant implements Plant {
       this.#notices.add('warning', name, message, null, `${message}${place === null ? '' : ` (${place})`}`, null)
     const version = codeVersion(plan, this.#options.modules ?? [])
     const { startAt, rebuild, bounded } = this.#options
+    const stateChanged = await this.#requireSameState(plan)
     const running = await RunningPipeline.start(plan, {
+      stateChanged,
       log: this.log,
       clock: this.#clock,
       scheduler: this.#scheduler,
@@ -264,6 +269,19 @@ class RunningPlant implements Plant {
       if (node.kind === 'table-source' && node.from.kind === 'topic') this.#declarations.set(node.from.name, node.from)
     this.#reserved.add(deadLetterTopic(name))
     await storePlan(this.log, plan, version, this.#clock.nowMs())
+  }
+
+  /** Whether state means something else than when the pipeline ran last. Throws MR_RUNTIME_STATE_LAYOUT unless it may be built again. */
+  async #requireSameState(plan: Plan): Promise<boolean> {
+    const before = await newestPlan(this.log, plan.pipeline)
+    const changed = before === null ? [] : diffPlans(before.plan, serializePlan(plan)).filter(({ kind }) => kind === 'state-rebuilt')
+    if (changed.length > 0 && this.#options.rebuild !== true) {
+      throw new MillraceError('MR_RUNTIME_STATE_LAYOUT', {
+        message: changed.map(({ message }) => message).join(' '),
+        details: { pipeline: plan.pipeline, operators: changed.map(({ name }) => name).join(', ') },
+      })
+    }
+    return changed.length > 0
   }
 
   async #listen(): Promise<void> {

@@ -3,9 +3,10 @@ import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
+import { count, pipeline, type PipelineDefinition, tumbling } from '@millrace/core'
 import type { DeadLetterView, RetryAnswer } from '../api.ts'
 import { startPlant } from './plant.ts'
-import { eventually, PlantUnderTest, temporaryFolder, webPipeline } from './plant.fixture.ts'
+import { eventually, hits, PlantUnderTest, temporaryFolder, webPipeline } from './plant.fixture.ts'
 import { readServerFile } from './server-file.ts'
 
 interface Page {
@@ -77,4 +78,34 @@ test('stopping ends streams and answers what was begun', async () => {
   await plant.stop()
   assert.match(await stream.text(), /^data: /)
   await assert.rejects(plant.get('/health'))
+})
+
+test('state that means something else is refused by name, and built again when asked for', async () => {
+  const folder = temporaryFolder()
+  const sized = (sizeMs: number): PipelineDefinition =>
+    pipeline(
+      'web',
+      (mill) => {
+        mill.from(hits).groupBy('url').window(tumbling({ sizeMs })).aggregate({ hits: count() }, { name: 'counted' }).toTable('per_minute')
+      },
+      { idleMs: 50 },
+    )
+  const first = await PlantUnderTest.start({ folder, pipelines: [sized(60_000)] })
+  await first.post('/topics/hits', Array.from({ length: 60 }, (_, n) => `{"at":${1_767_225_600_000 + n * 1000},"url":"/"}`).join('\n'))
+  await eventually(
+    () => total(first),
+    (sum) => sum === 60,
+  )
+  await first.stop()
+  await assert.rejects(startPlant({ folder, pipelines: [sized(30_000)], port: 0 }), (error: unknown) => {
+    const { code, details } = error as { readonly code: string; readonly details: Readonly<Record<string, unknown>> }
+    assert.deepEqual([code, String(details['operators']).split(', ')[0]], ['MR_RUNTIME_STATE_LAYOUT', 'counted'])
+    return true
+  })
+  const again = await PlantUnderTest.start({ folder, pipelines: [sized(30_000)], rebuild: true })
+  await eventually(
+    async () => ((await again.get('/tables/per_minute')).value as Page).rows.map((row) => row.hits),
+    (counts) => counts.length === 2 && counts.every((each) => each === 30),
+  )
+  await again.stop()
 })

@@ -10,7 +10,7 @@ export const orders = topic('orders', { value: t.object({ id: t.i64(), key: t.i6
 export const BIG = 50
 
 /** Counts by key behind an exchange; passes big orders on to a topic and into files. */
-export default pipeline('counting', (mill) => {
+const counting = pipeline('counting', (mill) => {
   const all = mill.from(orders)
   all
     .groupBy('key')
@@ -24,5 +24,9 @@ export default pipeline('counting', (mill) => {
 export const other = pipeline('counting', (mill) => {
   mill.from(orders).groupBy('key').aggregate({ orders: count() }, { name: 'per-key' }).toTable('totals')
 })
+
+export default counting
+
+export const list = [pipeline('unused', (mill) => mill.from(orders).to(topic('unused', { value: t.object({ id: t.i64() }) }))), counting]
 
 export const broken = 'no pipeline'

@@ -40,21 +40,19 @@ async function imported({ module, exportName }: Required<ModuleExport>): Promise
 /** The plan of the pipeline as this thread has built it. */
 async function loadPlan(): Promise<Plan> {
   const { module, exportName } = order.pipeline
-  const definition = await imported(order.pipeline)
-  if (typeof definition !== 'object' || definition === null || !('plan' in definition)) {
-    throw new MillraceError('MR_WORKER_MODULE', {
-      message: 'the module exports no pipeline of this name.',
-      details: { module, exportName },
-    })
-  }
-  const plan = definition.plan as Plan
+  const exported = await imported(order.pipeline)
+  const plans = (Array.isArray(exported) ? (exported as readonly unknown[]) : [exported]).flatMap(planOf)
+  const plan = plans.find(({ pipeline }) => pipeline === order.name)
+  const details = { module, exportName, pipeline: order.name }
+  if (plan === undefined) throw new MillraceError('MR_WORKER_MODULE', { message: 'the module does not export this pipeline.', details })
   const version = codeVersion(plan)
-  if (version !== order.planVersion) {
-    throw new MillraceError('MR_WORKER_CODE', {
-      details: { module, exportName, pipeline: plan.pipeline, version, started: order.planVersion },
-    })
-  }
+  if (version !== order.planVersion)
+    throw new MillraceError('MR_WORKER_CODE', { details: { ...details, version, started: order.planVersion } })
   return plan
+}
+
+function planOf(definition: unknown): readonly Plan[] {
+  return typeof definition === 'object' && definition !== null && 'plan' in definition ? [definition.plan as Plan] : []
 }
 
 async function openTasks(): Promise<{ readonly tasks: LocalTasks; readonly log: RemoteLog }> {

@@ -10,6 +10,7 @@ export interface ModuleExport {
   readonly exportName?: string
 }
 
+/** The export is the pipeline, or a list that holds it. */
 export interface WorkerOptions extends ModuleExport {
   /** Threads; task group g of every part runs on worker g % count. More than there are groups are not started. One per core beside the main thread's work is enough. */
   readonly count: number
@@ -26,6 +27,8 @@ export type WorkerSettings = Pick<
 
 /** What a worker finds in `workerData`. */
 export interface WorkerOrder {
+  /** Of the pipeline: its module may export several as a list. */
+  readonly name: string
   readonly pipeline: Required<ModuleExport>
   readonly nativeCrc32c: Required<ModuleExport> | null
   /** Hash of the plan alone, which the worker's own plan must have. */

@@ -200,6 +200,7 @@ class WorkerTasks implements TaskHost {
     const { plan, topology, settings } = this.#context
     const { count, nativeCrc32c } = this.#options
     return {
+      name: plan.pipeline,
       pipeline: named(this.#options),
       nativeCrc32c: nativeCrc32c === undefined ? null : named(nativeCrc32c),
       planVersion: codeVersion(plan),

@@ -250,7 +250,7 @@ test('what a worker cannot run is refused by name, and nothing is left running',
     const workers = { count: 2, module: bench.module, ...wrong }
     await assert.rejects(bench.start(0, { workers }), { code })
   }
-  const pipeline = await bench.start(2)
+  const pipeline = await bench.start(0, { workers: { count: 2, module: bench.module, exportName: 'list' } })
   await bench.settled(pipeline)
   await pipeline.stop()
   await bench.close()

@@ -1,0 +1,44 @@
+// `millrace dev`: a change restarts, a mistake does not, and the data stays.
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { test } from 'node:test'
+import { eventually } from '../server/plant.fixture.ts'
+import { hitLines, millrace, PIPELINE, project, Running } from './cli.fixture.ts'
+
+const USES_OTHER = PIPELINE.replace('60_000', 'SIZE_MS').replace(
+  "from 'millrace'\n",
+  "from 'millrace'\nimport { SIZE_MS } from './size.ts'\n",
+)
+
+test('dev restarts when a module changes, keeps the old plant while the new file is broken, and keeps the data', async () => {
+  const folder = project({ 'pipeline.ts': USES_OTHER, 'size.ts': 'export const SIZE_MS = 60_000\n' })
+  const dev = new Running(folder, ['dev', 'pipeline.ts', '--port', '0'])
+  await dev.says(/millrace runs: web/)
+  await millrace(folder, ['produce', 'hits'], hitLines(120))
+  const rows = async (): Promise<number> => (await millrace(folder, ['table', 'per_minute', '--json'])).out.split('\n').length - 1
+  await eventually(rows, (count) => count === 6)
+
+  let from = dev.text.length
+  writeFileSync(path.join(folder, 'size.ts'), 'export const SIZE_MS = 60_000 +\n')
+  await dev.says(/error MR_CLI_FILE: `pipeline\.ts` does not load: SyntaxError: .*\n {2}at .*size\.ts:\d+\n {2}fix: /, from)
+  await dev.says(/the version before goes on/, from)
+  assert.equal(await rows(), 6)
+
+  from = dev.text.length
+  writeFileSync(path.join(folder, 'size.ts'), 'export const SIZE_MS = 30_000\n')
+  await dev.says(/changed; starting again[^]*millrace runs: web/, from)
+  // Twelve half minutes of the same events: the log has kept them.
+  await eventually(rows, (count) => count === 12)
+  assert.equal(await dev.stop(), 0)
+})
+
+test('dev waits when the file does not load at first, and starts when it does', async () => {
+  const folder = project({ 'pipeline.ts': 'export default 1\n' })
+  const dev = new Running(folder, ['dev', 'pipeline.ts', '--port', '0'])
+  await dev.says(/its default export is no pipeline/)
+  await dev.says(/waiting for a change/)
+  writeFileSync(path.join(folder, 'pipeline.ts'), PIPELINE)
+  await dev.says(/millrace runs: web/)
+  assert.equal(await dev.stop('SIGINT'), 0)
+})
