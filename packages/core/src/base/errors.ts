@@ -178,6 +178,11 @@ export const ERRORS = {
     'The number of task groups is fixed when a pipeline is first started.',
     'Keep the number of partitions and groups, or give the pipeline a new name.',
   ),
+  MR_RUNTIME_SINK_FEED: entry(
+    'invalid',
+    'After an edit of the pipeline the task that reads the source writes into this sink by itself, and rows are still on their way to the sink over a topic that nobody would read any more.',
+    'Start the pipeline as it was before the edit until nothing lags, stop it, and start the new one; or give the sink another name if those rows may stay out.',
+  ),
   MR_RUNTIME_TABLE_UNKNOWN: entry('invalid', 'No running pipeline has a table with this name.', 'See `millrace table` for the names.'),
   MR_TABLE_KEY_INVALID: entry(
     'invalid',
@@ -249,6 +254,11 @@ export const ERRORS = {
     'invalid',
     'A stream of updates goes where only facts can go.',
     "Emit final results (`emit: 'close'`), keep it as a table (`toTable`), or send it to a compacted topic.",
+  ),
+  MR_PLAN_GUARANTEE_REFUSED: entry(
+    'invalid',
+    'The sink cannot hold the guarantee that is asked of it.',
+    "Accept repeats after a crash with `to(sink, { guarantee: 'at-least-once' })`, or take a sink that is transactional or idempotent.",
   ),
   MR_PLAN_KEY_MISSING: entry(
     'invalid',

@@ -132,8 +132,13 @@ class Instance implements TopologyInstance {
     if ('node' in to) return this.#connectOperator(from, to)
     const spec = must(this.#part.outputs[to.output], `output ${to.output}`)
     const port = new PortOutput(this.#services.outputs, to.output)
-    const target = spec.kind === 'exchange' ? this.#exchangeWriter(spec, this.#nodeOf(from), port) : port
-    this.#fanOut(from, false).targets.push(target)
+    this.#fanOut(from, false).targets.push(this.#outputTarget(spec, this.#nodeOf(from), port))
+  }
+
+  #outputTarget(spec: OutputSpec, node: PlanNode, port: Output): Output {
+    if (spec.kind === 'exchange') return this.#exchangeWriter(spec, node, port)
+    // Sinks know columns only: open rows come as the values of one.
+    return spec.kind === 'sink' && spec.open ? new ExchangeWriter(port, [ROW_SOURCE], null) : port
   }
 
   #connectOperator(from: TopologyEdge['from'], to: { readonly node: number; readonly input: number }): void {

@@ -1,5 +1,6 @@
 // Decides where a plan is cut into sub-topologies. Rules, in this order:
-//  1. A sink and a `through` topic are always cut off: their outage or lag must stop nothing else.
+//  1. A sink and a `through` topic are cut off: their outage or lag must stop nothing else. A sink that stateless work feeds and nothing
+//     else hangs on is joined to it (plan/direct-sinks.ts): its rows need not go through the log a second time.
 //  2. A keyed operator (aggregate, dedupe, scan, table, join with a topic's table) needs all rows of a key in one task. With one task
 //     group nothing is cut; otherwise its input is exchanged by the key, unless it is already partitioned by exactly that key.
 //  3. A task either binds source partitions or reads exchanges, never both (that would make every bind wait for the exchange): where
@@ -16,10 +17,12 @@ import type {
   ScanNode,
   StreamTableJoinNode,
   ThroughNode,
+  ToSinkNode,
   ToTableNode,
   ToTopicNode,
 } from '../plan/node.ts'
 import { assert, must } from '../base/assert.ts'
+import { directSinks, feedNodes } from '../plan/direct-sinks.ts'
 
 export const GROUPS_MAX = 16
 
@@ -49,6 +52,11 @@ type Partitioning = readonly string[] | null
 
 const KEYED = new Set<PlanNode['kind']>(['aggregate', 'dedupe', 'scan', 'to-table', 'stream-table-join'])
 
+/** The way into a sink: rows keep their partition. */
+function sinkEdge(node: ToSinkNode): Pick<Cut, 'from' | 'by'> {
+  return { from: node.inputs[0] as number, by: null }
+}
+
 export function planTopology(plan: Plan, options: PlannerOptions): Topology {
   return new TopologyPlanner(plan, options).topology()
 }
@@ -56,6 +64,11 @@ export function planTopology(plan: Plan, options: PlannerOptions): Topology {
 /** Internal topic in front of input `index` of an operator. */
 export function exchangeTopic(pipeline: string, operator: string, index: number): string {
   return `__${pipeline}.${operator}.${index === 0 ? 'exchange' : `exchange-${index}`}`
+}
+
+/** Internal topic in front of a sink that has a task of its own. */
+export function feedTopic(pipeline: string, sink: string): string {
+  return `__${pipeline}.${sink}.feed`
 }
 
 /** The key by which a keyed operator's input `index` must be partitioned. A lambda's key travels as the field `$key`. */
@@ -82,11 +95,13 @@ class TopologyPlanner {
   /** Per node: does its component read exchanges, bind sources, or neither yet. */
   readonly #readsExchange: boolean[] = []
   readonly #groups: number
+  readonly #directSinks: ReadonlySet<string>
 
   constructor(plan: Plan, options: PlannerOptions) {
     this.#plan = plan
     this.#options = options
     this.#leader = plan.nodes.map((_, index) => index)
+    this.#directSinks = directSinks(feedNodes(plan))
     let partitions = 1
     for (const node of plan.nodes) if (node.kind === 'source') partitions = Math.max(partitions, options.partitions(node.topic))
     this.#groups = Math.min(plan.settings.groups ?? partitions, partitions, GROUPS_MAX)
@@ -127,7 +142,8 @@ class TopologyPlanner {
     this.#partitioning[node.id] =
       node.kind === 'source' || node.kind === 'table-source' ? null : (this.#partitioning[node.inputs[0] as number] ?? null)
     if (node.kind === 'to-sink') {
-      this.#cut(node, 0, null, `__${this.#plan.pipeline}.${node.name}.feed`)
+      if (this.#directSinks.has(node.name)) this.#join(node.id, node.inputs[0] as number)
+      else this.#cut(node, 0, null, feedTopic(this.#plan.pipeline, node.name))
       return
     }
     if (node.kind === 'through') {
@@ -265,7 +281,7 @@ class TopologyPlanner {
     return must(named, 'a part has a node').name
   }
 
-  #fieldsOf(cut: Cut): { readonly fields: readonly Field[]; readonly open: boolean } {
+  #fieldsOf(cut: Pick<Cut, 'from' | 'by'>): { readonly fields: readonly Field[]; readonly open: boolean } {
     const shape = this.#node(cut.from).shape
     const key = cut.by ?? []
     if ('open' in shape) {
@@ -335,15 +351,13 @@ class TopologyPlanner {
       stores: operators.flatMap((node) => this.#options.stores(node)),
       nodes: operators.map((node) => node.id),
       edges,
-      sink:
-        sinkNode === undefined
-          ? null
-          : {
-              name: sinkNode.name,
-              sink: sinkNode.sink,
-              fields: must(inputs[0]?.kind === 'exchange' ? inputs[0].fields : null, 'sink input'),
-            },
+      sink: sinkNode === undefined ? null : this.#sinkSpec(sinkNode, outputs),
     }
+  }
+
+  #sinkSpec(node: ToSinkNode, outputs: readonly OutputSpec[]): NonNullable<SubTopology['sink']> {
+    const output = outputs.findIndex((other) => other.kind === 'sink')
+    return { name: node.name, sink: node.sink, ...this.#fieldsOf(sinkEdge(node)), output: output < 0 ? null : output }
   }
 
   #origin(id: number, inputOfNode: ReadonlyMap<number, number>): TopologyEdge['from'] {
@@ -354,6 +368,12 @@ class TopologyPlanner {
   /** Edges inside the part, and the outputs to users' topics. */
   #wire(node: PlanNode, edges: TopologyEdge[], outputs: OutputSpec[], inputOfNode: ReadonlyMap<number, number>): void {
     if (node.kind === 'to-topic') return this.#topicOutput(node, edges, outputs, inputOfNode)
+    if (node.kind === 'to-sink' && this.#directSinks.has(node.name)) {
+      const edge = sinkEdge(node)
+      edges.push({ from: this.#origin(edge.from, inputOfNode), to: { output: outputs.length } })
+      outputs.push({ kind: 'sink', name: node.name, ...this.#fieldsOf(edge) })
+      return
+    }
     for (const [index, input] of node.inputs.entries()) {
       if (node.kind === 'to-sink' || node.kind === 'through' || this.#find(input) !== this.#find(node.id)) continue
       if (this.#cuts.some((cut) => cut.to === node.id && cut.index === index)) continue

@@ -2,7 +2,7 @@
 // running operators. The compiler (topology-planner.ts) decides the cuts, the runtime (runtime/task.ts) runs one task per sub-topology and group.
 //
 // Where a plan is cut: at an exchange (a grouping whose key is not the partitioning of its input and more than one partition on either
-// side), before every sink (its outage must stop nothing else), at `through`. Everything between two cuts is one sub-topology.
+// side), before a sink whose outage would stop something else, at `through`. Everything between two cuts is one sub-topology.
 import type { Batch, Field } from '../codec/column.ts'
 import type { FileTable } from '../connect/file-table.ts'
 import type { AnySink } from '../connect/sink.ts'
@@ -60,6 +60,8 @@ export type OutputSpec =
       /** The rows are the source's records unchanged (only filtered or split): their bytes are passed on as they are. */
       readonly passThrough: boolean
     }
+  /** Rows that the task itself writes into its sink: fields as in `SubTopology.sink`. */
+  | { readonly kind: 'sink'; readonly name: string; readonly fields: readonly Field[]; readonly open: boolean }
 
 /** An edge inside a sub-topology, or between an operator and an input or output of it. */
 export interface TopologyEdge {
@@ -74,6 +76,18 @@ export interface StoreSpec {
   readonly value: readonly Field[]
   /** Set for the store of a `toTable`: its public name. */
   readonly table: string | null
+  /** Keys begin with the start of a window, and the rows of a window leave together. */
+  readonly isWindowed: boolean
+}
+
+export interface SinkSpec {
+  readonly name: string
+  readonly sink: AnySink
+  readonly fields: readonly Field[]
+  /** The rows are JavaScript values: `fields` is `$value` alone. */
+  readonly open: boolean
+  /** A direct sink: the output that gives it its rows. Null: the sub-topology drains one exchange into it, and has no operators. */
+  readonly output: number | null
 }
 
 export interface SubTopology {
@@ -87,8 +101,8 @@ export interface SubTopology {
   /** Plan nodes that become operators here, in topological order (sources, table sources, to-topic, to-sink and through are inputs and outputs). */
   readonly nodes: readonly number[]
   readonly edges: readonly TopologyEdge[]
-  /** Set when this sub-topology drains one exchange into a sink; it has no operators then. */
-  readonly sink: { readonly name: string; readonly sink: AnySink; readonly fields: readonly Field[] } | null
+  /** Set when this sub-topology writes into a sink. */
+  readonly sink: SinkSpec | null
 }
 
 export interface InternalTopic {

@@ -7,7 +7,7 @@ import { must } from '../base/assert.ts'
 import { MillraceError } from '../base/errors.ts'
 import { batchByteLength, readBatchHeader } from '../codec/record-batch.ts'
 import { RecordRows } from '../codec/record-rows.ts'
-import { HEAD_BYTES } from './exchange-output.ts'
+import { HEAD_BYTES, readHead } from './exchange-output.ts'
 import type { ExchangeHead } from './exchange-output.ts'
 
 /** One gathered record batch; `bytes` is a copy, the reader's buffer is reused. */
@@ -135,10 +135,7 @@ export class ExchangeInput {
         message: 'an exchange batch without head record.',
         details: { topic: this.spec.topic, partition: lane.partition, offset },
       })
-    const view = new DataView(bytes.buffer, bytes.byteOffset + start, HEAD_BYTES)
-    const producer = view.getUint32(4, true)
-    const tick = view.getFloat64(8, true)
-    const running = view.getFloat64(16, true)
+    const { producer, tick, running } = readHead(bytes, start)
     if (producer >= this.#producerGroups)
       throw new MillraceError('MR_LOG_CORRUPT', {
         message: 'an exchange batch of an unknown producer.',

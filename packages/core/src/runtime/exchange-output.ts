@@ -30,6 +30,11 @@ export function writeHead(head: ExchangeHead): Uint8Array {
   return bytes
 }
 
+export function readHead(bytes: Uint8Array, start: number): ExchangeHead {
+  const view = new DataView(bytes.buffer, bytes.byteOffset + start, HEAD_BYTES)
+  return { producer: view.getUint32(4, true), tick: view.getFloat64(8, true), running: view.getFloat64(16, true) }
+}
+
 /** Bytes of a tick that a reader has not completed yet. */
 interface Outstanding {
   readonly tick: number

@@ -171,10 +171,10 @@ export class RunningPipeline {
         part.outputs.some((output) => output.kind === 'topic' && output.name === node.name) ||
         part.sink?.name === node.name,
     )
-    const sinkParts = new Set(this.topology.parts.flatMap((part) => (part.sink?.name === node.name ? [part.name] : [])))
+    const sinkPart = this.topology.parts.find((part) => part.sink?.name === node.name)
     for (const { status, operators } of reports) {
       for (const operator of operators) if (operator.name === node.name) addCounters(counters, operator.counters)
-      if (sinkParts.has(status.part)) counters.rowsIn += status.rowsIn
+      if (sinkPart?.name === status.part) counters.rowsIn += sinkPart.sink?.output === null ? status.rowsIn : status.rowsOut
     }
     return {
       id: node.id,

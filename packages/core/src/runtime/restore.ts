@@ -10,7 +10,7 @@ import { MillraceError } from '../base/errors.ts'
 import { RecordRows } from '../codec/record-rows.ts'
 import { layoutOf } from '../state/layout.ts'
 import { createTableStore } from '../state/table-store.ts'
-import { ROW_PREFIX_BYTES, decodeLayout, parseKey } from './changelog.ts'
+import { decodeLayout, parseKey } from './changelog.ts'
 import { EMPTY_STATE, decodeCommitState } from './commit-state.ts'
 import { wholeFetchBytes } from './fetch-size.ts'
 import { decodeSnapshotRecord, snapshotSlices } from './snapshot.ts'
@@ -62,7 +62,9 @@ export async function isStateChanged(environment: RestoreEnvironment): Promise<b
 
 /** The empty stores of a part. Operators attach their indexes to them before the first row is restored. */
 export function emptyStores(part: SubTopology): ReadonlyMap<string, TableStore> {
-  return new Map(part.stores.map((spec) => [spec.name, createTableStore(layoutOf(spec.name, spec.key, spec.value))]))
+  return new Map(
+    part.stores.map((spec) => [spec.name, createTableStore(layoutOf(spec.name, spec.key, spec.value), { regions: spec.isWindowed })]),
+  )
 }
 
 class Restore {
@@ -125,6 +127,7 @@ class Restore {
             through: last.through,
             wallMs: last.wallMs,
             exchanges: last.exchanges,
+            ...(last.outputs === undefined ? {} : { outputs: last.outputs }),
             running: last.running,
             retryNext: last.retryNext,
             intent: last.intent,
@@ -204,33 +207,18 @@ class Restore {
     }
   }
 
-  /** Runs of rows of one store are applied together. */
   #applyBatch(rows: RecordRows, count: number): void {
     const { bytes } = rows
-    for (let row = 0; row < count;) {
+    for (let row = 0; row < count; row++) {
       const key = parseKey(bytes, rows.keyStarts[row] as number, rows.keyEnds[row] as number)
-      if (key.kind !== 'row') {
+      if (key.kind !== 'rows' && key.kind !== 'drop') {
         this.#apply(rows, row, key)
-        row++
         continue
       }
-      let end = row + 1
-      while (end < count && sameStore(rows, row, end)) end++
       const slot = key.store < this.#voidBelow ? null : must(this.#byNumber.get(key.store), `layout of store ${key.store}`)
-      if (slot !== null && slot.store !== null) {
-        const keyStarts = rows.keyStarts.slice(row, end)
-        for (let index = 0; index < keyStarts.length; index++) keyStarts[index] = (keyStarts[index] as number) + ROW_PREFIX_BYTES
-        slot.store.applyAll(
-          bytes,
-          keyStarts,
-          rows.keyEnds.subarray(row, end),
-          rows.valueStarts.subarray(row, end),
-          rows.valueEnds.subarray(row, end),
-          end - row,
-        )
-      }
-      this.#rows += end - row
-      row = end
+      if (slot === null || slot.store === null) continue
+      if (key.kind === 'drop') slot.store.applyDrop(bytes, key.prefixAt)
+      else this.#rows += slot.store.applyRows(bytes, rows.valueStarts[row] as number, rows.valueEnds[row] as number)
     }
   }
 
@@ -276,16 +264,4 @@ class Restore {
     }
     return entries
   }
-}
-
-function sameStore(rows: RecordRows, a: number, b: number): boolean {
-  const left = rows.keyStarts[a] as number
-  const right = rows.keyStarts[b] as number
-  const { bytes } = rows
-  return (
-    (rows.keyEnds[b] as number) - right >= ROW_PREFIX_BYTES &&
-    bytes[left] === bytes[right] &&
-    bytes[left + 1] === bytes[right + 1] &&
-    bytes[left + 2] === bytes[right + 2]
-  )
 }

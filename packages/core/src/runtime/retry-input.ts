@@ -10,6 +10,7 @@ import { MillraceError } from '../base/errors.ts'
 import { readBlock } from '../codec/block.ts'
 import { RecordRows } from '../codec/record-rows.ts'
 import { decodeLetter } from './dead-letter.ts'
+import { withOpenValues } from './exchange-rows.ts'
 import { retryTopic } from './topic-names.ts'
 
 const FETCH_BYTES = 256 * 1024
@@ -78,8 +79,12 @@ export class RetryInput {
       )
       return
     }
-    const batch = letter.block.length > 0 ? withOrigin(readBlock(letter.block, 0, letter.block.length), letter) : originalBatch(letter)
-    if (!core.instance.enter(head.operator, head.input, batch))
+    const open = core.part.sink?.name === head.operator && core.part.sink.open
+    const batch =
+      letter.block.length > 0
+        ? withOpenValues(withOrigin(readBlock(letter.block, 0, letter.block.length), letter), open)
+        : originalBatch(letter)
+    if (!core.enter(head.operator, head.input, batch))
       core.reject(
         head.operator,
         head.input,

@@ -1,13 +1,13 @@
-// The loop of a task that drains one exchange into a sink: whole ticks into the writer, and a checkpoint (prepare, commit of positions and
-// intent in one step, publish) when the writer wants one or the task stops. Laws SINK-1 to SINK-4: connect/sink.ts.
-import type { SinkWriter } from '../connect/sink.ts'
+// The loop of a task that drains one exchange into a sink: whole ticks into the writer, and a checkpoint when the writer wants one or the
+// task stops. A sink that only stateless work feeds has no such task: direct-sink-loop.ts.
 import type { ExchangeLane } from './reader-loop.ts'
 import type { TaskClock, TaskCore } from './task-core.ts'
 import type { InputStatus, TaskLoop } from './task.ts'
 import { must } from '../base/assert.ts'
-import type { Batch } from '../codec/column.ts'
 import { exchangeRows } from './exchange-rows.ts'
 import { ExchangeTrimmer, openExchanges } from './reader-loop.ts'
+import { RetryInput } from './retry-input.ts'
+import { SinkOutput } from './sink-output.ts'
 
 /** A writer with unpublished rows is asked at least this often whether it wants a checkpoint. */
 const ASK_MS = 250
@@ -17,83 +17,68 @@ const SLICE_MS = 4
 export class SinkLoop implements TaskLoop {
   readonly #core: TaskCore
   readonly #lane: ExchangeLane
-  readonly #writer: SinkWriter
-  readonly #sinkName: string
+  readonly #sink: SinkOutput
+  readonly #retry: RetryInput
   readonly #trimmer: ExchangeTrimmer
   readonly #unsubscribe: (() => void)[] = []
-  readonly #rejected: { readonly rows: { batch: Batch | null } }
-  #sequence: number
   #seen: number
-  #dirty = false
   #clock: TaskClock
 
-  private constructor(
-    core: TaskCore,
-    lane: ExchangeLane,
-    writer: SinkWriter,
-    rejected: { readonly rows: { batch: Batch | null } },
-    wake: () => void,
-  ) {
+  private constructor(core: TaskCore, lane: ExchangeLane, sink: SinkOutput, wake: () => void) {
+    const { board, log } = core.environment
     this.#core = core
     this.#lane = lane
-    this.#writer = writer
-    this.#rejected = rejected
-    this.#sinkName = must(core.part.sink, 'sink').name
+    this.#sink = sink
+    this.#retry = new RetryInput(core)
     this.#trimmer = new ExchangeTrimmer(core)
-    this.#sequence = core.state.sinkSequence
     this.#seen = core.state.through
     this.#clock = { watermarkMs: core.state.watermarkMs, status: core.state.status, wallMs: core.state.wallMs }
-    this.#unsubscribe.push(core.environment.board.onChange(wake), core.environment.log.onAppend(lane.input.spec.topic, wake))
+    this.#unsubscribe.push(board.onChange(wake), log.onAppend(lane.input.spec.topic, wake), log.onAppend(this.#retry.topic, wake))
   }
 
   static async open(core: TaskCore, wake: () => void): Promise<SinkLoop> {
-    const { environment, part, group, state } = core
-    await environment.board.refresh()
+    await core.environment.board.refresh()
     const lane = must(openExchanges(core)[0], 'the exchange of a sink')
-    const { name, sink, fields } = must(part.sink, 'sink')
-    const rejected = { rows: { batch: null as Batch | null } }
-    const lastIntent = state.intent === null ? null : Uint8Array.from(Buffer.from(state.intent, 'base64'))
-    const writer = await sink.open(
-      {
-        pipeline: environment.plan.pipeline,
-        name,
-        group,
-        groups: part.groups,
-        fields,
-        epoch: core.epoch,
-        clock: environment.clock,
-        disk: environment.disk,
-        reject: (row, error) => core.reject(name, 0, must(rejected.rows.batch, 'batch of the rejected row'), row, error),
-      },
-      lastIntent,
-    )
-    // The crash may have come between the commit and the end of publish.
-    if (lastIntent !== null) await writer.publish(lastIntent)
-    return new SinkLoop(core, lane, writer, rejected, wake)
+    const { intent, sinkSequence: sequence } = core.state
+    return new SinkLoop(core, lane, await SinkOutput.open(core, { intent, sequence }), wake)
   }
 
   async step(): Promise<number> {
     const { board, clock, scheduler } = this.#core.environment
     await board.refresh()
+    if (this.#retry.hasLag()) await this.#takeRetries()
     await this.#lane.input.gather()
     const frontier = this.#lane.input.frontier()
     let sliceStart = clock.monotonicMs()
     for (const tick of this.#lane.input.ticks(frontier)) {
       await this.#writeTick(tick)
-      if (this.#writer.wantsCheckpoint()) break
+      if (this.#sink.wantsCheckpoint()) break
       if (clock.monotonicMs() - sliceStart >= SLICE_MS) {
         await scheduler.turn()
         sliceStart = clock.monotonicMs()
       }
     }
     if (this.#lane.input.ticks(frontier).length === 0 && frontier > this.#seen) this.#pass(frontier)
-    if (this.#dirty && (this.#writer.wantsCheckpoint() || this.#clock.status === 'ended')) {
+    const ended = this.#clock.status === 'ended'
+    if (this.#hasWork() && (this.#sink.wantsCheckpoint() || ended)) {
       await this.checkpoint()
       return 0
     }
-    if (this.#clock.status === 'ended' && this.#core.state.status !== 'ended') await this.checkpoint()
+    if (ended && this.#core.state.status !== 'ended') await this.checkpoint()
     if (this.#lane.input.ticks(frontier).length > 0) return 0
-    return this.#dirty ? ASK_MS : WAIT_MS_MAX
+    return this.#hasWork() ? ASK_MS : WAIT_MS_MAX
+  }
+
+  /** True when a checkpoint would have something to say. */
+  #hasWork(): boolean {
+    return this.#sink.isDirty || this.#retry.next > this.#core.state.retryNext
+  }
+
+  /** Dead letters of this sink come back in as rows of the newest tick. */
+  async #takeRetries(): Promise<void> {
+    this.#core.stampTick(this.#seen, Math.max(this.#clock.wallMs, this.#core.environment.clock.nowMs()))
+    await this.#retry.poll(new Map())
+    await this.#sink.settle()
   }
 
   #pass(tick: number): void {
@@ -108,33 +93,24 @@ export class SinkLoop implements TaskLoop {
 
   async #writeTick(tick: number): Promise<void> {
     this.#pass(tick)
-    this.#core.startSinkTick(tick, this.#clock.wallMs)
+    this.#core.stampTick(tick, this.#clock.wallMs)
     for (const pending of this.#lane.input.take(tick)) {
       for (const batch of exchangeRows(this.#lane.input.spec, pending.bytes)) {
-        this.#rejected.rows.batch = batch
-        await this.#writer.write({ batch, generation: 0, tick, sequence: this.#sequence })
-        this.#sequence += batch.selectedCount
+        this.#sink.push(batch)
         this.#core.countRows(batch.selectedCount)
-        this.#dirty = true
+        await this.#sink.settle()
       }
     }
   }
 
-  /** prepare, commit, publish. A crash between the last two is mended by open(), where the newest committed intent is published again. */
+  /** Everything written so far becomes durable and visible. */
   async checkpoint(): Promise<void> {
-    const intent = await this.#writer.prepare()
-    const text =
-      intent === null ? this.#core.state.intent : Buffer.from(intent.buffer, intent.byteOffset, intent.byteLength).toString('base64')
-    const exchanges = [{ topic: this.#lane.input.spec.topic, positions: this.#lane.input.positions() }]
-    const through = Math.max(this.#seen, this.#core.state.through)
-    await this.#core.commit(
-      through,
-      this.#clock,
-      { sources: [], exchanges, retryNext: this.#core.state.retryNext, bindings: [], wants: 0 },
-      { intent: text, sequence: this.#sequence },
-    )
-    this.#dirty = false
-    if (intent !== null) await this.#writer.publish(intent)
+    await this.#sink.checkpoint(async (state) => {
+      const exchanges = [{ topic: this.#lane.input.spec.topic, positions: this.#lane.input.positions() }]
+      const through = Math.max(this.#seen, this.#core.state.through)
+      const input = { sources: [], exchanges, retryNext: this.#retry.next, bindings: [], wants: 0 }
+      await this.#core.commit(through, this.#clock, input, state)
+    })
     await this.#trimmer.trim([this.#lane])
   }
 
@@ -147,7 +123,7 @@ export class SinkLoop implements TaskLoop {
   }
 
   inputStatus(): readonly InputStatus[] {
-    return [{ input: `${this.#sinkName} feed`, kind: 'exchange', lag: this.lag(), partitions: [], producers: [] }]
+    return [{ input: `${this.#sink.name} feed`, kind: 'exchange', lag: this.lag(), partitions: [], producers: [] }]
   }
 
   finished(): boolean {
@@ -158,11 +134,12 @@ export class SinkLoop implements TaskLoop {
   async close(): Promise<void> {
     for (const unsubscribe of this.#unsubscribe) unsubscribe()
     this.#lane.input.close()
-    await this.#writer.close()
+    this.#retry.close()
+    await this.#sink.close()
   }
 
   /** The last checkpoint of a graceful stop. */
   async finish(): Promise<void> {
-    if (this.#dirty) await this.checkpoint()
+    if (this.#hasWork()) await this.checkpoint()
   }
 }

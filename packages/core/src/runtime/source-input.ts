@@ -101,9 +101,15 @@ export class SourceInput {
 
   /**
    * Replay: takes one partition to exactly `to`, and moves no clock of its own (the kept binding says what the clocks were).
-   * `refused`: offsets that the guard refused then.
+   * `refused`: offsets that the guard refused then. `settle`: awaited after each fetch.
    */
-  async replayTo(partitionNumber: number, to: number, refused: readonly number[], handlers: SourceHandlers): Promise<number> {
+  async replayTo(
+    partitionNumber: number,
+    to: number,
+    refused: readonly number[],
+    handlers: SourceHandlers,
+    settle: () => Promise<void> | null,
+  ): Promise<number> {
     this.#replaying = true
     this.#replayRefused = new Set(refused)
     const partition = this.#partitions.find((other) => other.partition === partitionNumber)
@@ -113,6 +119,7 @@ export class SourceInput {
     while (partition.next < to && partition.error === null) {
       const got = await this.poll(this.#partitions.indexOf(partition), handlers)
       taken += got
+      await settle()
       if (got === 0 && partition.next < to) partition.next = to
     }
     if (partition.error !== null) throw partition.error

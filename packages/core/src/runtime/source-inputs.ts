@@ -125,12 +125,13 @@ export class SourceInputs {
     return kept.filter((tick) => tick.tick > state.through)
   }
 
-  /** Rule 10: the rows of a kept tick, which has been started. */
-  async replay(tick: ReplayTick): Promise<void> {
+  /** Rule 10: the rows of a kept tick, which has been started. `settle`: awaited after each fetch. */
+  async replay(tick: ReplayTick, settle: () => Promise<void> | null = (): null => null): Promise<void> {
     for (const source of this.#sources) {
       const handlers = this.#handlers(source)
       for (const range of tick.ranges)
-        if (range.topic === source.input.spec.topic.name) await source.input.replayTo(range.partition, range.to, range.refused, handlers)
+        if (range.topic === source.input.spec.topic.name)
+          await source.input.replayTo(range.partition, range.to, range.refused, handlers, settle)
     }
   }
 

@@ -3,11 +3,11 @@
 //
 // Invariants: one writer name per task and group, fenced by epoch, so two incarnations cannot both commit. The stores hold exactly what the
 // newest commit says plus the open tick. `commit` is called once per tick and awaited: nothing of the next tick is computed before.
-import type { Batch } from '../codec/column.ts'
+import type { Batch, Field } from '../codec/column.ts'
 import type { InputSpec, OutputSpec, SubTopology, TopologyInstance } from '../compile/topology.ts'
 import type { LogPart, LogWriter } from '../log/log.ts'
 import type { CombinedClock } from '../time/partition-clock.ts'
-import type { TableStore } from '../state/store.ts'
+import type { ChangeWriter, TableStore } from '../state/store.ts'
 import type { CommitState } from './commit-state.ts'
 import type { TaskEnvironment } from './environment.ts'
 import type { Binding, ProgressEntry } from './progress.ts'
@@ -15,7 +15,7 @@ import { assert, must } from '../base/assert.ts'
 import { MillraceError, isMillraceError } from '../base/errors.ts'
 import { sleep } from '../base/scheduler.ts'
 import { RecordBatchBuilder } from '../codec/record-batch.ts'
-import { COMMIT_KEY, RESET_KEY, encodeLayout, layoutKey, rowPrefix } from './changelog.ts'
+import { COMMIT_KEY, RESET_KEY, dropKey, encodeLayout, layoutKey, rowsKey } from './changelog.ts'
 import { EMPTY_STATE, encodeCommitState } from './commit-state.ts'
 import { encodeLetter, makeLetter } from './dead-letter.ts'
 import { ExchangeOutput } from './exchange-output.ts'
@@ -46,6 +46,8 @@ export interface InputCommit {
   readonly passed?: readonly ProgressEntry[]
   /** A tick that the producers should complete (ADR 0002, rule 9); 0 = none. */
   readonly wants: number
+  /** What else becomes durable in the same step. */
+  readonly extra?: readonly LogPart[]
 }
 
 export interface StoreEntry {
@@ -100,6 +102,7 @@ export class TaskCore {
   #changelogParts: LogPart[] = []
   #voidBelow: number | null = null
   #letterAttempt = 1
+  #sinkPort: ((batch: Batch) => void) | null = null
 
   private constructor(
     environment: TaskEnvironment,
@@ -145,13 +148,19 @@ export class TaskCore {
   }
 
   #openOutput(index: number, output: OutputSpec): void {
-    if (output.kind === 'exchange') this.#exchanges.set(index, new ExchangeOutput(output, this.group, this.#state.running[index] ?? []))
-    else this.#topics.set(index, new TopicOutput(output, this.environment.compiler.recordEncoder(output, this.environment.codegen)))
+    if (output.kind === 'exchange')
+      this.#exchanges.set(index, new ExchangeOutput(output, this.group, runningOf(this.#state, output.topic, index)))
+    else if (output.kind === 'topic')
+      this.#topics.set(index, new TopicOutput(output, this.environment.compiler.recordEncoder(output, this.environment.codegen)))
   }
 
   /** The newest committed state. */
   get state(): CommitState {
     return this.#state
+  }
+  /** The tick that was started last. */
+  get tick(): number {
+    return this.#tick
   }
   get epoch(): number {
     return this.#writer.epoch
@@ -164,7 +173,33 @@ export class TaskCore {
     this.figures.rowsOut += batch.selectedCount
     const exchange = this.#exchanges.get(output)
     if (exchange !== undefined) exchange.push(batch)
+    else if (this.part.outputs[output]?.kind === 'sink') this.#toSink(batch)
     else must(this.#topics.get(output), `output ${output}`).push(batch)
+  }
+
+  #toSink(batch: Batch): void {
+    must(this.#sinkPort, 'the writer of the sink')(batch)
+  }
+
+  /** Where rows for the part's sink go, once its writer is open. Their memory is used again when the call returns. */
+  openSink(port: (batch: Batch) => void): void {
+    this.#sinkPort = port
+  }
+
+  /** Lets rows in at an operator, or at the sink, by name. False when there is none of that name. */
+  enter(operator: string, input: number, batch: Batch): boolean {
+    if (operator !== this.part.sink?.name) return this.instance.enter(operator, input, batch)
+    this.#toSink(batch)
+    return true
+  }
+
+  #fieldsAt(operator: string, input: number): readonly Field[] | null {
+    return operator === this.part.sink?.name ? this.part.sink.fields : this.instance.fieldsAt(operator, input)
+  }
+
+  /** Bytes of the dead letters that wait for the commit. */
+  get letterBytes(): number {
+    return this.#letters.count === 0 ? 0 : this.#letters.bytes
   }
 
   /** Hands one row to the dead letters of the open tick. */
@@ -179,7 +214,7 @@ export class TaskCore {
       atMs: this.#tickWallMs,
       attempt: this.#letterAttempt,
     }
-    const letter = makeLetter(context, operator, input, batch, row, this.instance.fieldsAt(operator, input), error)
+    const letter = makeLetter(context, operator, input, batch, row, this.#fieldsAt(operator, input), error)
     this.#letters.append(null, encodeLetter(letter), this.#tickWallMs)
     this.figures.deadLetters++
     // A late record is no failure of the record or the code: it does not count towards the pause.
@@ -229,8 +264,8 @@ export class TaskCore {
     this.instance.startTick({ tick, watermark: watermarkMs, wallMs })
   }
 
-  /** A sink's ticks only stamp its dead letters: it has no operators. */
-  startSinkTick(tick: number, wallMs: number): void {
+  /** Stamps the dead letters: of a sink, which has no operators, or of a tick that stays open for long. */
+  stampTick(tick: number, wallMs: number): void {
     this.#tick = tick
     this.#tickWallMs = wallMs
   }
@@ -284,6 +319,7 @@ export class TaskCore {
       wallMs,
       sources: input.sources,
       exchanges: input.exchanges,
+      outputs: this.part.outputs.map((output) => (output.kind === 'exchange' ? output.topic : null)),
       running,
       retryNext: input.retryNext,
       intent: sink === null ? this.#state.intent : sink.intent,
@@ -292,7 +328,7 @@ export class TaskCore {
     }
     const stated = { watermarkMs, status: clock.status, wallMs }
     const entries = this.#entries(through, stated, input.passed ?? [])
-    const parts = this.#collect(state, entries, input, running)
+    const parts = [...this.#collect(state, entries, input, running), ...(input.extra ?? [])]
     const startedAt = this.environment.clock.monotonicMs()
     await this.#commitParts(parts)
     for (const { store } of this.#entriesByName.values()) store.committed()
@@ -358,8 +394,12 @@ export class TaskCore {
         entry.announced = true
       }
       entry.store.seal()
-      const prefix = rowPrefix(entry.number)
-      while (!entry.store.drainChanges(this.#changelog, prefix, wallMs, CHANGELOG_ROWS_PER_DRAIN)) {
+      const key = rowsKey(entry.number)
+      const writer: ChangeWriter = {
+        dropped: ({ first, second }) => this.#changelog.append(dropKey(entry.number, first, second), null, wallMs),
+        rows: (bytes, end) => this.#changelog.appendRange(key, 0, key.length, bytes, 0, end, wallMs),
+      }
+      while (!entry.store.drainChanges(writer, CHANGELOG_ROWS_PER_DRAIN)) {
         if (this.#changelog.bytes >= CHANGELOG_BATCH_BYTES) this.#closeChangelog()
       }
     }
@@ -421,6 +461,12 @@ export class TaskCore {
   async close(): Promise<void> {
     await this.#writer.close()
   }
+}
+
+/** What a topic's output has reached. Outputs come and go with edits of the pipeline: an exchange is known by its topic. */
+function runningOf(state: CommitState, topic: string, index: number): readonly number[] {
+  const at = state.outputs === undefined ? index : state.outputs.indexOf(topic)
+  return state.running[at] ?? []
 }
 
 /** Which part reads each exchange that `part` writes. */

@@ -11,6 +11,7 @@ import type { TaskEnvironment } from './environment.ts'
 import { isMillraceError } from '../base/errors.ts'
 import { sleep } from '../base/scheduler.ts'
 import { BinderLoop } from './binder-loop.ts'
+import { DirectSinkLoop } from './direct-sink-loop.ts'
 import { ReaderLoop } from './reader-loop.ts'
 import { SinkLoop } from './sink-loop.ts'
 import { TaskCore } from './task-core.ts'
@@ -198,7 +199,8 @@ export class Task {
   }
 
   async #openLoop(core: TaskCore): Promise<TaskLoop> {
-    if (this.part.sink !== null) return SinkLoop.open(core, this.wake)
+    if (this.part.sink !== null)
+      return this.part.sink.output === null ? SinkLoop.open(core, this.wake) : DirectSinkLoop.open(core, this.wake)
     return this.part.inputs.some((input) => input.kind === 'exchange') ? ReaderLoop.open(core, this.wake) : BinderLoop.open(core, this.wake)
   }
 

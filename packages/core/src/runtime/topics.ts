@@ -41,6 +41,9 @@ export async function prepareTopology(plan: Plan, options: TopologyOptions): Pro
     await ensureInternal(log, progressTopic(plan.pipeline, part.name), part.groups, PROGRESS_RETENTION_MS)
     await ensureInternal(log, retryTopic(plan.pipeline, part.name), part.groups, DEAD_LETTER_RETENTION_MS)
   }
+  // A direct sink's intents stand where a task of its own would keep them (runtime/sink-handover.ts).
+  for (const { sink, groups } of topology.parts)
+    if (sink !== null && sink.output !== null) await ensureInternal(log, changelogTopic(plan.pipeline, sink.name), groups, null)
   for (const topic of topology.internalTopics) await ensureInternal(log, topic.name, topic.partitions, null)
   if (log.topic(deadLetterTopic(plan.pipeline)) === null) {
     await log.createTopic(deadLetterTopic(plan.pipeline), {
