@@ -22,11 +22,11 @@ const airports = fileTable({
   key: 'iata',
 })
 
-function sink(acceptsUpdates: boolean): Sink<unknown> {
+function sink(acceptsUpdates: boolean, guarantee: Sink<unknown>['guarantee'] = 'transactional'): Sink<unknown> {
   return {
     kind: 'sink',
     spec: { type: 'memory', summary: '', fields: [], example: '' },
-    guarantee: 'transactional',
+    guarantee,
     acceptsUpdates,
     settings: {},
     check: () => {},
@@ -57,6 +57,18 @@ function grouped(s: Hits): Stream<{ url: string }, { url: string; n: number }> {
 /** What is refused when the plan is built, by which code, and what the message says. */
 const REFUSALS: readonly (readonly [what: string, build: (s: Hits, mill: Mill) => void, code: ErrorCode, says: RegExp])[] = [
   ['an empty pipeline', () => {}, 'MR_PLAN_EMPTY', /pipeline `p` has no output.*stream\.test\.ts:\d+/],
+  [
+    'a sink that may repeat rows, where each must come once',
+    (s) => s.to(sink(false, 'at-least-once')),
+    'MR_PLAN_GUARANTEE_REFUSED',
+    /memory sink may write rows again after a crash.*stream\.test\.ts:\d+.*at-least-once/,
+  ],
+  [
+    'an unknown guarantee',
+    (s) => s.to(sink(false), wrong({ guarantee: 'twice' })),
+    'MR_PLAN_SETTING_INVALID',
+    /exactly-once.*at-least-once/,
+  ],
   [
     'updates into an append-only sink',
     (s) => updates(s).to(sink(false)),
@@ -494,4 +506,15 @@ test('topics are refused with what is wrong', () => {
     () => topic('a', { value: t.object({ a: t.string() }), partitions: 0 }),
     /`partitions` must be a whole number from 1 to 1024/,
   )
+})
+
+test('repeats after a crash are accepted by name, and idempotent sinks need no leave', () => {
+  for (const [guarantee, options] of [
+    ['at-least-once', { guarantee: 'at-least-once' }],
+    ['idempotent', {}],
+    ['transactional', { guarantee: 'at-least-once' }],
+  ] as const) {
+    const { plan } = pipeline('p', (mill) => mill.from(hits).to(sink(false, guarantee), options))
+    assert.equal(plan.nodes.at(-1)?.kind, 'to-sink')
+  }
 })

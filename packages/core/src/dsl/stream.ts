@@ -399,19 +399,28 @@ export class Stream<in out K, in out V> {
    * position and guarantee, and whose outage stops nothing else. Ends the stream. Updates go only where updates are taken: a compacted
    * topic, or a sink that says so.
    * @example alerts.to(alertTopic)
+   * @param options.guarantee Of a sink. `exactly-once`, the default, is refused when the sink cannot hold it; `at-least-once` accepts that rows
+   *   come again after a crash, and changes nothing where the sink can do better.
    * @example hits.to(parquet({ dir: 'archive/hits', partitionBy: ['date'] }), { name: 'archive' })
-   * @throws {MillraceError} `MR_PLAN_UPDATE_REFUSED`, `MR_PLAN_SHAPE_OPEN`, `MR_PLAN_SHAPE_MISMATCH`, `MR_PLAN_TOPIC_LOOP`.
+   * @throws {MillraceError} `MR_PLAN_UPDATE_REFUSED`, `MR_PLAN_GUARANTEE_REFUSED`, `MR_PLAN_SHAPE_OPEN`, `MR_PLAN_SHAPE_MISMATCH`, `MR_PLAN_TOPIC_LOOP`.
    */
-  to<W>(target: Sink<V> | (TopicDeclaration<W> & Accepts<V, W>), options?: Named): void {
+  to<W>(target: Sink<V> | (TopicDeclaration<W> & Accepts<V, W>), options?: ToOptions): void {
     const call = this.#start('to', this.to as Caller)
     const generation = (options as { readonly generation?: unknown } | undefined)?.generation
     if (generation !== undefined && generation !== 0) notYet(call, 'generations of a sink', 'Leave `generation` out.')
-    checkOptions(call, options, ['name', 'generation'])
+    checkOptions(call, options, ['name', 'generation', 'guarantee'])
+    const guarantee = options?.guarantee ?? 'exactly-once'
+    if (guarantee !== 'exactly-once' && guarantee !== 'at-least-once')
+      refusePlan('MR_PLAN_SETTING_INVALID', placeOf(call), '`guarantee` is `exactly-once` or `at-least-once`.')
     const given = target as AnySink | AnyTopic
     if (given?.kind === 'topic')
       append(call, { kind: 'to-topic', inputs: [this.#id], topic: given }, { name: options?.name, stem: `to-${given.name}` })
     else if (given?.kind === 'sink')
-      append(call, { kind: 'to-sink', inputs: [this.#id], sink: given, generation: 0 }, { name: options?.name, stem: given.spec.type })
+      append(
+        call,
+        { kind: 'to-sink', inputs: [this.#id], sink: given, guarantee, generation: 0 },
+        { name: options?.name, stem: given.spec.type },
+      )
     else refusePlan('MR_PLAN_SETTING_INVALID', placeOf(call), '`to` needs a topic or a sink.')
   }
 }
@@ -422,6 +431,11 @@ type NeedsKeyToScan<K, F> = [K] extends [null]
     ? MillraceTypeError<"scan: the stream has no key; put keyBy before, or name it: { by: 'field' }">
     : unknown
   : unknown
+
+/** Options of `to`. */
+export interface ToOptions extends Named {
+  readonly guarantee?: 'exactly-once' | 'at-least-once'
+}
 
 /** Options of `join`. */
 export interface JoinOptions<V, TK, S, Type> extends Named {

@@ -357,6 +357,13 @@ function toTopic(draft: DraftOf<'to-topic'>, input: DeriveInput): Derived {
 function toSink(draft: DraftOf<'to-sink'>, input: DeriveInput): Derived {
   const node = first(input)
   const { sink } = draft
+  if (draft.guarantee === 'exactly-once' && sink.guarantee === 'at-least-once') {
+    refusePlan(
+      'MR_PLAN_GUARANTEE_REFUSED',
+      input.at,
+      `a ${sink.spec.type} sink may write rows again after a crash, and \`to\` promises each of them exactly once.`,
+    )
+  }
   if (node.mode === 'update' && !sink.acceptsUpdates) {
     refusePlan(
       'MR_PLAN_UPDATE_REFUSED',

@@ -150,6 +150,8 @@ export interface ToTopicNode extends NodeBase {
 export interface ToSinkNode extends NodeBase {
   readonly kind: 'to-sink'
   readonly sink: AnySink
+  /** What the user wants to hold, or has accepted. */
+  readonly guarantee: 'exactly-once' | 'at-least-once'
   /** Rises with every rebuild into the sink; 0 is the only legal value yet. */
   readonly generation?: 0
 }
