@@ -76,7 +76,7 @@ export class Runner {
     this.stores = new Map(
       this.part.stores.map((spec) => [
         spec.name,
-        options.after?.stores.get(spec.name) ?? createTableStore(layoutOf(spec.name, spec.key, spec.value)),
+        options.after?.stores.get(spec.name) ?? createTableStore(layoutOf(spec.name, spec.key, spec.value), { regions: spec.isWindowed }),
       ]),
     )
     const services: InstantiateServices = {

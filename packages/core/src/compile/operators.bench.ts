@@ -7,6 +7,7 @@ import { must } from '../base/assert.ts'
 import { seededRandom } from '../base/random.ts'
 import type { Batch, Column } from '../codec/column.ts'
 import { RecordBatchBuilder } from '../codec/record-batch.ts'
+import type { ChangeWriter } from '../state/store.ts'
 import type { Plan } from '../plan/node.ts'
 import { count, pipeline, sum, t, topic, tumbling } from '../index.ts'
 import { Runner } from './harness.fixture.ts'
@@ -146,7 +147,11 @@ function check(runner: Runner, source: Source, times: number): void {
 
 function runTicks(runner: Runner, source: Source, rows: number): number {
   const builder = new RecordBatchBuilder(4096)
-  const prefix = new Uint8Array(2)
+  const key = new Uint8Array(3)
+  const writer: ChangeWriter = {
+    dropped: () => builder.append(key, null, 0),
+    rows: (bytes, end) => builder.appendRange(key, 0, 3, bytes, 0, end, 0),
+  }
   const started = systemClock.monotonicMs()
   let watermark = 0
   let at = 0
@@ -160,7 +165,7 @@ function runTicks(runner: Runner, source: Source, rows: number): number {
     })
     for (const store of runner.stores.values()) {
       store.seal()
-      while (!store.drainChanges(builder, prefix, 0, DRAIN_ROWS)) if (builder.bytes > 1 << 20) builder.reset()
+      while (!store.drainChanges(writer, DRAIN_ROWS)) if (builder.bytes > 1 << 20) builder.reset()
       builder.reset()
       store.committed()
     }

@@ -24,6 +24,7 @@ export function stores(plan: Plan, node: PlanNode): readonly StoreSpec[] {
     key,
     value,
     table,
+    isWindowed: false,
   })
   const input = plan.nodes[node.inputs[0] ?? -1]
   switch (node.kind) {
@@ -59,7 +60,7 @@ function aggregateStores(
         isWindowed ? [WINDOW_END_FIELD] : [],
       ),
     )
-  return [spec(node.name, groupKeyFields(isWindowed, group), shapes.flatMap(stateFields)), ...distincts]
+  return [{ ...spec(node.name, groupKeyFields(isWindowed, group), shapes.flatMap(stateFields)), isWindowed }, ...distincts]
 }
 
 /** The aggregates of a node with the types that they read and give. */

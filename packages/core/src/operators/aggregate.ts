@@ -13,8 +13,7 @@ import { MillraceError } from '../base/errors.ts'
 import { columnBuilder } from '../codec/column-builder.ts'
 import type { Batch, Column, Field } from '../codec/column.ts'
 import { IMAGE_WORD, META_WORD } from '../state/row-format.ts'
-import type { TableStore } from '../state/store.ts'
-import { TimeIndex } from '../state/time-index.ts'
+import type { Region, TableStore } from '../state/store.ts'
 import { isClosed, windowStart } from '../time/window.ts'
 import { ChangedGroups } from './changed-groups.ts'
 import { CustomFunction } from './aggregate-custom.ts'
@@ -68,7 +67,6 @@ export class AggregateOperator implements Operator {
   readonly #retracts: boolean
   readonly #rows: LambdaRows
   readonly #groups: GroupSlots
-  readonly #index: TimeIndex | null
   readonly #keyColumns: KeyColumns
   readonly #onTime = new RowList()
   readonly #late = new RowList()
@@ -98,7 +96,6 @@ export class AggregateOperator implements Operator {
     this.#rows = options.rows
     this.#changed = new ChangedGroups(options.store)
     this.#groups = new GroupSlots(options.store, options.window !== null, options.keys.fields)
-    this.#index = options.window === null ? null : new TimeIndex(options.store, (slot) => this.#endOf(slot), 0)
     this.#keyColumns = new KeyColumns(groupKeyFields(options.window !== null, options.keys.fields))
   }
 
@@ -132,9 +129,6 @@ export class AggregateOperator implements Operator {
       count = this.#foldCustoms(batch, rows, slots, count)
       rows = this.#accepted.rows
     }
-    const { newSlots } = store
-    const { newCount } = this.#groups
-    if (this.#index !== null) for (let i = 0; i < newCount; i++) this.#index.note(newSlots[i] as number, this.#endOf(newSlots[i] as number))
     if (this.#window === null) this.#noteTimes(batch.times, rows, slots, count)
     for (const distinct of this.#distincts) {
       distinct.bindKeys(this.#window === null ? keys : [{ layout: 'f64', values: this.#starts, validity: null }, ...keys])
@@ -270,15 +264,30 @@ export class AggregateOperator implements Operator {
 
   endTick(end: TickEnd): void {
     if (this.#emit === 'update') this.#emitChanges()
-    if (this.#index === null || this.#window === null) return
+    if (this.#window === null) return
     const closedMs = end.watermark - this.#window.graceMs
-    const due = this.#index.takeDue(closedMs)
-    for (let from = 0; from < due.length; from += EMIT_ROWS) {
-      const slots = due.subarray(from, from + EMIT_ROWS)
-      if (this.#emit === 'close') this.#push(slots, slots.length, this.#windowTimes(slots, slots.length), null)
-      for (const slot of slots) this.#drop(slot)
+    for (;;) {
+      // Windows are the regions of the store, in order of their starts.
+      const [window] = this.#store.regions
+      if (window === undefined || this.#endOfRegion(window) > closedMs) break
+      if (this.#emit === 'close') this.#emitWindow(window)
+      this.#store.dropRegion(window)
+      this.#groups.forget()
     }
     for (const distinct of this.#distincts) distinct.expire(closedMs)
+  }
+
+  #emitWindow(window: Region): void {
+    this.#times.fill(this.#endOfRegion(window) - 1)
+    const due = this.#store.slotsOf(window)
+    for (let from = 0; from < due.length; from += EMIT_ROWS) {
+      const slots = due.subarray(from, from + EMIT_ROWS)
+      this.#push(slots, slots.length, this.#times, null)
+    }
+  }
+
+  #endOfRegion({ first, second }: Region): number {
+    return startOfKey(first, second) + must(this.#window, 'window').sizeMs
   }
 
   #drop(slot: number): void {
@@ -390,7 +399,9 @@ export class AggregateOperator implements Operator {
   }
 
   nextDue(): number {
-    return this.#emit === 'close' && this.#index !== null ? this.#index.next() + must(this.#window, 'window').graceMs : Infinity
+    if (this.#emit !== 'close' || this.#window === null) return Infinity
+    const [first] = this.#store.regions
+    return first === undefined ? Infinity : this.#endOfRegion(first) + this.#window.graceMs
   }
 }
 

@@ -105,6 +105,10 @@ export class GroupSlots implements RowListener {
     this.forget()
   }
 
+  dropped(): void {
+    this.forget()
+  }
+
   loaded(): void {
     // The key of a slot is what it was.
   }

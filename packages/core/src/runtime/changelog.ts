@@ -1,6 +1,7 @@
 // Keys of a task's changelog. First byte: what the record is.
 //   0             the commit record (commit-state.ts), one key, the newest one counts
-//   1 u16 key     a row of store number u16: value = row image by the store's layout, null = deleted
+//   1 u16         rows of store number u16 that a tick changed: value = a block of state/row-block.ts by the store's layout
+//   5 u16 prefix  the rows of store number u16 whose keys begin with these eight bytes are gone; no value
 //   4             everything of stores below the number in the value is void: the state is built again from here
 //   3             the newest complete snapshot (snapshot.ts)
 //   2 u16         the layout of store number u16 as JSON {id, store, key, value}
@@ -9,10 +10,22 @@ import type { Layout } from '../state/store.ts'
 
 export const COMMIT_KEY: Uint8Array = Uint8Array.of(0)
 export const RESET_KEY: Uint8Array = Uint8Array.of(4)
-export const ROW_PREFIX_BYTES = 3
+const STORE_KEY_BYTES = 3
+const PREFIX_BYTES = 8
 
-export function rowPrefix(store: number): Uint8Array {
+export function rowsKey(store: number): Uint8Array {
   return Uint8Array.of(1, store >> 8, store & 255)
+}
+
+/** `first` and `second`: the prefix as little-endian words. */
+export function dropKey(store: number, first: number, second: number): Uint8Array {
+  const key = new Uint8Array(STORE_KEY_BYTES + PREFIX_BYTES)
+  const view = new DataView(key.buffer)
+  view.setUint8(0, 5)
+  view.setUint16(1, store)
+  view.setInt32(STORE_KEY_BYTES, first, true)
+  view.setInt32(STORE_KEY_BYTES + 4, second, true)
+  return key
 }
 
 export function layoutKey(store: number): Uint8Array {
@@ -21,7 +34,9 @@ export function layoutKey(store: number): Uint8Array {
 
 export type ChangelogKey =
   | { readonly kind: 'commit' }
-  | { readonly kind: 'row'; readonly store: number }
+  | { readonly kind: 'rows'; readonly store: number }
+  /** The prefix starts at byte `prefixAt` of the same bytes. */
+  | { readonly kind: 'drop'; readonly store: number; readonly prefixAt: number }
   | { readonly kind: 'layout'; readonly store: number }
   | { readonly kind: 'snapshot' }
   | { readonly kind: 'reset' }
@@ -33,8 +48,9 @@ export function parseKey(bytes: Uint8Array, start: number, end: number): Changel
   if (tag === 3) return { kind: 'snapshot' }
   if (tag === 4) return { kind: 'reset' }
   const store = ((bytes[start + 1] as number) << 8) | (bytes[start + 2] as number)
-  if (tag === 1 && end - start >= ROW_PREFIX_BYTES) return { kind: 'row', store }
-  if (tag === 2 && end - start === ROW_PREFIX_BYTES) return { kind: 'layout', store }
+  if (tag === 1 && end - start === STORE_KEY_BYTES) return { kind: 'rows', store }
+  if (tag === 5 && end - start === STORE_KEY_BYTES + PREFIX_BYTES) return { kind: 'drop', store, prefixAt: start + STORE_KEY_BYTES }
+  if (tag === 2 && end - start === STORE_KEY_BYTES) return { kind: 'layout', store }
   return { kind: 'unknown' }
 }
 

@@ -3,12 +3,12 @@
 // All ways give the bytes of codec/key-bytes.ts.
 import type { Column, DictionaryColumn, Field } from '../codec/column.ts'
 import { KeyWriter } from '../codec/key-bytes.ts'
-import type { HashIndex } from './hash-index.ts'
+import type { KeyIndex } from './key-index.ts'
 
 const TWO_32 = 4294967296
 
 export class ColumnKeys {
-  readonly #index: HashIndex
+  readonly #index: KeyIndex
   readonly #writer: KeyWriter
   readonly #single: Field | null
   #pairs = new Int32Array(0)
@@ -16,7 +16,7 @@ export class ColumnKeys {
   #entries = new Int32Array(0)
   #entrySlots = new Int32Array(0)
 
-  constructor(index: HashIndex, fields: readonly Field[]) {
+  constructor(index: KeyIndex, fields: readonly Field[]) {
     this.#index = index
     this.#writer = new KeyWriter(fields)
     const [first] = fields

@@ -9,8 +9,10 @@
 // Slots depend only on the order of calls, never on the hash: no result depends on the seed.
 import { assert } from '../base/assert.ts'
 import type { ByteArena } from './byte-arena.ts'
+import type { KeyIndex } from './key-index.ts'
 import { META_WORD, type RowFormat } from './row-format.ts'
-import type { RowPages } from './row-pages.ts'
+import type { RowKeys } from './row-keys.ts'
+import { newChain, type PageChain, type RowPages } from './row-pages.ts'
 
 const FIRST_ENTRIES = 16
 const TABLE_ENTRIES_MAX = 1 << 16
@@ -25,6 +27,10 @@ const FETCH_KEYS_MIN = 1 << 15
 const COUNT = 0
 const DEPTH = 1
 const TRAILER_WORDS = 2
+/** What keys of one region share. */
+export const PREFIX_BYTES = 8
+const NO_BYTES = new Uint8Array(0)
+const NO_VIEW = new DataView(NO_BYTES.buffer)
 
 /** What the owner does when a key gets a slot: `slot` has its key and is not alive yet. Called for missing keys only, so not hot. */
 export interface RowOwner {
@@ -67,9 +73,33 @@ export function hashKey(view: DataView, start: number, end: number, seed: number
   return finish(hash, end - start)
 }
 
-export class HashIndex {
+/** What a row of a region begins with: the first eight bytes of its key, as two words. */
+export interface KeyPrefix {
+  readonly first: number
+  readonly second: number
+}
+
+/** Buffers that indexes share: each call is done with them when it returns. */
+class Scratch {
+  readonly hashes = new Int32Array(GROUP)
+  readonly fetched = new Int32Array(GROUP)
+}
+const scratch = new Scratch()
+
+export interface HashIndexParts {
+  readonly rows: RowPages
+  readonly arena: ByteArena
+  readonly keys: RowKeys
+  readonly format: RowFormat
+  readonly owner: RowOwner
+  readonly seed: number
+}
+
+export class HashIndex implements KeyIndex {
+  readonly chain: PageChain = newChain()
   readonly #rows: RowPages
   readonly #arena: ByteArena
+  readonly #keys: RowKeys
   readonly #owner: RowOwner
   readonly #seed: number
   readonly #words: Int32Array[]
@@ -78,23 +108,32 @@ export class HashIndex {
   readonly #pageMask: number
   readonly #keyWord: number
   readonly #keyBytesInline: number
-  readonly #geometry: { readonly stride: number; readonly pageBits: number; readonly pageMask: number; readonly keyWord: number }
+  readonly #prefix: KeyPrefix | null
+  /** Bytes in front of each key that all of them share: they are not hashed, and are written into new rows. */
+  readonly #skip: number
+  readonly #geometry: {
+    readonly stride: number
+    readonly pageBits: number
+    readonly pageMask: number
+    readonly pairWord: number
+    readonly pairBytes: number
+  }
   /** Power of two; a table of smaller depth stands in it several times. */
-  #directory: Int32Array[] = [newTable(FIRST_ENTRIES, 0)]
+  #directory: Int32Array[] = []
   #directoryMask = 0
   #depth = 0
   #bytes = 0
-  readonly #hashes = new Int32Array(GROUP)
-  readonly #fetched = new Int32Array(GROUP)
-  #viewed: Uint8Array = new Uint8Array(0)
-  #view: DataView = new DataView(this.#viewed.buffer)
+  #viewed: Uint8Array = NO_BYTES
+  #view: DataView = NO_VIEW
 
   /** Keys in the index, dead rows of unfinished ticks included. */
   count = 0
 
-  constructor(rows: RowPages, arena: ByteArena, format: RowFormat, owner: RowOwner, seed: number) {
+  /** @param prefix Set where all keys begin with it. */
+  constructor({ rows, arena, keys, format, owner, seed }: HashIndexParts, prefix: KeyPrefix | null) {
     this.#rows = rows
     this.#arena = arena
+    this.#keys = keys
     this.#owner = owner
     this.#seed = seed | 0
     this.#words = rows.words
@@ -103,20 +142,23 @@ export class HashIndex {
     this.#pageMask = rows.pageMask
     this.#keyWord = format.keyWord
     this.#keyBytesInline = format.keyBytesInline
-    this.#geometry = { stride: rows.stride, pageBits: rows.pageBits, pageMask: rows.pageMask, keyWord: format.keyWord }
+    this.#prefix = prefix
+    this.#skip = prefix === null ? 0 : PREFIX_BYTES
+    const { stride, pageBits, pageMask } = rows
+    this.#geometry = { stride, pageBits, pageMask, pairWord: format.keyWord + this.#skip / 4, pairBytes: this.#skip + 8 }
     this.clear()
   }
 
   /** Slot of the key or -1; the row may be dead. */
   find(key: Uint8Array, start: number, end: number): number {
     const view = this.viewOf(key)
-    return this.#find(view, start, end, hashKey(view, start, end, this.#seed))
+    return this.#find(view, start, end, hashKey(view, start + this.#skip, end, this.#seed))
   }
 
   /** Slot of the key, made when it is missing: the owner is told. */
   findOrInsert(key: Uint8Array, start: number, end: number): number {
     const view = this.viewOf(key)
-    const hash = hashKey(view, start, end, this.#seed)
+    const hash = hashKey(view, start + this.#skip, end, this.#seed)
     const slot = this.#find(view, start, end, hash)
     return slot >= 0 ? slot : this.#insert(key, start, end, hash)
   }
@@ -130,7 +172,7 @@ export class HashIndex {
       this.#fetchGroup(until - from)
       for (let i = from; i < until; i++) {
         const row = rows === null ? i : (rows[i] as number)
-        slotsOut[i] = this.#find(view, starts[row] as number, ends[row] as number, this.#hashes[i - from] as number)
+        slotsOut[i] = this.#find(view, starts[row] as number, ends[row] as number, scratch.hashes[i - from] as number)
       }
     }
   }
@@ -153,14 +195,14 @@ export class HashIndex {
         const row = rows === null ? i : (rows[i] as number)
         const start = starts[row] as number
         const end = ends[row] as number
-        const hash = this.#hashes[i - from] as number
+        const hash = scratch.hashes[i - from] as number
         const slot = this.#find(view, start, end, hash)
         slotsOut[i] = slot >= 0 ? slot : this.#insert(data, start, end, hash)
       }
     }
   }
 
-  /** `findOrInsert` for 8-byte keys handed over as pairs of little-endian words: pairs[2 i], pairs[2 i + 1]. */
+  /** `findOrInsert` for keys of 8 bytes (behind the prefix) handed over as pairs of little-endian words: pairs[2 i], pairs[2 i + 1]. */
   findOrInsertPairs(pairs: Int32Array, count: number, slotsOut: Int32Array): void {
     for (let from = 0; from < count; from += GROUP) {
       const until = Math.min(count, from + GROUP)
@@ -170,14 +212,14 @@ export class HashIndex {
       for (let i = from; i < until; i++) {
         if ((slotsOut[i] as number) >= 0) continue
         // Looked up again: the key may stand twice in the group.
-        const hash = this.#hashes[i - from] as number
+        const hash = scratch.hashes[i - from] as number
         const slot = this.#findPair(pairs[i * 2] as number, pairs[i * 2 + 1] as number, hash)
         slotsOut[i] = slot >= 0 ? slot : this.#insertPair(pairs, i * 2, hash)
       }
     }
   }
 
-  /** `find` for 8-byte keys handed over as in `findOrInsertPairs`. */
+  /** `find` for keys handed over as in `findOrInsertPairs`. */
   findPairs(pairs: Int32Array, count: number, slotsOut: Int32Array): void {
     for (let from = 0; from < count; from += GROUP) {
       const until = Math.min(count, from + GROUP)
@@ -191,10 +233,10 @@ export class HashIndex {
   adoptRun(first: number, count: number, twins: number[]): void {
     for (let from = 0; from < count; from += GROUP) {
       const until = Math.min(count, from + GROUP)
-      for (let i = from; i < until; i++) this.#hashes[i - from] = this.hashOf(first + i)
+      for (let i = from; i < until; i++) scratch.hashes[i - from] = this.hashOf(first + i)
       this.#fetchGroup(until - from)
       for (let i = from; i < until; i++) {
-        const hash = this.#hashes[i - from] as number
+        const hash = scratch.hashes[i - from] as number
         if (this.#hasTwin(first + i, hash)) twins.push(first + i)
         else this.#add(first + i, hash)
       }
@@ -207,8 +249,8 @@ export class HashIndex {
     for (let entry = hash & mask; table[entry * 2] !== 0; entry = (entry + 1) & mask) {
       if (table[entry * 2 + 1] !== hash) continue
       const other = (table[entry * 2] as number) - 1
-      const start = this.keyOffset(slot)
-      if (this.#hasKey(other, this.viewOf(this.keyBytes(slot)), start, start + this.keyLength(slot))) return true
+      const start = this.#keys.offset(slot)
+      if (this.#hasKey(other, this.viewOf(this.#keys.bytes(slot)), start, start + this.#keys.length(slot))) return true
     }
     return false
   }
@@ -245,33 +287,12 @@ export class HashIndex {
     if (length > this.#keyBytesInline) {
       const reference = words[at + this.#keyWord] as number
       const offset = this.#arena.offset(reference)
-      return hashKey(this.viewOf(this.#arena.chunk(reference)), offset, offset + length, this.#seed)
+      return hashKey(this.viewOf(this.#arena.chunk(reference)), offset + this.#skip, offset + length, this.#seed)
     }
     let hash = this.#seed
     const end = at + this.#keyWord + ((length + 3) >> 2)
-    for (let word = at + this.#keyWord; word < end; word++) hash = mixWord(hash, words[word] as number)
-    return finish(hash, length)
-  }
-
-  /** The buffer that holds the row's key, from `keyOffset` on. Valid until the next insert. */
-  keyBytes(slot: number): Uint8Array {
-    const page = slot >>> this.#pageBits
-    const words = this.#words[page] as Int32Array
-    const at = (slot & this.#pageMask) * this.#stride
-    if ((words[at + META_WORD] as number) >>> 1 > this.#keyBytesInline) return this.#arena.chunk(words[at + this.#keyWord] as number)
-    return this.#rows.octets[page] as Uint8Array
-  }
-
-  keyOffset(slot: number): number {
-    const words = this.#words[slot >>> this.#pageBits] as Int32Array
-    const at = (slot & this.#pageMask) * this.#stride
-    if ((words[at + META_WORD] as number) >>> 1 > this.#keyBytesInline) return this.#arena.offset(words[at + this.#keyWord] as number)
-    return (at + this.#keyWord) * 4
-  }
-
-  keyLength(slot: number): number {
-    const words = this.#words[slot >>> this.#pageBits] as Int32Array
-    return (words[(slot & this.#pageMask) * this.#stride + META_WORD] as number) >>> 1
+    for (let word = at + this.#keyWord + this.#skip / 4; word < end; word++) hash = mixWord(hash, words[word] as number)
+    return finish(hash, length - this.#skip)
   }
 
   /** Makes the tables for `count` keys at once, so that a restore does not split its way up. The index must be empty. */
@@ -283,6 +304,10 @@ export class HashIndex {
     this.#directoryMask = this.#directory.length - 1
     this.#depth = depth
     this.#bytes = this.#directory.length * (this.#directory[0] as Int32Array).byteLength
+  }
+
+  chainFor(): PageChain {
+    return this.chain
   }
 
   clear(): void {
@@ -308,16 +333,17 @@ export class HashIndex {
   }
 
   #hashGroup(view: DataView, starts: Int32Array, ends: Int32Array, rows: Int32Array | null, from: number, until: number): void {
-    const hashes = this.#hashes
+    const hashes = scratch.hashes
     const seed = this.#seed
+    const skip = this.#skip
     for (let i = from; i < until; i++) {
       const row = rows === null ? i : (rows[i] as number)
-      hashes[i - from] = hashKey(view, starts[row] as number, ends[row] as number, seed)
+      hashes[i - from] = hashKey(view, (starts[row] as number) + skip, ends[row] as number, seed)
     }
   }
 
   #hashPairs(pairs: Int32Array, from: number, until: number): void {
-    const hashes = this.#hashes
+    const hashes = scratch.hashes
     const seed = this.#seed
     for (let i = from; i < until; i++)
       hashes[i - from] = finish(mixWord(mixWord(seed, pairs[i * 2] as number), pairs[i * 2 + 1] as number), 8)
@@ -329,8 +355,8 @@ export class HashIndex {
    */
   #fetchGroup(count: number): void {
     if (this.count < FETCH_KEYS_MIN) return
-    const hashes = this.#hashes
-    const slots = this.#fetched
+    const hashes = scratch.hashes
+    const slots = scratch.fetched
     const directory = this.#directory
     const directoryMask = this.#directoryMask
     for (let i = 0; i < count; i++) {
@@ -342,11 +368,11 @@ export class HashIndex {
   }
 
   #findGroup(pairs: Int32Array, from: number, until: number, slotsOut: Int32Array): void {
-    const hashes = this.#hashes
+    const hashes = scratch.hashes
     const pages = this.#words
     const directory = this.#directory
     const directoryMask = this.#directoryMask
-    const { stride, pageBits, pageMask, keyWord } = this.#geometry
+    const { stride, pageBits, pageMask, pairWord, pairBytes } = this.#geometry
     for (let i = from; i < until; i++) {
       const low = pairs[i * 2] as number
       const high = pairs[i * 2 + 1] as number
@@ -360,7 +386,7 @@ export class HashIndex {
         if (table[entry * 2 + 1] !== hash) continue
         const words = pages[slot >>> pageBits] as Int32Array
         const at = (slot & pageMask) * stride
-        if (words[at + keyWord] === low && words[at + keyWord + 1] === high && (words[at + META_WORD] as number) >>> 1 === 8) {
+        if (words[at + pairWord] === low && words[at + pairWord + 1] === high && (words[at + META_WORD] as number) >>> 1 === pairBytes) {
           found = slot
           break
         }
@@ -388,8 +414,8 @@ export class HashIndex {
       if (table[entry * 2 + 1] !== hash) continue
       const words = this.#words[slot >>> this.#pageBits] as Int32Array
       const at = (slot & this.#pageMask) * this.#stride
-      const key = at + this.#keyWord
-      if (words[key] === low && words[key + 1] === high && (words[at + META_WORD] as number) >>> 1 === 8) return slot
+      const key = at + this.#geometry.pairWord
+      if (words[key] === low && words[key + 1] === high && (words[at + META_WORD] as number) >>> 1 === this.#geometry.pairBytes) return slot
     }
   }
 
@@ -413,12 +439,17 @@ export class HashIndex {
   }
 
   #insertPair(pairs: Int32Array, at: number, hash: number): number {
-    const slot = this.#rows.allocate()
+    const { pairWord, pairBytes } = this.#geometry
+    const slot = this.#rows.allocate(this.chain)
     const words = this.#words[slot >>> this.#pageBits] as Int32Array
     const row = (slot & this.#pageMask) * this.#stride
-    words[row + META_WORD] = 8 << 1
-    words[row + this.#keyWord] = pairs[at] as number
-    words[row + this.#keyWord + 1] = pairs[at + 1] as number
+    words[row + META_WORD] = pairBytes << 1
+    if (this.#prefix !== null) {
+      words[row + this.#keyWord] = this.#prefix.first
+      words[row + this.#keyWord + 1] = this.#prefix.second
+    }
+    words[row + pairWord] = pairs[at] as number
+    words[row + pairWord + 1] = pairs[at + 1] as number
     this.#add(slot, hash)
     this.#owner.inserted(slot)
     return slot
@@ -427,7 +458,7 @@ export class HashIndex {
   #insert(key: Uint8Array, start: number, end: number, hash: number): number {
     const length = end - start
     const reference = length > this.#keyBytesInline ? this.#arena.put(key, start, end) : 0
-    const slot = this.#rows.allocate()
+    const slot = this.#rows.allocate(this.chain)
     const words = this.#words[slot >>> this.#pageBits] as Int32Array
     const row = (slot & this.#pageMask) * this.#stride
     words[row + META_WORD] = length << 1

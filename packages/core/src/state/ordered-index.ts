@@ -4,7 +4,7 @@
 //
 // Two levels: blocks of up to 512 slots in one list. Insert and remove cost two binary searches and a short move; no re-balancing.
 import { assert } from '../base/assert.ts'
-import type { RowListener, TableStore } from './store.ts'
+import type { Region, RowListener, TableStore } from './store.ts'
 
 const BLOCK_SLOTS = 512
 
@@ -45,6 +45,10 @@ export class OrderedIndex implements RowListener {
     block.slots.copyWithin(index, index + 1, block.count)
     block.count--
     if (block.count === 0 && this.#blocks.length > 1) this.#blocks.splice(at, 1)
+  }
+
+  dropped(region: Region): void {
+    for (const slot of this.#store.slotsOf(region)) this.removed(slot)
   }
 
   loaded(): void {

@@ -1,8 +1,8 @@
 // A reused reader of one row: of the row itself, or of an old image of it.
 import type { GrowingBytes } from '../codec/growing-bytes.ts'
 import type { ByteArena } from './byte-arena.ts'
-import type { HashIndex } from './hash-index.ts'
 import type { Lane, RowFormat } from './row-format.ts'
+import type { RowKeys } from './row-keys.ts'
 import type { RowReader } from './store.ts'
 
 interface Pages {
@@ -19,13 +19,13 @@ export class RowCursor implements RowReader {
   #at = 0
   readonly #format: RowFormat
   readonly #arena: ByteArena
-  readonly #index: HashIndex
+  readonly #keys: RowKeys
   readonly #promoted: readonly boolean[]
 
-  constructor(format: RowFormat, arena: ByteArena, index: HashIndex, promoted: readonly boolean[]) {
+  constructor(format: RowFormat, arena: ByteArena, keys: RowKeys, promoted: readonly boolean[]) {
     this.#format = format
     this.#arena = arena
-    this.#index = index
+    this.#keys = keys
     this.#promoted = promoted
   }
 
@@ -74,8 +74,8 @@ export class RowCursor implements RowReader {
 
   /** Rows keep their key until their deletion is committed, so the row's own key is that of every image. */
   key(): Uint8Array {
-    const start = this.#index.keyOffset(this.slot)
-    return this.#index.keyBytes(this.slot).slice(start, start + this.#index.keyLength(this.slot))
+    const start = this.#keys.offset(this.slot)
+    return this.#keys.bytes(this.slot).slice(start, start + this.#keys.length(this.slot))
   }
 
   #lane(column: number): Lane {

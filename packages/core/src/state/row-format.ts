@@ -43,6 +43,8 @@ export interface RowFormat {
   readonly nullWords: number
   readonly keyWord: number
   readonly keyBytesInline: number
+  /** Keys may be longer than that. */
+  readonly hasLongKeys: boolean
   readonly laneWord: number
   /** Words per row, even. */
   readonly stride: number
@@ -103,6 +105,7 @@ export function rowFormat(layout: Layout): RowFormat {
     nullWords,
     keyWord,
     keyBytesInline,
+    hasLongKeys: keyBytesExpected(layout.key) > KEY_BYTES_INLINE_MAX || layout.key.some(({ type }) => laneKind(type) === 'bytes'),
     laneWord,
     stride: laneWord + lanes.length * 2,
   }

@@ -1,17 +1,33 @@
-// Pages of rows: fixed-stride rows in buffers of about 1 MiB, addressed by slot. Growth adds a page and copies nothing (the first page
-// alone starts small and doubles), so no insert pauses; a page whose rows are all gone is given back.
+// Pages of rows: fixed-stride rows in large buffers, addressed by slot. Growth adds a page and copies nothing (the first page of a chain
+// alone starts small and grows), so no insert pauses; a page whose rows are all gone is given back. Pages belong to chains: the rows of a
+// chain share no page with others, so that a chain leaves as a whole, whatever it holds.
 //
 // Invariants: a slot handed out is all zero; a released row is all zero but for the free link in its first key word. Slots are filled in a
 // fixed order, so the same calls give the same slots. `words`, `floats`, `bigs` and `octets` are the same arrays for the life of the store; their
 // elements may be replaced by an allocation, so hold the arrays and not a page across an insert.
 import { assert } from '../base/assert.ts'
+import { MillraceError } from '../base/errors.ts'
 import type { RowFormat } from './row-format.ts'
 
+/** Of a store with one chain. */
 const PAGE_BYTES = 1 << 20
+/** Of a store with many: a slot has 31 bits, so smaller pages leave numbers for half a million chains. */
+const PAGE_BYTES_MANY = 1 << 17
 const FIRST_ROWS = 16
 /** A page is filled again when at least this share of its rows is free: below it, looking for holes costs more than they save. */
 const REFILL_SHARE = 16
 const EMPTY = new ArrayBuffer(0)
+
+/** The pages that one owner fills. */
+export interface PageChain {
+  readonly pages: number[]
+  /** The page that is being filled; -1 before the first. */
+  current: number
+}
+
+export function newChain(): PageChain {
+  return { pages: [], current: -1 }
+}
 
 export class RowPages {
   readonly stride: number
@@ -23,20 +39,27 @@ export class RowPages {
   readonly octets: Uint8Array[] = []
   readonly #linkWord: number
   readonly #fetched = new Int32Array(1)
+  readonly #chains: (PageChain | null)[] = []
   readonly #used: number[] = []
   readonly #live: number[] = []
   readonly #free: number[] = []
+  /** Numbers of pages that were given back. */
+  readonly #spare: number[] = []
   /** Length of the last run. */
   runCount = 0
-  #current = 0
   #bytes = 0
 
-  constructor(format: RowFormat) {
+  /** @param hasMany Many chains come and go. */
+  constructor(format: RowFormat, hasMany: boolean) {
     this.stride = format.stride
     this.#linkWord = format.keyWord
-    this.pageBits = Math.max(4, Math.floor(Math.log2(PAGE_BYTES / (format.stride * 4))))
+    this.pageBits = Math.max(4, Math.floor(Math.log2((hasMany ? PAGE_BYTES_MANY : PAGE_BYTES) / (format.stride * 4))))
     this.pageMask = (1 << this.pageBits) - 1
-    this.#setPage(0, Math.min(FIRST_ROWS, 1 << this.pageBits))
+    // `fetch` reads the first row for slots of -1: where chains go, a page that is nobody's stands in front.
+    if (hasMany) {
+      this.#addPage({ pages: [], current: -1 }, 1)
+      this.#chains[0] = null
+    }
   }
 
   get pageCount(): number {
@@ -48,37 +71,44 @@ export class RowPages {
     return this.#used[page] as number
   }
 
+  /** The chain that a page belongs to; null for a page that was given back. */
+  chainOf(page: number): PageChain | null {
+    return this.#chains[page] ?? null
+  }
+
   /** Bytes of all pages. */
   bytes(): number {
     return this.#bytes
   }
 
-  /** A slot whose row is all zero. */
-  allocate(): number {
+  /** A slot of the chain whose row is all zero. */
+  allocate(chain: PageChain): number {
     for (;;) {
-      const page = this.#current
-      const head = this.#free[page] as number
-      if (head >= 0) {
-        const words = this.words[page] as Int32Array
-        const link = head * this.stride + this.#linkWord
-        this.#free[page] = (words[link] as number) - 1
-        words[link] = 0
-        this.#live[page] = (this.#live[page] as number) + 1
-        return (page << this.pageBits) | head
+      const page = chain.current
+      if (page >= 0) {
+        const head = this.#free[page] as number
+        if (head >= 0) {
+          const words = this.words[page] as Int32Array
+          const link = head * this.stride + this.#linkWord
+          this.#free[page] = (words[link] as number) - 1
+          words[link] = 0
+          this.#live[page] = (this.#live[page] as number) + 1
+          return (page << this.pageBits) | head
+        }
+        const used = this.#used[page] as number
+        if (used < this.#capacity(page)) {
+          this.#used[page] = used + 1
+          this.#live[page] = (this.#live[page] as number) + 1
+          return (page << this.pageBits) | used
+        }
       }
-      const used = this.#used[page] as number
-      if (used < this.#capacity(page)) {
-        this.#used[page] = used + 1
-        this.#live[page] = (this.#live[page] as number) + 1
-        return (page << this.pageBits) | used
-      }
-      this.#makeRoom()
+      this.#makeRoom(chain)
     }
   }
 
   /** Up to `countMax` slots in a row, all zero; the first is returned and `runCount` says how many there are. */
-  allocateRun(countMax: number): number {
-    const first = this.allocate()
+  allocateRun(chain: PageChain, countMax: number): number {
+    const first = this.allocate(chain)
     const page = first >>> this.pageBits
     const used = this.#used[page] as number
     // Only a slot at the end of what is used can be followed by more.
@@ -95,6 +125,7 @@ export class RowPages {
    */
   fetch(slots: Int32Array, count: number): void {
     const pages = this.words
+    if (pages.length === 0) return
     const { stride, pageBits, pageMask } = this
     let sum = 0
     for (let i = 0; i < count; i++) {
@@ -114,8 +145,10 @@ export class RowPages {
     const live = (this.#live[page] as number) - 1
     assert(live >= 0, 'a page releases no more rows than it handed out')
     this.#live[page] = live
-    if (live === 0 && page !== this.#current && page > 0) {
-      this.#dropPage(page)
+    const chain = this.#chains[page] as PageChain
+    if (live === 0 && page !== chain.current) {
+      chain.pages.splice(chain.pages.indexOf(page), 1)
+      this.#giveBack(page)
       return
     }
     const words = this.words[page] as Int32Array
@@ -125,59 +158,57 @@ export class RowPages {
     this.#free[page] = index
   }
 
-  /** Forgets every row. */
-  clear(): void {
-    this.words.length = this.floats.length = this.bigs.length = this.octets.length = 0
-    this.#used.length = this.#live.length = this.#free.length = 0
-    this.#current = 0
-    this.#bytes = 0
-    this.#setPage(0, Math.min(FIRST_ROWS, 1 << this.pageBits))
+  /** Gives back all pages of the chain, with the rows in them. */
+  releaseChain(chain: PageChain): void {
+    for (const page of chain.pages) this.#giveBack(page)
+    chain.pages.length = 0
+    chain.current = -1
   }
 
   #capacity(page: number): number {
     return Math.floor((this.words[page] as Int32Array).length / this.stride)
   }
 
-  #makeRoom(): void {
+  #makeRoom(chain: PageChain): void {
     const rowsMax = 1 << this.pageBits
-    const capacity = this.#capacity(this.#current)
-    if (this.#current === 0 && capacity < rowsMax) {
-      const old = this.words[0] as Int32Array
-      this.#view(0, Math.min(rowsMax, capacity * 4))
-      ;(this.words[0] as Int32Array).set(old)
+    const { current } = chain
+    if (current < 0) return this.#addPage(chain, Math.min(FIRST_ROWS, rowsMax))
+    const capacity = this.#capacity(current)
+    if (capacity < rowsMax) {
+      const old = this.words[current] as Int32Array
+      this.#view(current, Math.min(rowsMax, capacity * 4))
+      ;(this.words[current] as Int32Array).set(old)
       return
     }
     const room = Math.max(1, rowsMax >>> Math.log2(REFILL_SHARE))
-    for (let page = 0; page < this.words.length; page++) {
+    for (const page of chain.pages) {
       if (rowsMax - (this.#live[page] as number) < room) continue
-      if ((this.words[page] as Int32Array).length === 0) this.#setPage(page, rowsMax)
-      this.#current = page
+      chain.current = page
       return
     }
-    this.#current = this.words.length
-    this.#setPage(this.#current, rowsMax)
+    this.#addPage(chain, rowsMax)
   }
 
-  #setPage(page: number, rows: number): void {
+  #addPage(chain: PageChain, rows: number): void {
+    const page = this.#spare.pop() ?? this.words.length
+    // Slots are 31 bits.
+    if (page >= 2 ** (31 - this.pageBits)) throw new MillraceError('MR_STATE_FULL', { details: { pages: page } })
+    this.#chains[page] = chain
     this.#used[page] = 0
     this.#live[page] = 0
     this.#free[page] = -1
     this.#view(page, rows)
+    chain.pages.push(page)
+    chain.current = page
   }
 
-  #dropPage(page: number): void {
+  #giveBack(page: number): void {
+    this.#chains[page] = null
     this.#used[page] = 0
+    this.#live[page] = 0
     this.#free[page] = -1
     this.#view(page, 0)
-    while (this.words.length > this.#current + 1 && (this.words.at(-1) as Int32Array).length === 0) {
-      this.words.pop()
-      this.floats.pop()
-      this.bigs.pop()
-      this.octets.pop()
-      this.#used.pop()
-      this.#live.pop()
-      this.#free.pop()
-    }
+    this.#spare.push(page)
   }
 
   #view(page: number, rows: number): void {

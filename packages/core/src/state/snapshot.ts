@@ -11,7 +11,7 @@ import { assert } from '../base/assert.ts'
 import { crc32c } from '../base/crc32c.ts'
 import { MillraceError } from '../base/errors.ts'
 import type { ByteArena } from './byte-arena.ts'
-import type { HashIndex } from './hash-index.ts'
+import type { KeyIndex } from './key-index.ts'
 import { IMAGE_WORD, META_WORD, type RowFormat, TICK_WORD } from './row-format.ts'
 import type { RowPages } from './row-pages.ts'
 import type { TickImages } from './tick-images.ts'
@@ -31,7 +31,7 @@ export interface DumpSource {
   readonly layout: Layout
   readonly format: RowFormat
   readonly rows: RowPages
-  readonly index: HashIndex
+  readonly index: KeyIndex
   readonly arena: ByteArena
   readonly promoted: readonly boolean[]
   readonly rowCount: number
@@ -121,6 +121,7 @@ class SliceWriter {
     while ((words[at + TICK_WORD] as number) > committed) {
       const images = this.#source.imagesOf(words[at + TICK_WORD] as number)
       const image = words[at + IMAGE_WORD] as number
+      if (images.isMade(image)) return
       words = images.words[images.page(image)] as Int32Array
       at = images.at(image)
     }
@@ -260,7 +261,10 @@ function readRows(target: DumpSource, slice: Uint8Array): void {
   const blocks = new BlockReader(target, aligned, (from + count * stride) * 4)
   const twins: number[] = []
   for (let row = 0; row < count; row += rows.runCount) {
-    const first = rows.allocateRun(count - row)
+    const at = from + row * stride
+    const [prefix, second] = blocks.prefixOf(words, at)
+    // Rows of one region go to its pages: a dump has them side by side.
+    const first = rows.allocateRun(target.index.chainFor(prefix, second), sharedPrefix(words, at, count - row, format))
     const page = first >>> rows.pageBits
     const to = (first & rows.pageMask) * stride
     const end = to + rows.runCount * stride
@@ -281,6 +285,16 @@ function readRows(target: DumpSource, slice: Uint8Array): void {
     blocks.drop(rows.words[twin >>> rows.pageBits] as Int32Array, (twin & rows.pageMask) * stride)
     rows.release(twin)
   }
+}
+
+/** How many of the rows from words[at] on have keys that begin like its own; 1 where keys lie elsewhere. */
+function sharedPrefix(words: Int32Array, at: number, count: number, { stride, keyWord, keyBytesInline }: RowFormat): number {
+  const second = keyWord + 1
+  for (let row = 0, from = at; row < count; row++, from += stride) {
+    if ((words[from + META_WORD] as number) >>> 1 > keyBytesInline) return Math.max(1, row)
+    if (words[from + keyWord] !== words[at + keyWord] || words[from + second] !== words[at + second]) return row
+  }
+  return count
 }
 
 /** Promotes the columns that the slice has promoted. Returns the lanes that the slice still holds as f64 and the store does not. */
@@ -304,6 +318,15 @@ class BlockReader {
     this.#target = target
     this.#bytes = bytes
     this.#at = at
+  }
+
+  /** The first eight bytes of the key of the row at words[at], whose bytes are read next. */
+  prefixOf(words: Int32Array, at: number): readonly [number, number] {
+    const { keyWord, keyBytesInline } = this.#target.format
+    if ((words[at + META_WORD] as number) >>> 1 <= keyBytesInline) return [words[at + keyWord] as number, words[at + keyWord + 1] as number]
+    if (this.#at + 8 > this.#bytes.length) throw corrupt('the blocks of a slice end early.', -1)
+    const view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.byteLength)
+    return [view.getInt32(this.#at, true), view.getInt32(this.#at + 4, true)]
   }
 
   read(words: Int32Array, at: number): void {

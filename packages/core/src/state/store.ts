@@ -39,17 +39,20 @@ export interface RowAccess {
   readonly bigs: readonly BigInt64Array[]
 }
 
-/** Takes changed rows: RecordBatchBuilder is one. Ranges are copied before the call returns. A null value is a deletion. */
+/** Takes the changes of a tick. What it gets is only valid during the call. */
 export interface ChangeWriter {
-  appendRange(
-    key: Uint8Array,
-    keyStart: number,
-    keyEnd: number,
-    value: Uint8Array | null,
-    valueStart: number,
-    valueEnd: number,
-    timeMs: number,
-  ): void
+  /** The region is gone, with all rows that it had. Comes before the rows. */
+  dropped(region: Region): void
+  /** A block of changed rows, bytes[0 .. end): see row-block.ts. */
+  rows(bytes: Uint8Array, end: number): void
+}
+
+/** The rows whose keys begin with the same eight bytes, two little-endian words: the groups of one window. */
+export interface Region {
+  readonly first: number
+  readonly second: number
+  /** Rows alive. */
+  readonly rowCount: number
 }
 
 /** One row, as it is or as it was at the last commit. A cursor is reused: read it before the next row is asked for. Columns count from 0. */
@@ -83,11 +86,13 @@ export interface RowListener {
   removed(slot: number): void
   /** Values were put by rollback, restore or apply, not by the owner's writes. */
   loaded(slot: number): void
+  /** All rows of the region are about to lose their keys: no `removed` comes for them. */
+  dropped(region: Region): void
   /** All rows are gone at once (before a restore). */
   cleared(): void
 }
 
-/** Decodes changelog values written with another layout: lane i of the store comes from the writer's column `columns[i]`; -1 is null. */
+/** Reads rows that were written with another layout: column i of the store comes from the writer's column `columns[i]`; -1 is null. */
 export interface RowMapping {
   readonly writer: Layout
   readonly columns: readonly number[]
@@ -129,6 +134,18 @@ export interface TableStore {
   readonly newCount: number
 
   delete(slot: number): void
+
+  // Of stores with regions.
+
+  /** Regions that have rows, in the order of their prefixes. */
+  readonly regions: readonly Region[]
+  /** Slots of the region's rows in the order of their keys. */
+  slotsOf(region: Region): Int32Array
+  /** Deletes all rows of the region at once, at a cost that does not grow with them. */
+  dropRegion(region: Region): void
+  /** `findOrInsertAll` in one region for keys of the prefix and 8 bytes: pairs[2 i], pairs[2 i + 1] are little-endian words. */
+  findOrInsertPairs(first: number, second: number, pairs: Int32Array, count: number, slotsOut: Int32Array): void
+
   /** Must be called before the first write to a slot's values in a tick: keeps the old image and marks the row as changed. Cheap when already marked. */
   touch(slot: number): void
   touchAll(slots: Int32Array, count: number): void
@@ -176,20 +193,12 @@ export interface TableStore {
   /** The sealed tick is durable: its images are forgotten and its deleted rows are gone. */
   committed(): void
   rollback(): void
-  /** Hands at most `rowsMax` more changes of the sealed tick to `writer`, keys behind `prefix`; true when all are handed over. */
-  drainChanges(writer: ChangeWriter, prefix: Uint8Array, timeMs: number, rowsMax: number): boolean
-  /** Applies one changelog record during restore; key[start .. end) is the row's key. No tick may have changes. */
-  apply(key: Uint8Array, start: number, end: number, row: Uint8Array | null, rowStart: number, rowEnd: number, mapping?: RowMapping): void
-  /** `apply` for a batch of records: key i is bytes[keyStarts[i] .. keyEnds[i]), rowStarts[i] below 0 is a deletion. Twice as fast. */
-  applyAll(
-    bytes: Uint8Array,
-    keyStarts: Int32Array,
-    keyEnds: Int32Array,
-    rowStarts: Int32Array,
-    rowEnds: Int32Array,
-    count: number,
-    mapping?: RowMapping,
-  ): void
+  /** Hands about `rowsMax` more changes of the sealed tick to `writer`; true when all are handed over. */
+  drainChanges(writer: ChangeWriter, rowsMax: number): boolean
+  /** Applies a block of changed rows during restore; returns how many. No tick may have changes. @throws {MillraceError} `MR_STATE_CHANGELOG_CORRUPT` */
+  applyRows(bytes: Uint8Array, start: number, end: number, mapping?: RowMapping): number
+  /** Applies the drop of a region: its prefix starts at prefix[start]. */
+  applyDrop(prefix: Uint8Array, start: number): void
   /** Yields slices of the dump, each with a buffer of its own; the store may change between slices (fuzzy: the changelog tail repairs it). */
   snapshot(sliceBytes: number): Iterable<Uint8Array>
   /** Replaces all rows by those of a dump. Throws `MR_STATE_SNAPSHOT_CORRUPT`, `MR_STATE_LAYOUT_CHANGED`. */

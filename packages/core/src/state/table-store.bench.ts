@@ -6,14 +6,12 @@ import { seededRandom } from '../base/random.ts'
 import type { Column, Field } from '../codec/column.ts'
 import { RecordBatchBuilder } from '../codec/record-batch.ts'
 import { layoutOf } from './layout.ts'
-import type { TableStore } from './store.ts'
+import type { ChangeWriter, TableStore } from './store.ts'
 import { createTableStore } from './table-store.ts'
 
 const BATCH_ROWS = 1000
 const ROUND_ROWS = 4_000_000
 const DRAIN_ROWS = 5000
-/** Records of one changelog batch. */
-const REPLAY_ROWS = 1000
 const ROUNDS = Number(process.argv[2] ?? 5)
 const ONLY = process.argv[3] ?? ''
 const SEED = 7
@@ -113,17 +111,19 @@ function aggregate(store: TableStore, column: Column, slots: Int32Array): void {
 function updates(name: string, field: Field, input: Input, sealEvery: number, builds: boolean): void {
   const store = createTableStore(layoutOf('s', [field], aggregates))
   const slots = new Int32Array(BATCH_ROWS)
-  const prefix = Uint8Array.of(1, 0, 7)
+  const key = Uint8Array.of(1, 0, 7)
   let drained = 0
   const builder = new RecordBatchBuilder(1 << 20)
-  const counter = { appendRange: () => void drained++ }
+  const dropped = (): void => assert.fail('no region was dropped')
+  const into: ChangeWriter = { dropped, rows: (bytes, end) => builder.appendRange(key, 0, 3, bytes, 0, end, 0) }
+  const counter: ChangeWriter = { dropped, rows: (_, end) => void (drained += end) }
   let sliceMsMax = 0
   let batchCount = 0
   const commit = (): void => {
     store.seal()
     for (let done = false; !done;) {
       const start = systemClock.monotonicMs()
-      done = store.drainChanges(builds ? builder : counter, prefix, 0, DRAIN_ROWS)
+      done = store.drainChanges(builds ? into : counter, DRAIN_ROWS)
       if (builder.bytes > 1 << 20) {
         builder.finish({ copy: false })
         builder.reset()
@@ -160,8 +160,7 @@ function restores(keys: number): void {
   const store = createTableStore(layout)
   const key = new Uint8Array(16)
   const view = new DataView(key.buffer)
-  const changes = new Uint8Array(keys * 40)
-  let changed = 0
+  const changes: Uint8Array[] = []
   for (let i = 0; i < keys; i++) {
     view.setUint32(0, Math.imul(i, 0x9e3779b1), true)
     view.setUint32(8, i, true)
@@ -170,14 +169,7 @@ function restores(keys: number): void {
   }
   store.seal()
   store.drainChanges(
-    {
-      appendRange: (bytes, keyStart, keyEnd, row, start, end) => {
-        assert(row === bytes && start === keyEnd)
-        changes.set(bytes.subarray(keyStart, end), changed++ * 40)
-      },
-    },
-    new Uint8Array(0),
-    0,
+    { dropped: () => assert.fail('no region was dropped'), rows: (bytes, end) => void changes.push(bytes.slice(0, end)) },
     Infinity,
   )
   store.committed()
@@ -208,11 +200,7 @@ function restores(keys: number): void {
   slices.length = 0
   const replayed = createTableStore(layout)
   const replayStart = systemClock.monotonicMs()
-  const [keyStarts, keyEnds, rowStarts, rowEnds] = [0, 16, 16, 40].map((at) =>
-    Int32Array.from({ length: REPLAY_ROWS }, (_, index) => index * 40 + at),
-  ) as [Int32Array, Int32Array, Int32Array, Int32Array]
-  for (let i = 0; i < keys; i += REPLAY_ROWS)
-    replayed.applyAll(changes.subarray(i * 40, (i + REPLAY_ROWS) * 40), keyStarts, keyEnds, rowStarts, rowEnds, REPLAY_ROWS)
+  for (const block of changes) replayed.applyRows(block, 0, block.length)
   report('replay', systemClock.monotonicMs() - replayStart)
   for (const table of [restored, replayed]) {
     assert.equal(table.rowCount, keys)

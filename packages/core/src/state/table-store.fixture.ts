@@ -1,7 +1,9 @@
 // The slow, obvious oracle of the store's tests: maps of plain rows, copied whole at every seal.
 import assert from 'node:assert/strict'
-import type { ChangeWriter, RowReader, TableStore } from './store.ts'
 import { layoutOf } from './layout.ts'
+import { BlockReader } from './row-block.ts'
+import { META_WORD, rowFormat } from './row-format.ts'
+import type { ChangeWriter, Layout, Region, RowReader, TableStore } from './store.ts'
 
 export const LAYOUT = layoutOf(
   'orders',
@@ -74,47 +76,54 @@ export function sorted(model: Model): [string, ModelRow][] {
   return [...model].sort(([a], [b]) => (a < b ? -1 : 1))
 }
 
-export interface Change {
-  readonly key: Uint8Array
-  readonly row: Uint8Array | null
-}
+/** What one call of a changelog's writer said. */
+export type Change = { readonly kind: 'drop'; readonly prefix: Uint8Array } | { readonly kind: 'rows'; readonly block: Uint8Array }
 
-/** Keeps changes, without the prefix of their keys. */
+/** Keeps changes as a changelog would. */
 export class ChangeList implements ChangeWriter {
   readonly changes: Change[] = []
-  readonly #prefixBytes: number
 
-  constructor(prefixBytes: number) {
-    this.#prefixBytes = prefixBytes
+  dropped({ first, second }: Region): void {
+    assert.ok(
+      this.changes.every((change) => change.kind === 'drop'),
+      'drops come before rows',
+    )
+    this.changes.push({ kind: 'drop', prefix: new Uint8Array(Int32Array.of(first, second).buffer) })
   }
 
-  appendRange(key: Uint8Array, keyStart: number, keyEnd: number, value: Uint8Array | null, valueStart: number, valueEnd: number): void {
-    this.changes.push({
-      key: key.slice(keyStart + this.#prefixBytes, keyEnd),
-      row: value === null ? null : value.slice(valueStart, valueEnd),
+  rows(bytes: Uint8Array, end: number): void {
+    this.changes.push({ kind: 'rows', block: bytes.slice(0, end) })
+  }
+
+  /** Keys that the blocks name, in order. */
+  names(layout: Layout): string[] {
+    const format = rowFormat(layout)
+    const reader = new BlockReader(format)
+    return this.changes.flatMap((change) => {
+      if (change.kind === 'drop') return []
+      reader.read(change.block, 0, change.block.length)
+      return Array.from({ length: reader.count }, (_, row) => {
+        const at = row * format.stride
+        const length = (reader.words[at + META_WORD] as number) >>> 1
+        const isLong = length > format.keyBytesInline
+        const start = isLong ? reader.take(length) : (at + format.keyWord) * 4
+        const key = (isLong ? reader.source : reader.octets).slice(start, start + length)
+        for (const lane of format.bytesLanes) reader.take(reader.words[at + lane.word + 1] as number)
+        return decoder.decode(key)
+      })
     })
+  }
+
+  /** Prefixes of the regions that are gone. */
+  drops(): string[] {
+    return this.changes.flatMap((change) => (change.kind === 'drop' ? [decoder.decode(change.prefix)] : []))
   }
 }
 
-/** Replays changes: most of them in batches, as a reader of the changelog does. */
+/** Replays changes, as a reader of the changelog does. */
 export function applyAll(store: TableStore, changes: readonly Change[]): void {
-  for (let from = 0; from < changes.length; from += 50) {
-    const batch = changes.slice(from, from + 50)
-    if (from % 100 === 0) {
-      for (const { key, row } of batch) store.apply(key, 0, key.length, row, 0, row === null ? 0 : row.length)
-      continue
-    }
-    const parts = batch.flatMap(({ key, row }) => [key, row ?? new Uint8Array(0)])
-    const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
-    const ranges = [0, 1, 2, 3].map(() => new Int32Array(batch.length)) as [Int32Array, Int32Array, Int32Array, Int32Array]
-    let at = 0
-    parts.forEach((part, index) => {
-      bytes.set(part, at)
-      const isRow = index & 1
-      ranges[isRow * 2]?.set([isRow === 1 && batch[index >> 1]?.row === null ? -1 : at], index >> 1)
-      ranges[isRow * 2 + 1]?.set([at + part.length], index >> 1)
-      at += part.length
-    })
-    store.applyAll(bytes, ...ranges, batch.length)
+  for (const change of changes) {
+    if (change.kind === 'drop') store.applyDrop(change.prefix, 0)
+    else store.applyRows(change.block, 0, change.block.length)
   }
 }

@@ -21,9 +21,13 @@ import {
 } from './table-store.fixture.ts'
 
 const LAST_TICKS = 0x7fff_fff0 - 5
-const PREFIX = new Uint8Array([0, 7])
+const PREFIXES = ['window a', 'window b', 'earlier.']
 
-function randomKey(random: Random, keys: number): string {
+function randomKey(random: Random, keys: number, hasRegions: boolean): string {
+  return hasRegions ? random.pick(PREFIXES) + plainKey(random, Math.ceil(keys / 2)) : plainKey(random, keys)
+}
+
+function plainKey(random: Random, keys: number): string {
   const n = random.below(keys)
   if (n === 0) return ''
   return n % 7 === 0 ? `${n}`.padStart(60, 'long key ') : `k${n}`
@@ -54,11 +58,12 @@ function flat(row: ModelRow): unknown[] {
 class Run {
   readonly random: Random
   readonly keys: number
+  readonly hasRegions: boolean
   readonly store: TableStore
   committed: Model = new Map()
   sealed: Model | null = null
   now: Model = new Map()
-  drained = new ChangeList(PREFIX.length)
+  drained = new ChangeList()
   isDrained = false
   dump: { slices: Uint8Array[]; source: Iterator<Uint8Array>; tail: Change[]; done: boolean } | null = null
 
@@ -66,7 +71,8 @@ class Run {
     this.random = seededRandom(seed)
     this.keys = keys
     // Now and then the numbers of ticks run out on the way.
-    this.store = createTableStore(LAYOUT, { firstTick: this.random.chance(0.3) ? LAST_TICKS : 1 })
+    this.hasRegions = this.random.chance(0.5)
+    this.store = createTableStore(LAYOUT, { firstTick: this.random.chance(0.3) ? LAST_TICKS : 1, regions: this.hasRegions })
   }
 
   step(): void {
@@ -75,6 +81,7 @@ class Run {
     if (action < 45) this.put()
     else if (action < 60) this.remove()
     else if (action < 63) this.touch()
+    else if (action < 66) this.drop()
     else if (action < 72) this.seal()
     else if (action < 80) this.drain(random.below(20))
     else if (action < 88) this.commit()
@@ -83,7 +90,7 @@ class Run {
   }
 
   put(): void {
-    const key = randomKey(this.random, this.keys)
+    const key = randomKey(this.random, this.keys, this.hasRegions)
     const row = randomRow(this.random)
     const bytes = keyBytes(`..${key}`)
     const slot = this.store.findOrInsert(bytes, 2, bytes.length)
@@ -99,7 +106,7 @@ class Run {
   }
 
   remove(): void {
-    const key = randomKey(this.random, this.keys)
+    const key = randomKey(this.random, this.keys, this.hasRegions)
     const slot = this.find(key)
     assert.equal(slot >= 0, this.now.has(key))
     if (slot < 0) return
@@ -107,8 +114,20 @@ class Run {
     this.now.delete(key)
   }
 
+  drop(): void {
+    if (this.store.regions.length === 0) return
+    const region = this.random.pick(this.store.regions)
+    const prefix = new TextDecoder().decode(new Uint8Array(Int32Array.of(region.first, region.second).buffer))
+    const keys = [...this.now.keys()].filter((key) => key.startsWith(prefix)).sort()
+    const listed = [...this.store.slotsOf(region)].map((slot) => new TextDecoder().decode(this.store.read(slot).key()))
+    assert.deepEqual(listed, keys)
+    assert.equal(region.rowCount, keys.length)
+    this.store.dropRegion(region)
+    for (const key of keys) this.now.delete(key)
+  }
+
   touch(): void {
-    const slot = this.find(randomKey(this.random, this.keys))
+    const slot = this.find(randomKey(this.random, this.keys, this.hasRegions))
     if (slot >= 0) this.store.touch(slot)
   }
 
@@ -116,13 +135,13 @@ class Run {
     if (this.sealed !== null) return
     this.store.seal()
     this.sealed = new Map(this.now)
-    this.drained = new ChangeList(PREFIX.length)
+    this.drained = new ChangeList()
     this.isDrained = false
   }
 
   drain(rowsMax: number): void {
     if (this.sealed === null || this.isDrained) return
-    this.isDrained = this.store.drainChanges(this.drained, PREFIX, 0, rowsMax)
+    this.isDrained = this.store.drainChanges(this.drained, rowsMax)
   }
 
   commit(): void {
@@ -138,9 +157,14 @@ class Run {
   /** ST-3 */
   checkDrained(sealed: Model): void {
     const expected = differences(this.committed, sealed)
-    const names = this.drained.changes.map(({ key }) => new TextDecoder().decode(key))
-    assert.deepEqual([...names].sort(), [...expected.keys()].sort())
-    const reader = createTableStore(LAYOUT)
+    const drops = this.drained.drops()
+    assert.equal(new Set(drops).size, drops.length)
+    const isDropped = (key: string): boolean => drops.some((prefix) => key.startsWith(prefix))
+    // Keys of a region that is gone are named if they came again, and only then.
+    const named = [...expected.keys()].filter((key) => !isDropped(key))
+    const again = [...sealed.keys()].filter(isDropped)
+    assert.deepEqual(this.drained.names(LAYOUT).sort(), [...named, ...again].sort())
+    const reader = createTableStore(LAYOUT, { regions: this.hasRegions })
     for (const [key, row] of this.committed) {
       const bytes = keyBytes(key)
       putRow(reader, reader.findOrInsert(bytes, 0, bytes.length), row)
@@ -177,7 +201,7 @@ class Run {
   /** ST-2 */
   checkDump(): void {
     if (this.dump === null) return
-    const restored = createTableStore(LAYOUT, { hashSeed: 99 })
+    const restored = createTableStore(LAYOUT, { hashSeed: 99, regions: this.hasRegions })
     restored.restore(this.dump.slices)
     applyAll(restored, this.dump.tail)
     assert.deepEqual(sorted(contents(restored)), sorted(this.committed))
@@ -189,7 +213,7 @@ class Run {
     assert.deepEqual(sorted(contents(this.store)), sorted(this.now))
     // ST-4
     assert.deepEqual(sorted(committedContents(this.store)), sorted(this.committed))
-    const key = randomKey(this.random, this.keys)
+    const key = randomKey(this.random, this.keys, this.hasRegions)
     const bytes = keyBytes(key)
     const slot = this.store.findCommitted(bytes, 0, bytes.length)
     const row = slot < 0 ? null : this.store.readCommitted(slot)

@@ -4,32 +4,35 @@
 // holds the row's former (tick, index), so images form a chain: row -> image of the open tick -> image of the sealed tick. Ticks count up
 // and `#committedTick` follows, so what is committed needs no clearing: a row whose tick is at or below it is as it was committed.
 // A deleted row stays in the index, dead, until its deletion is committed: a key has one slot at any time, and the slot its images.
+// A row that the open tick made has no image: before it there was nothing.
 // A block of the arena is freed when the last tick that could need it is over: at once when only the open tick has seen it, with the
-// commit of the tick that replaced it otherwise.
+// commit of the tick that replaced it otherwise. A region that is dropped keeps its rows as they are until the drop is committed.
 //
 // It never reads a clock, never waits, and never depends on hash order. Laws: store.ts.
-import { assert } from '../base/assert.ts'
+import { assert, must } from '../base/assert.ts'
 import type { Column } from '../codec/column.ts'
 import { GrowingBytes } from '../codec/growing-bytes.ts'
+import { BlockApplier } from './block-applier.ts'
 import { ByteArena } from './byte-arena.ts'
+import { ChangeDrain } from './change-drain.ts'
 import { ColumnKeys } from './column-keys.ts'
-import { HashIndex, type RowOwner } from './hash-index.ts'
-import { compareKeyBytes, compareRowKeys } from './key-order.ts'
-import { isAliveAt, isSameRow } from './row-compare.ts'
+import { HashIndex, type HashIndexParts, type RowOwner } from './hash-index.ts'
+import type { KeyIndex } from './key-index.ts'
+import { compareKeyBytes, compareRowKeys, rowOrder } from './key-order.ts'
+import { RegionIndex, type StoredRegion } from './region-index.ts'
+import { isAliveAt } from './row-compare.ts'
 import { RowCursor } from './row-cursor.ts'
 import { IMAGE_WORD, META_WORD, NULL_WORD, rowFormat, TICK_WORD, type Lane, type RowFormat } from './row-format.ts'
-import { imageFormat, ImageWriter, readImage, type ImageFormat } from './row-image.ts'
-import { RowPages } from './row-pages.ts'
+import { RowKeys } from './row-keys.ts'
+import { type PageChain, RowPages } from './row-pages.ts'
 import { dumpRows, loadRows, type DumpSource } from './snapshot.ts'
-import type { ChangeWriter, KeyRanges, Layout, RowListener, RowMapping, RowReader, TableStore } from './store.ts'
+import type { ChangeWriter, KeyRanges, Layout, Region, RowListener, RowMapping, RowReader, TableStore } from './store.ts'
 import { TickImages } from './tick-images.ts'
 
 /** Where there is no row: no block. */
 const NO_WORDS = new Int32Array(2)
 const TWO_53 = 9007199254740992n
 const TICK_MAX = 0x7fff_fff0
-/** Rows whose cache lines are fetched together. */
-const FETCH_ROWS = 256
 const DEFAULT_SEED = 0x6d696c6c
 
 export interface TableStoreOptions {
@@ -37,18 +40,21 @@ export interface TableStoreOptions {
   readonly hashSeed?: number
   /** Number of the first tick: tests start it near the end of the numbers. Default 1. */
   readonly firstTick?: number
+  /** Rows whose keys share their first eight bytes lie together and can be dropped together. Every key is at least that long. Default false. */
+  readonly regions?: boolean
 }
 
 /** A store in memory for rows of `layout`. */
 export function createTableStore(layout: Layout, options: TableStoreOptions = {}): TableStore {
-  return new MemoryTableStore(layout, options.hashSeed ?? DEFAULT_SEED, options.firstTick ?? 1)
+  return new MemoryTableStore(layout, options.hashSeed ?? DEFAULT_SEED, options.firstTick ?? 1, options.regions ?? false)
 }
 
 class MemoryTableStore implements TableStore, RowOwner, DumpSource {
   readonly layout: Layout
   readonly format: RowFormat
   readonly rows: RowPages
-  readonly index: HashIndex
+  readonly index: KeyIndex
+  readonly keys: RowKeys
   readonly arena: ByteArena
   readonly promoted: boolean[]
   rowCount = 0
@@ -59,6 +65,8 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
   readonly #stride: number
   readonly #pageBits: number
   readonly #pageMask: number
+  readonly #main: HashIndex | null
+  readonly #regions: RegionIndex | null
   #open: TickImages
   #sealed: TickImages
   #openTick = 1
@@ -67,32 +75,31 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
   #committedTick = 0
   /** Dead rows that still have their key. */
   #deadCount = 0
-  #drained = 0
-  #applySlots = new Int32Array(0)
-  #applied: Uint8Array = new Uint8Array(0)
-  #appliedView: DataView = new DataView(this.#applied.buffer)
-  readonly #fetchSlots = new Int32Array(FETCH_ROWS)
+  readonly #drain: ChangeDrain
+  /** By the writer's layout. */
+  readonly #appliers = new Map<string, BlockApplier>()
   #loading = false
   readonly #listeners: RowListener[] = []
   readonly #now: RowCursor
   readonly #then: RowCursor
   readonly #before: RowCursor
-  readonly #writer: ImageWriter
   readonly #columnKeys: ColumnKeys
-  readonly #keys = new GrowingBytes()
+  readonly #keyBytes = new GrowingBytes()
   #keyStarts = new Int32Array(0)
   #keyEnds = new Int32Array(0)
-  readonly #image: ImageFormat
-  readonly #foreignImages = new Map<string, ImageFormat>()
 
-  constructor(layout: Layout, seed: number, firstTick: number) {
+  constructor(layout: Layout, seed: number, firstTick: number, hasRegions: boolean) {
     this.#openTick = firstTick
     this.#committedTick = firstTick - 1
     this.layout = layout
     this.format = rowFormat(layout)
-    this.rows = new RowPages(this.format)
+    this.rows = new RowPages(this.format, hasRegions)
     this.arena = new ByteArena()
-    this.index = new HashIndex(this.rows, this.arena, this.format, this, seed)
+    this.keys = new RowKeys(this.rows, this.arena, this.format)
+    const parts: HashIndexParts = { rows: this.rows, arena: this.arena, keys: this.keys, format: this.format, owner: this, seed }
+    this.#regions = hasRegions ? new RegionIndex(parts) : null
+    this.#main = hasRegions ? null : new HashIndex(parts, null)
+    this.index = this.#regions ?? (this.#main as HashIndex)
     this.#columnKeys = new ColumnKeys(this.index, layout.key)
     this.promoted = layout.value.map(() => false)
     this.#words = this.rows.words
@@ -101,11 +108,10 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
     this.#pageMask = this.rows.pageMask
     this.#open = new TickImages(this.format)
     this.#sealed = new TickImages(this.format)
-    this.#now = new RowCursor(this.format, this.arena, this.index, this.promoted)
-    this.#then = new RowCursor(this.format, this.arena, this.index, this.promoted)
-    this.#before = new RowCursor(this.format, this.arena, this.index, this.promoted)
-    this.#image = imageFormat(layout)
-    this.#writer = new ImageWriter(this.format, this.#image, this.arena)
+    this.#now = new RowCursor(this.format, this.arena, this.keys, this.promoted)
+    this.#then = new RowCursor(this.format, this.arena, this.keys, this.promoted)
+    this.#before = new RowCursor(this.format, this.arena, this.keys, this.promoted)
+    this.#drain = new ChangeDrain(this)
   }
 
   // Keys.
@@ -116,7 +122,7 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
   }
 
   findCommitted(key: Uint8Array, start: number, end: number): number {
-    return this.index.find(key, start, end)
+    return this.#regions === null ? this.index.find(key, start, end) : this.#regions.findCommitted(key, start, end)
   }
 
   findOrInsert(key: Uint8Array, start: number, end: number): number {
@@ -156,20 +162,33 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
     if (this.#deadCount > 0) this.#reviveDead(slotsOut, count)
   }
 
+  findOrInsertPairs(first: number, second: number, pairs: Int32Array, count: number, slotsOut: Int32Array): void {
+    this.newCount = 0
+    must(this.#regions, 'regions').make(first, second).index.findOrInsertPairs(pairs, count, slotsOut)
+    if (this.#deadCount > 0) this.#reviveDead(slotsOut, count)
+  }
+
   /** Called by the index: the row has its key and is dead. */
   inserted(slot: number): void {
-    this.#deadCount++
     for (const listener of this.#listeners) listener.added(slot)
-    this.#revive(slot)
+    const words = this.#words[slot >>> this.#pageBits] as Int32Array
+    const at = (slot & this.#pageMask) * this.#stride
+    if (!this.#loading) {
+      words[at + TICK_WORD] = this.#openTick
+      words[at + IMAGE_WORD] = this.#open.addMade(slot)
+    }
+    this.#enliven(slot, words, at)
   }
 
   #revive(slot: number): void {
     this.touch(slot)
-    const words = this.#words[slot >>> this.#pageBits] as Int32Array
-    const at = (slot & this.#pageMask) * this.#stride
+    this.#countDead(slot, -1)
+    this.#enliven(slot, this.#words[slot >>> this.#pageBits] as Int32Array, (slot & this.#pageMask) * this.#stride)
+  }
+
+  #enliven(slot: number, words: Int32Array, at: number): void {
     words[at + META_WORD] = (words[at + META_WORD] as number) | 1
     for (let word = 0; word < this.format.nullWords; word++) words[at + NULL_WORD + word] = -1
-    this.#deadCount--
     this.rowCount++
     if (this.newCount === this.newSlots.length) {
       const grown = new Int32Array(this.newCount * 2)
@@ -177,6 +196,12 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
       this.newSlots = grown
     }
     this.newSlots[this.newCount++] = slot
+  }
+
+  #countDead(slot: number, change: number): void {
+    this.#deadCount += change
+    const region = this.#regions?.of(slot)
+    if (region !== undefined && region !== null) region.deadCount += change
   }
 
   #hideDead(slots: Int32Array, count: number): void {
@@ -190,7 +215,8 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
   isAlive(slot: number): boolean {
     // The page of a slot that somebody remembers may be gone.
     const words = this.#words[slot >>> this.#pageBits]
-    return words !== undefined && isAliveAt(words, (slot & this.#pageMask) * this.#stride)
+    if (words === undefined || words.length === 0 || !isAliveAt(words, (slot & this.#pageMask) * this.#stride)) return false
+    return this.#regions === null || this.#regions.dropped.length === 0 || this.#regions.of(slot)?.droppedTick === 0
   }
 
   // Changes.
@@ -229,7 +255,7 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
     for (let word = this.format.laneWord; word < this.#stride; word++) words[at + word] = 0
     words[at + META_WORD] = (words[at + META_WORD] as number) & ~1
     this.rowCount--
-    this.#deadCount++
+    this.#countDead(slot, 1)
     if (this.#loading) this.#free(slot)
     else this.#open.deleted.push(slot)
   }
@@ -243,8 +269,10 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
     words[at + lane.word + 1] = 0
     if (!this.#loading) {
       const image = words[at + IMAGE_WORD] as number
-      const held = (this.#open.words[this.#open.page(image)] as Int32Array)[this.#open.at(image) + lane.word] as number
-      if (held === reference) {
+      const isHeld =
+        !this.#open.isMade(image) &&
+        (this.#open.words[this.#open.page(image)] as Int32Array)[this.#open.at(image) + lane.word] === reference
+      if (isHeld) {
         this.#open.replaced.push(reference, size)
         return
       }
@@ -311,7 +339,7 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
       for (let row = 0; row < end; row += this.#stride >> 1) widen(this.rows, page, row + unit)
     }
     for (const images of [this.#open, this.#sealed]) {
-      for (let image = 0; image < images.count; image++) widen(images, images.page(image), (images.at(image) >> 1) + unit)
+      for (let copy = 0; copy < images.copyCount; copy++) widen(images, images.pageOfCopy(copy), (images.atOfCopy(copy) >> 1) + unit)
     }
     this.promoted[column] = true
   }
@@ -335,6 +363,7 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
     let images = this.imagesOf(words[at + TICK_WORD] as number)
     let image = words[at + IMAGE_WORD] as number
     for (;;) {
+      if (images.isMade(image)) return null
       const copy = images.words[images.page(image)] as Int32Array
       const copyAt = images.at(image)
       const before = copy[copyAt + TICK_WORD] as number
@@ -405,25 +434,25 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
       this.#keyStarts = new Int32Array(count * 2)
       this.#keyEnds = new Int32Array(count * 2)
     }
-    const keys = this.#keys
+    const keys = this.#keyBytes
     keys.reset()
     for (let i = 0; i < count; i++) {
       const slot = slots[i] as number
-      const start = this.index.keyOffset(slot)
+      const start = this.keys.offset(slot)
       this.#keyStarts[i] = keys.at
-      keys.copy(this.index.keyBytes(slot), start, start + this.index.keyLength(slot))
+      keys.copy(this.keys.bytes(slot), start, start + this.keys.length(slot))
       this.#keyEnds[i] = keys.at
     }
     return { bytes: keys.bytes, starts: this.#keyStarts, ends: this.#keyEnds }
   }
 
   compareKeys(a: number, b: number): number {
-    return compareRowKeys(this.index, a, b)
+    return compareRowKeys(this.keys, a, b)
   }
 
   compareKey(slot: number, key: Uint8Array, start: number, end: number): number {
-    const from = this.index.keyOffset(slot)
-    return compareKeyBytes(this.index.keyBytes(slot), from, from + this.index.keyLength(slot), key, start, end)
+    const from = this.keys.offset(slot)
+    return compareKeyBytes(this.keys.bytes(slot), from, from + this.keys.length(slot), key, start, end)
   }
 
   follow(listener: RowListener): void {
@@ -445,9 +474,16 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
 
   readBefore(index: number): RowReader | null {
     const images = this.#open
+    if (images.isMade(index)) return this.#readDropped(images.slot(index))
     const page = images.page(index)
     const at = images.at(index)
     return isAliveAt(images.words[page] as Int32Array, at) ? this.#before.set(images.slot(index), images, page, at) : null
+  }
+
+  /** A row that the open tick made may have had a row of its key before it, in a region that the tick has dropped. */
+  #readDropped(slot: number): RowReader | null {
+    const before = this.#regions?.findDropped(slot, this.#openTick) ?? -1
+    return before < 0 ? null : this.readAt(before, this.#openTick - 1)
   }
 
   bytes(): number {
@@ -463,7 +499,8 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
     this.#open = free
     this.#sealedTick = this.#openTick
     this.#openTick++
-    this.#drained = 0
+    this.#regions?.seal()
+    this.#drain.begin()
   }
 
   committed(): void {
@@ -478,12 +515,15 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
     }
     for (let i = 0; i < replaced.length; i += 2) this.arena.free(replaced[i] as number, replaced[i + 1] as number)
     this.#sealed.reset()
+    const dropped = this.#regions?.dropped ?? []
+    while (dropped[0]?.droppedTick === this.#sealedTick) this.#freeRegion(dropped[0])
     this.#committedTick = this.#sealedTick
     this.#sealedTick = 0
     if (this.#openTick > TICK_MAX) this.#renumber()
   }
 
   rollback(): void {
+    this.#undoDrops()
     this.#undo(this.#open, this.#sealedTick)
     this.#undo(this.#sealed, 0)
     this.#open.reset()
@@ -494,14 +534,32 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
     if (this.#openTick > TICK_MAX) this.#renumber()
   }
 
+  /** Dropped regions come back first: their rows are put right with all others. A region that took the place of one holds new rows only. */
+  #undoDrops(): void {
+    if (this.#regions === null) return
+    for (const region of [...this.#regions.dropped].reverse()) {
+      const other = this.#regions.at(region.first, region.second)
+      if (other !== null) this.#discard(other)
+      this.#regions.restore(region)
+      this.rowCount += region.rowCount
+      this.#deadCount += region.deadCount
+    }
+  }
+
   /** Puts the images of a tick back. A row that also has an image of `pendingTick` is judged when that one is undone. */
   #undo(images: TickImages, pendingTick: number): void {
     const { lanes, bytesLanes } = this.format
     assert(bytesLanes.length <= lanes.length, 'bytes lanes are lanes')
     for (let image = 0; image < images.count; image++) {
       const slot = images.slot(image)
+      // The row may be gone with a region that the undone ticks had made.
+      if (this.#regions?.of(slot) === null) continue
       const words = this.#words[slot >>> this.#pageBits] as Int32Array
       const at = (slot & this.#pageMask) * this.#stride
+      if (images.isMade(image)) {
+        this.#unmake(slot, words, at)
+        continue
+      }
       const copy = images.words[images.page(image)] as Int32Array
       const from = images.at(image)
       for (const lane of bytesLanes) {
@@ -510,7 +568,7 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
       }
       const change = Number(isAliveAt(copy, from)) - Number(isAliveAt(words, at))
       this.rowCount += change
-      this.#deadCount -= change
+      if (change !== 0) this.#countDead(slot, -change)
       for (let word = 0; word < this.#stride; word++) words[at + word] = copy[from + word] as number
       if (pendingTick !== 0 && words[at + TICK_WORD] === pendingTick) continue
       if (!isAliveAt(words, at)) this.#free(slot)
@@ -518,23 +576,94 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
     }
   }
 
+  /** Takes back a row that an undone tick made. */
+  #unmake(slot: number, words: Int32Array, at: number): void {
+    for (const lane of this.format.bytesLanes) this.arena.free(words[at + lane.word] as number, words[at + lane.word + 1] as number)
+    if (isAliveAt(words, at)) {
+      this.rowCount--
+      this.#countDead(slot, 1)
+    }
+    this.#free(slot)
+  }
+
   /** Takes a dead row out of everything. */
   #free(slot: number): void {
     for (const listener of this.#listeners) listener.removed(slot)
+    const region = this.#regions?.of(slot) ?? null
     this.index.remove(slot)
-    const length = this.index.keyLength(slot)
-    if (length > this.format.keyBytesInline) {
-      const words = this.#words[slot >>> this.#pageBits] as Int32Array
-      this.arena.free(words[(slot & this.#pageMask) * this.#stride + this.format.keyWord] as number, length)
-    }
-    this.#deadCount--
+    // The dead rows of a dropped region are not counted any more.
+    if (region === null || region.droppedTick === 0) this.#deadCount--
+    this.#freeKey(slot)
     this.rows.release(slot)
+    if (region !== null && region.index.count === 0 && region.droppedTick === 0) this.#regions?.free(region)
+  }
+
+  #freeKey(slot: number): void {
+    const length = this.keys.length(slot)
+    if (length <= this.format.keyBytesInline) return
+    const words = this.#words[slot >>> this.#pageBits] as Int32Array
+    this.arena.free(words[(slot & this.#pageMask) * this.#stride + this.format.keyWord] as number, length)
+  }
+
+  // Regions.
+
+  get regions(): readonly Region[] {
+    return this.#regions?.open ?? []
+  }
+
+  slotsOf(region: Region): Int32Array {
+    const slots = new Int32Array(region.rowCount)
+    let count = 0
+    this.#eachRow(region as StoredRegion, (slot, words, at) => {
+      if (isAliveAt(words, at)) slots[count++] = slot
+    })
+    return rowOrder(this, slots)
+  }
+
+  dropRegion(region: Region): void {
+    const stored = region as StoredRegion
+    const regions = must(this.#regions, 'regions')
+    this.rowCount -= stored.rowCount
+    this.#deadCount -= stored.deadCount
+    if (this.#loading) this.#freeRegion(stored)
+    else regions.drop(stored, this.#openTick)
+  }
+
+  /** The rows of the region that have a key. */
+  #eachRow(region: StoredRegion, visit: (slot: number, words: Int32Array, at: number) => void): void {
+    for (const page of region.index.chain.pages) {
+      const words = this.#words[page] as Int32Array
+      const used = this.rows.usedIn(page)
+      for (let index = 0, at = 0; index < used; index++, at += this.#stride)
+        if (words[at + META_WORD] !== 0) visit((page << this.#pageBits) | index, words, at)
+    }
+  }
+
+  /** An open region leaves without a trace. */
+  #discard(region: StoredRegion): void {
+    this.rowCount -= region.rowCount
+    this.#deadCount -= region.deadCount
+    this.#freeRegion(region)
+  }
+
+  #freeRegion(region: StoredRegion): void {
+    for (const listener of this.#listeners) listener.dropped(region)
+    const { bytesLanes } = this.format
+    // Only what lies in the arena must be given back row by row. Keys of other lengths than the layout's may be long ones.
+    if (bytesLanes.length > 0 || this.format.hasLongKeys) {
+      this.#eachRow(region, (slot, words, at) => {
+        for (const lane of bytesLanes) this.arena.free(words[at + lane.word] as number, words[at + lane.word + 1] as number)
+        this.#freeKey(slot)
+      })
+    }
+    must(this.#regions, 'regions').free(region)
   }
 
   /** Starts the count of ticks anew, long before it overflows: at 200 commits a second, once in four months. */
   #renumber(): void {
-    for (let image = 0; image < this.#open.count; image++)
-      (this.#open.words[this.#open.page(image)] as Int32Array)[this.#open.at(image) + TICK_WORD] = 0
+    for (let copy = 0; copy < this.#open.copyCount; copy++)
+      (this.#open.words[this.#open.pageOfCopy(copy)] as Int32Array)[this.#open.atOfCopy(copy) + TICK_WORD] = 0
+    for (const region of this.#regions?.dropped ?? []) region.droppedTick = 1
     this.#scan(0, Infinity, (slot) => {
       const words = this.#words[slot >>> this.#pageBits] as Int32Array
       const at = (slot & this.#pageMask) * this.#stride
@@ -546,81 +675,45 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
 
   // Changelog and snapshot.
 
-  drainChanges(writer: ChangeWriter, prefix: Uint8Array, timeMs: number, rowsMax: number): boolean {
+  drainChanges(writer: ChangeWriter, rowsMax: number): boolean {
     assert(this.#sealedTick !== 0, 'changes are drained between seal and committed')
-    const images = this.#sealed
-    const end = Math.min(images.count, this.#drained + rowsMax)
-    for (let from = this.#drained; from < end; from += FETCH_ROWS) {
-      const until = Math.min(end, from + FETCH_ROWS)
-      this.#fetchRows(images, from, until)
-      for (let image = from; image < until; image++) this.#drainOne(images, image, writer, prefix, timeMs)
-    }
-    this.#drained = end
-    return end === images.count
+    for (const region of this.#drain.isBegun ? (this.#regions?.dropped ?? []) : [])
+      if (region.droppedTick === this.#sealedTick && !region.isFresh) writer.dropped(region)
+    return this.#drain.run(writer, this.#sealed, rowsMax)
   }
 
-  #fetchRows(images: TickImages, from: number, until: number): void {
-    const slots = this.#fetchSlots
-    for (let image = from; image < until; image++) slots[image - from] = images.slot(image)
-    this.rows.fetch(slots, until - from)
+  get openImages(): TickImages {
+    return this.#open
   }
 
-  #drainOne(images: TickImages, image: number, writer: ChangeWriter, prefix: Uint8Array, timeMs: number): void {
-    const out = this.#writer
-    const slot = images.slot(image)
-    const page = slot >>> this.#pageBits
-    let words = this.#words[page] as Int32Array
-    let floats = this.rows.floats[page] as Float64Array
-    let at = (slot & this.#pageMask) * this.#stride
-    if (words[at + TICK_WORD] === this.#openTick) {
-      const newer = words[at + IMAGE_WORD] as number
-      words = this.#open.words[this.#open.page(newer)] as Int32Array
-      floats = this.#open.floats[this.#open.page(newer)] as Float64Array
-      at = this.#open.at(newer)
-    }
-    if (isSameRow(this.format, this.arena, images.words[images.page(image)] as Int32Array, images.at(image), words, at)) return
-    out.writeKey(prefix, this.index.keyBytes(slot), this.index.keyOffset(slot), this.index.keyLength(slot))
-    if (isAliveAt(words, at)) {
-      out.writeImage(words, floats, at, this.promoted)
-      writer.appendRange(out.bytes, 0, out.keyEnd, out.bytes, out.keyEnd, out.imageEnd, timeMs)
-    } else writer.appendRange(out.bytes, 0, out.keyEnd, null, 0, 0, timeMs)
+  /** Whether the row went with its region in the sealed tick or an earlier one. */
+  isDroppedBySeal(slot: number): boolean {
+    if (this.#regions === null || this.#regions.dropped.length === 0) return false
+    const dropped = this.#regions.of(slot)?.droppedTick ?? 0
+    return dropped !== 0 && dropped <= this.#sealedTick
   }
 
-  apply(key: Uint8Array, start: number, end: number, row: Uint8Array | null, rowStart: number, rowEnd: number, mapping?: RowMapping): void {
-    this.#load(() => {
-      if (row !== null) return this.#applyRow(this.findOrInsert(key, start, end), row, rowStart, rowEnd, mapping)
-      const slot = this.find(key, start, end)
-      if (slot >= 0) this.delete(slot)
-    })
+  isOpenTick(tick: number): boolean {
+    return tick === this.#openTick
   }
 
-  applyAll(
-    bytes: Uint8Array,
-    keyStarts: Int32Array,
-    keyEnds: Int32Array,
-    rowStarts: Int32Array,
-    rowEnds: Int32Array,
-    count: number,
-    mapping?: RowMapping,
-  ): void {
-    if (this.#applySlots.length < count) this.#applySlots = new Int32Array(count * 2)
-    const slots = this.#applySlots
-    this.#load(() => {
-      for (let from = 0; from < count;) {
-        // Deletions are rare: they split the batch, so that records of one key keep their order.
-        let until = from
-        while (until < count && (rowStarts[until] as number) >= 0) until++
-        const run = until - from
-        this.findOrInsertAll(bytes, keyStarts.subarray(from, until), keyEnds.subarray(from, until), null, run, slots)
-        for (let i = 0; i < run; i++)
-          this.#applyRow(slots[i] as number, bytes, rowStarts[from + i] as number, rowEnds[from + i] as number, mapping)
-        if (until < count) {
-          const slot = this.find(bytes, keyStarts[until] as number, keyEnds[until] as number)
-          if (slot >= 0) this.delete(slot)
-        }
-        from = until + 1
-      }
-    })
+  applyRows(bytes: Uint8Array, start: number, end: number, mapping?: RowMapping): number {
+    const applier = this.#applierFor(mapping)
+    this.#load(() => applier.apply(bytes, start, end))
+    return applier.count
+  }
+
+  #applierFor(mapping: RowMapping | undefined): BlockApplier {
+    const writer = mapping?.writer.id ?? this.layout.id
+    let applier = this.#appliers.get(writer)
+    if (applier === undefined) this.#appliers.set(writer, (applier = new BlockApplier(this, mapping ?? null)))
+    return applier
+  }
+
+  applyDrop(prefix: Uint8Array, start: number): void {
+    const view = new DataView(prefix.buffer, prefix.byteOffset, prefix.byteLength)
+    const region = must(this.#regions, 'regions').at(view.getInt32(start, true), view.getInt32(start + 4, true))
+    if (region !== null) this.#load(() => this.dropRegion(region))
   }
 
   #load(work: () => void): void {
@@ -633,22 +726,9 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
     }
   }
 
-  #applyRow(slot: number, row: Uint8Array, start: number, end: number, mapping: RowMapping | undefined): void {
-    if (this.#applied !== row) {
-      this.#applied = row
-      this.#appliedView = new DataView(row.buffer, row.byteOffset, row.byteLength)
-    }
-    const image = mapping === undefined ? this.#image : this.#imageOf(mapping.writer)
-    readImage(this.#appliedView, row, start, end, image, mapping?.columns ?? null, this, slot)
+  /** Values were put into a row by `apply`. */
+  loaded(slot: number): void {
     for (const listener of this.#listeners) listener.loaded(slot)
-  }
-
-  #imageOf(writer: Layout): ImageFormat {
-    const known = this.#foreignImages.get(writer.id)
-    if (known !== undefined) return known
-    const format = imageFormat(writer)
-    this.#foreignImages.set(writer.id, format)
-    return format
   }
 
   snapshot(sliceBytes: number): Iterable<Uint8Array> {
@@ -668,7 +748,7 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
     for (const listener of this.#listeners) listener.cleared()
     this.index.clear()
     this.arena.clear()
-    this.rows.clear()
+    if (this.#main !== null) this.rows.releaseChain(this.#main.chain)
     this.#open.reset()
     this.#sealed.reset()
     this.#sealedTick = this.#committedTick = this.rowCount = this.#deadCount = 0

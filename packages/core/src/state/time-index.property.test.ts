@@ -101,7 +101,7 @@ test('seen keys: exact inside the horizon, forgotten behind it, also after a res
       let store = createTableStore(layout)
       let seen = new SeenKeys(store, withinMs)
       const accepted = new Map<number, number[]>()
-      const changelog = new ChangeList(0)
+      const changelog = new ChangeList()
       let time = 1000
       for (let tick = 0; tick < 40; tick++) {
         const watermark = time - disorderMs
@@ -125,7 +125,7 @@ test('seen keys: exact inside the horizon, forgotten behind it, also after a res
         }
         assert.deepEqual([...rows.subarray(0, acceptedCount)], expected)
         store.seal()
-        store.drainChanges(changelog, new Uint8Array(0), 0, Infinity)
+        store.drainChanges(changelog, Infinity)
         store.committed()
         // A late row may have made a key that is forgotten with the next tick.
         const remembered = [...accepted.values()].filter((all) => Math.max(...all) + withinMs >= watermark).length

@@ -110,6 +110,10 @@ export class TimeIndex implements RowListener {
     // Stale entries are found when they come up.
   }
 
+  dropped(): void {
+    // The same.
+  }
+
   loaded(slot: number): void {
     this.note(slot, this.#timeOf(slot))
   }
