@@ -19,7 +19,7 @@ import type {
 } from '../plan/node.ts'
 import type { ExpressionFields } from './expression.ts'
 import type { InstantiateServices } from './topology.ts'
-import { must } from '../base/assert.ts'
+import { assert, must } from '../base/assert.ts'
 import { MillraceError } from '../base/errors.ts'
 import { LazyRows } from '../codec/lazy-row.ts'
 import { AggregateOperator } from '../operators/aggregate.ts'
@@ -158,11 +158,7 @@ export class OperatorFactory {
 
   #aggregate(node: AggregateNode, context: OperatorContext): AggregateOptions {
     const input = must(this.#plan.nodes[node.inputs[0] ?? -1], 'input')
-    if (input.mode === 'update')
-      throw new MillraceError('MR_PLAN_NOT_YET', {
-        message: 'aggregates over updates of earlier rows are not there yet.',
-        details: { operator: node.name },
-      })
+    assert(input.mode === 'append', () => `the plan refuses an aggregate over updates: ${node.name}`)
     const shapes = aggregateShapes(this.#plan, node)
     let column = 0
     const aggregates = node.aggregates.map(({ name, spec }, index): AggregateColumn => {
@@ -244,8 +240,8 @@ export function lambdaRows(shape: RowShape, services: Pick<InstantiateServices, 
   return new LazyRows(fieldsOfShape(shape) ?? [], { codegen: services.codegen, guard: services.guardRows })
 }
 
-/** Kinds behind which a new row replaces the old one by its key alone. */
-const UPSERTING: ReadonlySet<PlanNode['kind']> = new Set(['project', 'to-table', 'to-topic', 'to-sink'])
+/** Kinds behind which a new row replaces the old one by its key alone. A sink is not told the key: it gets −old and +new. */
+const UPSERTING: ReadonlySet<PlanNode['kind']> = new Set(['project', 'to-table', 'to-topic'])
 
 /** True when some reader of the node's updates must see the old row: a filter may have let it pass and stop the new one. */
 export function needsOldRows(plan: Plan, node: PlanNode): boolean {

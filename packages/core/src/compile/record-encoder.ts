@@ -19,7 +19,10 @@ export interface EncodedRecords {
 }
 
 export interface RecordEncoder {
-  /** Key: a single text field as its text, otherwise the JSON text of the key fields in order; null where the stream has no key and the source record had none. */
+  /**
+   * Key: a single text field as its text, otherwise the JSON text of the key fields in order; null where the stream has no key and the source
+   * record had none. A single field that is null: no key, but `[null]` on a compacted topic, which takes no record without.
+   */
   encode(batch: Batch, rows: Int32Array, count: number): EncodedRecords
 }
 
@@ -38,6 +41,7 @@ export function recordEncoder(spec: TopicOutputSpec, codegen: boolean): RecordEn
 
 class JsonRecordEncoder implements RecordEncoder {
   readonly #passThrough: boolean
+  readonly #needsKey: boolean
   readonly #values: JsonEncoder
   readonly #keyFields: readonly KeyField[] | null
   readonly #keys = new GrowingBytes(4096)
@@ -48,6 +52,7 @@ class JsonRecordEncoder implements RecordEncoder {
 
   constructor(spec: TopicOutputSpec, codegen: boolean) {
     this.#passThrough = spec.passThrough
+    this.#needsKey = spec.topic.compacted
     this.#values = new JsonEncoder(spec.fields ?? [], { codegen })
     const names = spec.topic.keyField === null ? spec.key : [spec.topic.keyField]
     this.#keyFields = names === null ? null : names.map((name) => keyField(name, spec.fields))
@@ -86,7 +91,10 @@ class JsonRecordEncoder implements RecordEncoder {
       const row = rows[i] as number
       this.#keyStarts[i] = into.at
       if (fields.length > 1 || single === undefined) writeSeveral(into, batch, row, fields)
-      else if (!writeSingle(into, batch, row, single)) this.#keyStarts[i] = -1
+      else if (!writeSingle(into, batch, row, single)) {
+        if (this.#needsKey) writeText(into, '[null]')
+        else this.#keyStarts[i] = -1
+      }
       this.#keyEnds[i] = into.at
     }
     return into.bytes

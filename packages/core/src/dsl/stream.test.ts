@@ -103,14 +103,26 @@ const REFUSALS: readonly (readonly [what: string, build: (s: Hits, mill: Mill) =
     /`per-url` is taken by the aggregate at .*stream\.test\.ts:\d+/,
   ],
   [
-    'a custom aggregate that cannot take back',
+    'an aggregate over updates',
     (s) =>
       updates(s)
         .groupBy('n')
         .aggregate({ l: custom({ initial: () => '', add: (a, r) => a + r.url }) })
         .toTable('x'),
-    'MR_PLAN_UPDATE_REFUSED',
-    /Give it `remove/,
+    'MR_PLAN_NOT_YET',
+    /aggregates over updates of earlier rows are not there yet, and `per-url` gives updates/,
+  ],
+  [
+    'facts without a key in a compacted topic',
+    (s) => s.to(topic('newest', { value: t.object({ url: t.string() }), compacted: true })),
+    'MR_PLAN_KEY_MISSING',
+    /keeps the newest record of each key, and `hits` has no key/,
+  ],
+  [
+    'the key of a lambda in a topic',
+    (s) => s.keyBy((hit) => hit.status % 2).to(topic('spread', { value: t.object({ url: t.string() }) })),
+    'MR_PLAN_NOT_YET',
+    /the topic `spread` would get the keys of the sources/,
   ],
   [
     'updates that lose their key',

@@ -167,17 +167,7 @@ const AGGREGATE_KINDS: Readonly<Record<'sum' | 'mean' | 'min' | 'max' | 'count-d
 }
 
 function aggregateField(name: string, spec: AggregateSpec, node: PlanNode, input: DeriveInput): Field {
-  if (spec.kind === 'custom') {
-    if (node.mode === 'update' && spec.remove === null) {
-      refusePlan(
-        'MR_PLAN_UPDATE_REFUSED',
-        input.at,
-        `the custom aggregate \`${name}\` reads updates and cannot take a row back.`,
-        'Give it `remove(state, row)`.',
-      )
-    }
-    return { name, type: VARIANT, nullable: true }
-  }
+  if (spec.kind === 'custom') return { name, type: VARIANT, nullable: true }
   if (spec.where !== null) {
     const { type } = typeOfExpression(spec.where, node.shape, input.at)
     if (type.kind !== 'bool' && type.kind !== 'variant')
@@ -202,6 +192,14 @@ function aggregateField(name: string, spec: AggregateSpec, node: PlanNode, input
 
 function aggregate(draft: DraftOf<'aggregate'>, input: DeriveInput): Derived {
   const node = first(input)
+  if (draft.window === null && node.mode === 'update') {
+    refusePlan(
+      'MR_PLAN_NOT_YET',
+      input.at,
+      `aggregates over updates of earlier rows are not there yet, and \`${node.name}\` gives updates.`,
+      "Aggregate the facts themselves, let the windows in front close (`emit: 'close'`), or keep a table (`toTable`) and sum when you read it.",
+    )
+  }
   needBy(draft.groupBy, input)
   if (draft.aggregates.length === 0) refusePlan('MR_PLAN_FIELD_UNKNOWN', input.at, '`aggregate` needs at least one aggregate.')
   if (draft.window !== null) needFacts(node, 'a window', input)
@@ -328,6 +326,41 @@ function writable(from: FieldType, to: FieldType): boolean {
   return numbers.includes(from.kind) && numbers.includes(to.kind)
 }
 
+/** What a topic needs as record keys must be there: a compacted one refuses records without. */
+function needTopicKey(topic: AnyTopic, input: DeriveInput): void {
+  const node = first(input)
+  if (topic.keyField !== null || node.key !== null) return
+  const carried = carriedKeys(node, input)
+  if (carried === 'lambda') {
+    refusePlan(
+      'MR_PLAN_NOT_YET',
+      input.at,
+      `the topic \`${topic.name}\` would get the keys of the sources, not those of the lambda in \`keyBy\`.`,
+      'Make the key a field (`select({ ..., key: expr(...) })` or `map`), and name it in `keyBy` or as `key` of the topic.',
+    )
+  }
+  if (topic.compacted && carried !== 'compacted') {
+    refusePlan(
+      'MR_PLAN_KEY_MISSING',
+      input.at,
+      `the topic \`${topic.name}\` keeps the newest record of each key, and \`${node.name}\` has no key.`,
+      "Declare the topic with `key: 'field'`, or put `keyBy('field')` before.",
+    )
+  }
+}
+
+/** Where the record keys come from that a stream without key fields carries: compacted topics, whose records all have one, or anything. */
+function carriedKeys(node: PlanNode, input: DeriveInput): 'lambda' | 'compacted' | 'any' {
+  if (node.kind === 'key-by' && typeof node.by === 'function') return 'lambda'
+  if (node.kind === 'source') return node.topic.compacted ? 'compacted' : 'any'
+  if (!CARRIES_KEYS.has(node.kind)) return 'any'
+  const from = node.inputs.map((id) => carriedKeys(input.below(id), input))
+  if (from.includes('lambda')) return 'lambda'
+  return from.every((one) => one === 'compacted') ? 'compacted' : 'any'
+}
+
+const CARRIES_KEYS: ReadonlySet<PlanNodeKind> = new Set(['filter', 'branch', 'merge', 'key-by', 'dedupe'])
+
 function toTopic(draft: DraftOf<'to-topic'>, input: DeriveInput): Derived {
   const node = first(input)
   const { topic } = draft
@@ -350,6 +383,7 @@ function toTopic(draft: DraftOf<'to-topic'>, input: DeriveInput): Derived {
       )
     }
   }
+  needTopicKey(topic, input)
   needTopicFields(topic, input)
   return { shape: node.shape, mode: node.mode, key: topic.keyField === null ? node.key : [topic.keyField] }
 }

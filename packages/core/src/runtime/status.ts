@@ -2,6 +2,7 @@
 import type { OperatorCounters } from '../operators/operator.ts'
 import { isMillraceError } from '../base/errors.ts'
 import { textOf } from '../base/text-of.ts'
+import { isOwnColumn } from './table-reader.ts'
 import type { TaskReport } from './task-host.ts'
 import type { InputStatus, Task, TaskPhase } from './task.ts'
 
@@ -115,7 +116,7 @@ export function taskReport(task: Task): TaskReport {
     name,
     rows: store.rowCount,
     bytes: store.bytes(),
-    fields: [...store.layout.key, ...store.layout.value].map((field) => field.name),
+    fields: [...store.layout.key, ...store.layout.value].map((field) => field.name).filter((field) => !isOwnColumn(field)),
   }))
   const { commits, commitMsLast, commitMsMax, rowsIn, rowsOut, deadLetters, lastCommitAtMs } = core?.figures ?? NO_FIGURES
   const status: TaskStatus = {

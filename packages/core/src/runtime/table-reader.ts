@@ -5,6 +5,7 @@ import type { Field } from '../codec/column.ts'
 import type { RowReader, TableStore } from '../state/store.ts'
 import type { Task } from './task.ts'
 import type { TableSlice } from './task-host.ts'
+import { OPEN_ROW_FIELD, ROW_TIME_FIELD } from '../compile/stores.ts'
 import { columnBuilder } from '../codec/column-builder.ts'
 import { KeyWriter, readKey } from '../codec/key-bytes.ts'
 import { MillraceError } from '../base/errors.ts'
@@ -77,14 +78,22 @@ function readTaggedOrJson(bytes: Uint8Array, field: Field): unknown {
   return readKey([{ ...field, nullable: false }], bytes, 0, bytes.length)[0]
 }
 
-/** The row as an object: key fields, then value fields. */
+/** True for a column that the engine keeps beside the user's: the row's time, or the whole of a row without typed columns. */
+export function isOwnColumn(name: string): boolean {
+  return name === ROW_TIME_FIELD.name || name === OPEN_ROW_FIELD.name
+}
+
+/** The row as an object: key fields, then value fields. Of rows without typed columns: the fields of the JavaScript value. */
 export function rowOf(store: TableStore, row: RowReader): TableRow {
   const { key, value } = store.layout
   const result: Record<string, unknown> = {}
   const keyBytes = row.key()
   const keyValues = readKey(key, keyBytes, 0, keyBytes.length)
   for (const [index, field] of key.entries()) result[field.name] = keyValues[index]
-  for (const [index, field] of value.entries()) result[field.name] = valueOf(row, index, field)
+  for (const [index, field] of value.entries()) {
+    if (!isOwnColumn(field.name)) result[field.name] = valueOf(row, index, field)
+    else if (field.name === OPEN_ROW_FIELD.name) Object.assign(result, valueOf(row, index, field))
+  }
   return result
 }
 
