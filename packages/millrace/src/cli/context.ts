@@ -1,6 +1,7 @@
 // What a command is handed: the machine's doors, so that nothing behind the entry point reaches for them by itself.
 import type { Clock, Disk, Scheduler } from '@millrace/core/engine'
 import type { Settings } from './settings.ts'
+import type { PlantReport } from './supervise.ts'
 
 export interface CliContext {
   readonly env: Readonly<Record<string, string | undefined>>
@@ -17,6 +18,8 @@ export interface CliContext {
   readonly isTerminal: boolean
   /** Resolves at the first stop signal; a second one ends the process at once. */
   readonly stopSignal: () => Promise<string>
+  /** Says something to the process that supervises this one; nothing where none does. */
+  readonly report: (report: PlantReport) => void
   /** Node's own flags with which this process was started, for processes that it starts. */
   readonly nodeFlags: readonly string[]
   /** Path of the command line's entry file. */

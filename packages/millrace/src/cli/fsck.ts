@@ -1,7 +1,7 @@
 // `millrace fsck`: checks every byte of a data folder that no server has open.
 import { existsSync } from 'node:fs'
 import { fsckFolder, MillraceError } from '@millrace/core/engine'
-import { logFolder } from '../server/plant.ts'
+import { logFolder } from '../server/defaults.ts'
 import type { Command } from './context.ts'
 import { bytesText } from './format.ts'
 

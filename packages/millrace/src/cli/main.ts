@@ -16,6 +16,7 @@ import { produce } from './produce.ts'
 import { replay } from './replay.ts'
 import { flagName, readSettings, SETTINGS } from './settings.ts'
 import { start } from './start.ts'
+import { SUPERVISED } from './supervise.ts'
 import { table } from './table.ts'
 import { tail } from './tail.ts'
 import { topics } from './topics.ts'
@@ -29,6 +30,9 @@ export const COMMON_OPTIONS: readonly Option[] = [
   { name: 'debug', summary: 'Errors with their stack.' },
   { name: 'help', short: 'h', summary: 'This text.' },
 ]
+
+/** How `dev` starts its plant; in no help. */
+const SUPERVISED_OPTION: Option = { name: SUPERVISED, summary: '' }
 
 /** Settings that are also flags; `data` and `port` for all, the rest for those that run a plant. */
 export function settingOptions(command: Command): readonly Option[] {
@@ -65,7 +69,7 @@ async function run(args: readonly string[], context: CliContext): Promise<number
     return 0
   }
   const command = commandOf(word)
-  const options = [...command.options, ...settingOptions(command), ...COMMON_OPTIONS]
+  const options = [...command.options, ...settingOptions(command), ...COMMON_OPTIONS, ...(command === dev ? [SUPERVISED_OPTION] : [])]
   const { words, values } = parse(command, options, rest)
   if (values['help'] === true) {
     context.out(commandHelp(command, [...settingOptions(command), ...COMMON_OPTIONS]))

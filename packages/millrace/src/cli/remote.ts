@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { MillraceError } from '@millrace/core/engine'
 import type { ErrorAnswer } from '../api.ts'
 import { decodeJson, encodeJson } from '../json.ts'
-import { logFolder, startPlant } from '../server/plant.ts'
+import { logFolder } from '../server/defaults.ts'
 import { readServerFile } from '../server/server-file.ts'
 import type { CliContext, Invocation } from './context.ts'
 
@@ -119,6 +119,8 @@ async function openFolder(context: CliContext, { settings }: Invocation, create:
     })
   }
   const { clock, scheduler, disk } = context
+  // Loaded when it is needed: most commands speak to a server that runs.
+  const { startPlant } = await import('../server/plant.ts')
   const plant = await startPlant({ folder: settings.data, pipelines: [], port: 0, clock, scheduler, disk, announce: false })
   return new Remote(plant.url, false, null, () => plant.stop())
 }

@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { useNativeCrc32c } from '@millrace/core/engine'
 import { createLogLines } from '../server/log-lines.ts'
-import { type Plant, startPlant } from '../server/plant.ts'
+import type { Plant } from '../server/plant.ts'
 import type { CliContext, Invocation } from './context.ts'
 import { loadPipelines } from './load-pipelines.ts'
 
@@ -28,15 +28,42 @@ export async function useNativeChecksum(): Promise<void> {
   }
 }
 
-/** Starts the plant of a file. */
-export async function servePlant(
+export interface RunPlantOptions {
+  /** Builds state again whose layout has changed. */
+  readonly rebuild: boolean
+  /** Called when the file and everything that it imports is loaded. */
+  readonly onLoaded?: () => void
+}
+
+/** Runs the plant of a file until a signal comes. Returns the exit code. */
+export async function runPlant(context: CliContext, invocation: Invocation, options: RunPlantOptions): Promise<number> {
+  let fail: (error: unknown) => void = () => undefined
+  const failed = new Promise<never>((_, reject) => {
+    fail = reject
+  })
+  // A stop while pipelines are restored is a stop too.
+  const signal = context.stopSignal()
+  const plant = await servePlant(context, invocation, options, fail)
+  sayRunning(context, invocation, plant)
+  // A log that failed cannot commit: there is nothing to drain, and the next start recovers to the last commit.
+  const name = await Promise.race([signal, failed])
+  context.note(`millrace: ${name}: stopping (again to stop at once)\n`)
+  await plant.stop()
+  return 0
+}
+
+async function servePlant(
   context: CliContext,
-  { settings, options, json }: Invocation,
-  file: string,
+  { words, settings, json }: Invocation,
+  { rebuild, onLoaded }: RunPlantOptions,
   onFatal: (error: unknown) => void,
 ): Promise<Plant> {
+  const file = words[0] as string
+  const checksum = useNativeChecksum()
   const pipelines = await loadPipelines(file, context.cwd)
-  await useNativeChecksum()
+  onLoaded?.()
+  const { startPlant } = await import('../server/plant.ts')
+  await checksum
   const { clock, scheduler, disk } = context
   const { tlsKey, tlsCert } = settings
   return startPlant({
@@ -51,7 +78,7 @@ export async function servePlant(
     memoryBytes: settings.memoryBytes,
     diskReserveBytes: settings.diskReserveBytes,
     startAt: settings.startAt,
-    rebuild: options['rebuild'] === true,
+    rebuild,
     modules: moduleHashes(context, file),
     log: createLogLines({ clock, json, out: context.note }),
     clock,
@@ -62,7 +89,7 @@ export async function servePlant(
 }
 
 /** Says that a plant runs and where to look. */
-export function sayRunning(context: CliContext, { settings, json }: Invocation, plant: Plant): void {
+function sayRunning(context: CliContext, { settings, json }: Invocation, plant: Plant): void {
   const names = [...plant.pipelines.keys()]
   if (json) return context.out(`${JSON.stringify({ url: plant.url, pid: process.pid, folder: settings.data, pipelines: names })}\n`)
   context.out(`millrace runs: ${names.join(', ')}\n  page    ${plant.url}\n  data    ${settings.data}\n  stop    Ctrl-C\n`)

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { isAbsolute, join, resolve } from 'node:path'
 import { MillraceError, nearestWord } from '@millrace/core/engine'
 import { isMap, isScalar, LineCounter, parseDocument } from 'yaml'
-import { DEFAULT_HOST, DEFAULT_PORT } from '../server/plant.ts'
+import { DEFAULT_HOST, DEFAULT_PORT } from '../server/defaults.ts'
 
 export interface Settings {
   readonly data: string

@@ -1,6 +1,6 @@
 // `millrace start FILE`: runs pipelines until it is told to stop.
 import type { Command } from './context.ts'
-import { sayRunning, servePlant } from './serve.ts'
+import { runPlant } from './serve.ts'
 
 export const start: Command = {
   name: 'start',
@@ -12,19 +12,5 @@ export const start: Command = {
     { line: 'millrace start pipeline.ts --port 8080 --data /var/lib/plant --json', does: 'as a service, log lines as JSON' },
   ],
   words: [1, 1],
-  async run(context, invocation) {
-    let fail: (error: unknown) => void = () => undefined
-    const failed = new Promise<never>((_, reject) => {
-      fail = reject
-    })
-    // A stop while pipelines are restored is a stop too.
-    const signal = context.stopSignal()
-    const plant = await servePlant(context, invocation, invocation.words[0] as string, fail)
-    sayRunning(context, invocation, plant)
-    // A log that failed cannot commit: there is nothing to drain, and the next start recovers to the last commit.
-    const name = await Promise.race([signal, failed])
-    context.note(`millrace: ${name}: stopping (again to stop at once)\n`)
-    await plant.stop()
-    return 0
-  },
+  run: (context, invocation) => runPlant(context, invocation, { rebuild: invocation.options['rebuild'] === true }),
 }

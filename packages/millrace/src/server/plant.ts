@@ -3,7 +3,6 @@
 //   log opened (folder locked) -> pipelines started -> HTTP listens -> running
 //   stop: HTTP takes nothing new -> pipelines commit and publish -> log closed
 import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
 import {
   type AnyTopic,
   type Clock,
@@ -35,6 +34,7 @@ import { Collector } from './collector.ts'
 import { ConsoleFiles, consoleFolder } from './console-files.ts'
 import { type PlantContext, type PlantPipeline, pipelineStatuses } from './context.ts'
 import { LetterBoxes } from './letter-boxes.ts'
+import { BODY_BYTES_MAX, DEFAULT_HOST, DEFAULT_PORT, DISK_RESERVE_BYTES, logFolder, MEMORY_BYTES } from './defaults.ts'
 import { type HttpServer, listen, type TlsFiles } from './http-server.ts'
 import { type LogLines, silentLog } from './log-lines.ts'
 import { Notices } from './notices.ts'
@@ -52,12 +52,6 @@ import { isLoopback, Security } from './security.ts'
 import { removeServerFile, writeServerFile } from './server-file.ts'
 import { Streams } from './streams.ts'
 
-/** Every default stands in docs/settings.md with its reason. */
-export const DEFAULT_HOST = '127.0.0.1'
-export const DEFAULT_PORT = 4410
-const BODY_BYTES_MAX = 32 << 20
-const MEMORY_BYTES = 256 << 20
-const DISK_RESERVE_BYTES = 256 << 20
 const SECOND_MS = 1000
 /** Time that requests and streams get to end when the plant stops. */
 const STOP_HTTP_MS = 5000
@@ -133,11 +127,6 @@ export async function startPlant(options: PlantOptions): Promise<Plant> {
 
 function requireSafeAddress({ host = DEFAULT_HOST, token = null }: PlantOptions): void {
   if (!isLoopback(host) && token === null) throw new MillraceError('MR_SERVER_ADDRESS', { details: { host } })
-}
-
-/** Folder of the log inside a data folder. */
-export function logFolder(folder: string): string {
-  return join(folder, 'log')
 }
 
 async function openLog(options: PlantOptions, clock: Clock, scheduler: Scheduler): Promise<Log> {
