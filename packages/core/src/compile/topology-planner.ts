@@ -403,7 +403,8 @@ class TopologyPlanner {
 
   /** True when rows reach `node` as a source gave them, inside one part: an exchange carries columns, not the source's bytes. */
   #isUnchanged(node: PlanNode): boolean {
-    if (node.kind === 'source' || node.kind === 'through') return true
+    // What a foreign schema gives need not be what it was given: defaults, transformations.
+    if (node.kind === 'source' || node.kind === 'through') return node.topic.foreignSchema === null
     if (node.kind !== 'filter' && node.kind !== 'branch' && node.kind !== 'merge' && node.kind !== 'key-by' && node.kind !== 'dedupe')
       return false
     if (this.#cuts.some((cut) => cut.to === node.id)) return false

@@ -184,7 +184,8 @@ export class Stream<in out K, in out V> {
   }
 
   /**
-   * Splits by predicates: each row goes to the first whose predicate is true, else to `rest`. Shape, key, order and time unchanged. State: none.
+   * Splits by predicates: each row goes to the first whose predicate is true, else to `rest`. Shape, key and time unchanged, order too inside
+   * each branch; `merge` does not put the rows of two branches back into the order they had. State: none.
    * @example const { paid, rest } = orders.branch({ paid: (order) => order.status === 'paid' }, { name: 'status' })
    * @throws {MillraceError} `MR_PLAN_FIELD_UNKNOWN`, `MR_PLAN_NAME_TAKEN`.
    */
@@ -207,7 +208,8 @@ export class Stream<in out K, in out V> {
 
   /**
    * The rows of this stream and of others, which must have the same fields (their order does not matter). The order inside each input
-   * stays; between inputs a tick takes them in the order they are written here. State: none. Takes facts only.
+   * stays. Between inputs there is none inside a tick: also rows of one partition that a `branch` sent different ways may pass each other.
+   * What is read in an earlier tick comes first. State: none. Takes facts only.
    * @example web.merge(mobile, { name: 'all' })
    * @throws {MillraceError} `MR_PLAN_SHAPE_MISMATCH`, `MR_PLAN_UPDATE_REFUSED`.
    */
@@ -244,8 +246,9 @@ export class Stream<in out K, in out V> {
   }
 
   /**
-   * Sets the key: one or more fields, or the value of a lambda. Rows of one key stay in order from here on. Nothing moves yet: rows are
-   * re-partitioned only where an operator or a topic behind needs it. Shape and time unchanged. State: none. Takes facts only.
+   * Sets the key: one or more fields, or the value of a lambda. Rows of one key that come from one partition stay in order as long as no
+   * operator behind groups them by something else. Nothing moves yet: rows are re-partitioned only where an operator or a topic behind needs
+   * it. The key of a lambda serves operators; a topic takes fields. Shape and time unchanged. State: none. Takes facts only.
    * @example hits.keyBy('ip')
    * @example hits.keyBy((hit) => hit.ip.split('.')[0])
    * @throws {MillraceError} `MR_PLAN_FIELD_UNKNOWN`, `MR_PLAN_FIELD_TYPE` for a field that cannot be a key.
@@ -296,9 +299,10 @@ export class Stream<in out K, in out V> {
   }
 
   /**
-   * Drops rows whose `by` was seen in the last `withinMs` of event time; exact inside that horizon, forgetful outside it. Shape, key, order
-   * and time unchanged. State: one entry per value seen in the horizon. Behind an exchange where equal rows lie in several partitions.
-   * Takes facts only.
+   * Drops rows whose `by` was seen in the last `withinMs` of event time; exact inside that horizon, forgetful outside it. Of equal rows the
+   * one that is read first stays; between partitions that is the one of the earlier tick, inside a tick either. Shape, key and time
+   * unchanged. Order unchanged with one partition; with several the rows go through an exchange by `by`, and rows of different `by` may pass
+   * each other. State: one entry per value seen in the horizon. Takes facts only.
    * @param options.withinMs Milliseconds. Higher: later repeats are caught, more memory.
    * @example orders.dedupe({ by: 'id', withinMs: 3_600_000, name: 'once' })
    * @throws {MillraceError} `MR_PLAN_FIELD_UNKNOWN`, `MR_PLAN_SETTING_INVALID`, `MR_PLAN_UPDATE_REFUSED`.

@@ -2,6 +2,7 @@
 import { MillraceError } from '../base/errors.ts'
 import { nearestWord } from '../base/nearest-word.ts'
 import type { Field } from '../codec/column.ts'
+import { foreignFields } from '../codec/foreign-schema.ts'
 import { fieldsOf } from '../codec/schema.ts'
 import type { InferOutput, StandardSchemaV1 } from '../codec/standard-schema.ts'
 import type { FileTable } from '../connect/file-table.ts'
@@ -135,25 +136,26 @@ export function topic<S extends StandardSchemaV1, const E extends string = never
     refuse(at, `\`${String(name)}\` cannot name a topic.`)
   checkOptions(at, options, TOPIC_OPTIONS)
   checkSchema(at, options.value)
-  const fields = fieldsOf(options.value)
+  const own = fieldsOf(options.value)
+  const fields = own ?? foreignFields(options.value)
   const format = options.format ?? 'json'
   if (format !== 'json' && format !== 'csv' && format !== 'bytes')
     refuse(at, `\`format\` must be 'json', 'csv' or 'bytes', not \`${String(format)}\`.`)
-  if (format === 'csv' && fields === null)
+  if (format === 'csv' && own === null)
     refuse(at, "`format: 'csv'` needs a `t.object` schema: the order of its fields is the order of the columns.")
   checkNumber(at, 'partitions', options.partitions ?? 1, 1, 1_024)
   checkNumber(at, 'disorderMs', options.disorderMs ?? 0, 0)
   if (options.retentionMs !== undefined) checkNumber(at, 'retentionMs', options.retentionMs, 1)
   const eventTime: string | null = options.eventTime ?? null
   const keyField: string | null = options.key ?? null
-  if (eventTime !== null) checkEventTime(at, eventTime, fields)
+  if (eventTime !== null) checkEventTime(at, eventTime, fields, own === null)
   if (keyField !== null) checkKeyField(at, keyField, fields)
   return Object.freeze({
     kind: 'topic' as const,
     name,
     format,
     fields,
-    foreignSchema: fields === null ? options.value : null,
+    foreignSchema: own === null ? options.value : null,
     eventTime,
     disorderMs: options.disorderMs ?? 0,
     keyField,
@@ -165,11 +167,13 @@ export function topic<S extends StandardSchemaV1, const E extends string = never
   })
 }
 
-function checkEventTime(at: Refusal, name: string, fields: readonly Field[] | null): void {
+/** A foreign schema may give times as text, which is read as ISO 8601. */
+function checkEventTime(at: Refusal, name: string, fields: readonly Field[] | null, foreign: boolean): void {
   const field = checkField(at, 'eventTime', name, fields)
   if (field === null) return
   if (field.nullable) refuse(at, `\`eventTime\` names \`${name}\`, which may be missing, and every record needs a time.`)
   const { kind } = field.type
+  if (foreign && kind === 'string') return
   if (kind !== 'time' && kind !== 'i64' && kind !== 'f64')
     refuse(at, `\`eventTime\` names \`${name}\`, which is ${kind}; declare it \`t.time()\`.`)
 }
