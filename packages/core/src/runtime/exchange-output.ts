@@ -7,7 +7,7 @@ import type { LogPart } from '../log/log.ts'
 import { BlockWriter } from '../codec/block.ts'
 import { RecordBatchBuilder } from '../codec/record-batch.ts'
 import { Partitioner } from './partitioner.ts'
-import { liveRows } from './row-selection.ts'
+import { liveRows } from '../operators/live-rows.ts'
 
 /** A record batch is closed at this size, so that readers fetch in pieces. */
 const BATCH_BYTES_TARGET = 512 * 1024

@@ -7,7 +7,7 @@ import type { TaskCore } from './task-core.ts'
 import { must } from '../base/assert.ts'
 import { BlockWriter, readBlock } from '../codec/block.ts'
 import { withOpenValues } from './exchange-rows.ts'
-import { liveRows } from './row-selection.ts'
+import { liveRows } from '../operators/live-rows.ts'
 
 /** What a checkpoint keeps of the sink. */
 export interface SinkState {

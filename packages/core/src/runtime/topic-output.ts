@@ -6,7 +6,7 @@ import type { RecordEncoder } from '../compile/record-encoder.ts'
 import type { LogPart } from '../log/log.ts'
 import { partitionOf } from '../codec/murmur2.ts'
 import { RecordBatchBuilder } from '../codec/record-batch.ts'
-import { liveRows } from './row-selection.ts'
+import { liveRows } from '../operators/live-rows.ts'
 
 const BATCH_BYTES_TARGET = 512 * 1024
 
