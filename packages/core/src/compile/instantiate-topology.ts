@@ -234,6 +234,12 @@ class Instance implements TopologyInstance {
     return due
   }
 
+  openUntil(): number {
+    let until = Infinity
+    for (const operator of this.#order) until = Math.min(until, operator.openUntil?.() ?? operator.nextDue())
+    return until
+  }
+
   enter(operator: string, input: number, batch: Batch): boolean {
     const door = this.#doors.get(operator)
     const target = door?.inputs[input]

@@ -153,6 +153,8 @@ export interface TopologyInstance {
   startTick(start: TickStart): void
   endTick(end: TickEnd): void
   nextDue(): number
+  /** Earliest event time at which an open window closes; +Infinity when none is open. */
+  openUntil(): number
   /** Enters at an operator by name: retries of dead letters. False when there is no such operator. */
   enter(operator: string, input: number, batch: Batch): boolean
   /** Row layout at an operator's input, to encode and decode dead letters; null for open shapes (JSON). */

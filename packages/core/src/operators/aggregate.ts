@@ -399,7 +399,11 @@ export class AggregateOperator implements Operator {
   }
 
   nextDue(): number {
-    if (this.#emit !== 'close' || this.#window === null) return Infinity
+    return this.#emit === 'close' ? this.openUntil() : Infinity
+  }
+
+  openUntil(): number {
+    if (this.#window === null) return Infinity
     const [first] = this.#store.regions
     return first === undefined ? Infinity : this.#endOfRegion(first) + this.#window.graceMs
   }

@@ -57,6 +57,8 @@ export interface Operator {
   process(input: number, batch: Batch): void
   startTick(start: TickStart): void
   endTick(end: TickEnd): void
-  /** Earliest event time (ms) at which a watermark would fire something here; +Infinity when nothing waits. Decides heartbeats and "why is it open". */
+  /** Earliest event time (ms) at which a watermark would fire something here; +Infinity when nothing waits. Decides heartbeats. */
   nextDue(): number
+  /** Earliest event time (ms) at which an open window closes, whether that fires something or only forgets; +Infinity when none is open. For the status. */
+  openUntil?(): number
 }

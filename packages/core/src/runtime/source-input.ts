@@ -8,6 +8,7 @@ import type { PipelineSettings } from '../plan/node.ts'
 import type { CombinedClock } from '../time/partition-clock.ts'
 import type { SourcePosition } from './commit-state.ts'
 import type { BoundRange } from './progress.ts'
+import type { InputStatus } from './task.ts'
 import { must } from '../base/assert.ts'
 import { MillraceError } from '../base/errors.ts'
 import { RecordBatchBuilder } from '../codec/record-batch.ts'
@@ -36,6 +37,8 @@ class SourcePartition {
   /** While a jump waits for records that confirm it: the visible end, and since when it has been the same (monotonic ms). */
   heldEnd = -1
   heldAt = 0
+  /** Event time of the record that waits. */
+  heldTimeMs = 0
   /** Set when the partition cannot be read on. */
   error: Error | null = null
 
@@ -232,6 +235,7 @@ export class SourceInput {
       if (atEnd && partition.heldEnd !== part.end) {
         partition.heldEnd = part.end
         partition.heldAt = monotonicMs
+        partition.heldTimeMs = batch.times[0] as number
       }
       return atEnd ? 0 : null
     }
@@ -368,17 +372,9 @@ export class SourceInput {
   }
 
   /** What the page shows per partition. */
-  status(): readonly {
-    readonly partition: number
-    readonly next: number
-    readonly largestMs: number
-    readonly watermarkMs: number
-    readonly status: string
-    readonly silentMs: number
-    readonly error: string | null
-  }[] {
+  status(): InputStatus['partitions'] {
     const monotonicMs = this.#times.monotonicMs()
-    return this.#partitions.map(({ partition, next, clock, error }) => ({
+    return this.#partitions.map(({ partition, next, clock, error, heldEnd, heldAt, heldTimeMs }) => ({
       partition,
       next,
       largestMs: clock.largestMs,
@@ -386,6 +382,15 @@ export class SourceInput {
       status: clock.status,
       silentMs: monotonicMs - clock.lastDataAt,
       error: error?.message ?? null,
+      ...(heldEnd < 0
+        ? {}
+        : {
+            held: {
+              eventTimeMs: heldTimeMs,
+              forMs: monotonicMs - heldAt,
+              untilMs: Math.max(0, heldAt + this.#settings.idleMs - monotonicMs),
+            },
+          }),
     }))
   }
 

@@ -80,9 +80,26 @@ function time(ms: number): string {
   return new Date(ms).toISOString().replace('.000Z', 'Z')
 }
 
-/** Names what holds the watermark back: the slowest partition or producer, and since when it is silent. */
+type PartitionStatus = InputStatus['partitions'][number]
+
+/** Why the clock guard does not read a partition on (time/clock-guard.ts). */
+function heldText({ held, largestMs }: PartitionStatus): string {
+  if (held === undefined) return ''
+  const which = largestMs === Number.NEGATIVE_INFINITY ? 'its first record' : `a record that is far ahead of ${time(largestMs)}`
+  return `, holds back ${which}, of ${time(held.eventTimeMs)}: decided when others follow, or in ${Math.ceil(held.untilMs / 1000)} s`
+}
+
+/**
+ * Names what holds the watermark back: the slowest partition or producer, and since when it is silent. Also without an open window: a
+ * partition that the clock guard does not read on. Null when nothing waits, also for a window that closes with the next tick anyway.
+ */
 export function whyOpen(waitsForMs: number, watermarkMs: number, inputs: readonly InputStatus[]): string | null {
-  if (waitsForMs === Number.POSITIVE_INFINITY) return null
+  if (waitsForMs === Number.POSITIVE_INFINITY || waitsForMs <= watermarkMs) {
+    for (const { input, partitions } of inputs)
+      for (const partition of partitions)
+        if (partition.held !== undefined) return `${input} partition ${partition.partition} waits${heldText(partition)}`
+    return null
+  }
   const lead = `waits for the watermark ${time(waitsForMs)}, it is ${time(watermarkMs)}`
   let slowest: { readonly text: string; readonly watermarkMs: number } | null = null
   for (const input of inputs) {
@@ -92,7 +109,7 @@ export function whyOpen(waitsForMs: number, watermarkMs: number, inputs: readonl
       const error = partition.error === null ? '' : `, cannot be read: ${partition.error}`
       slowest = {
         watermarkMs: partition.watermarkMs,
-        text: `${input.input} partition ${partition.partition} is ${partition.status}${silence}${error}`,
+        text: `${input.input} partition ${partition.partition} is ${partition.status}${silence}${heldText(partition)}${error}`,
       }
     }
     for (const producer of input.producers) {
@@ -110,7 +127,7 @@ export function whyOpen(waitsForMs: number, watermarkMs: number, inputs: readonl
 export function taskReport(task: Task): TaskReport {
   const { core, loop } = task
   const inputs = loop?.inputStatus() ?? []
-  const waitsForMs = core?.instance.nextDue() ?? Number.POSITIVE_INFINITY
+  const waitsForMs = core?.instance.openUntil() ?? Number.POSITIVE_INFINITY
   const watermarkMs = loop?.watermarkMs() ?? core?.state.watermarkMs ?? Number.NEGATIVE_INFINITY
   const stores = Array.from(core?.stores ?? [], ([name, { store }]) => ({
     name,

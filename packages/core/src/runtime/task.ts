@@ -54,6 +54,8 @@ export interface InputStatus {
     readonly status: string
     readonly silentMs: number
     readonly error: string | null
+    /** Set while the clock guard holds the next record back: its event time, and after how long without another record it is decided. */
+    readonly held?: { readonly eventTimeMs: number; readonly forMs: number; readonly untilMs: number }
   }[]
   /** Exchanges: producers and how far each has come. */
   readonly producers: readonly { readonly task: string; readonly through: number; readonly watermarkMs: number; readonly status: string }[]
