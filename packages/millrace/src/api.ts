@@ -1,6 +1,6 @@
 // The admin API between the server and those who look at it: the page, and `millrace` on the command line. Types, and its JSON.
 // Times are milliseconds; JSON has no infinities, so they are the strings '+inf' and '-inf' (see `encodeJson`, `decodeJson`).
-import type { PipelineStatus } from '@millrace/core/engine'
+import type { PipelineStatus, SourceStatus } from '@millrace/core/engine'
 
 export { decodeJson, encodeJson } from './json.ts'
 
@@ -11,6 +11,8 @@ export interface PlantStatus {
   readonly startedAtMs: number
   readonly folder: string | null
   readonly pipelines: readonly PipelineStatus[]
+  /** What fills topics from elsewhere: where each stands and how far it is behind. */
+  readonly sources: readonly SourceStatus[]
   readonly topics: readonly TopicStatus[]
   readonly memory: { readonly residentBytes: number; readonly heapBytes: number; readonly budgetBytes: number }
   readonly disk: { readonly freeBytes: number; readonly reserveBytes: number }

@@ -1,5 +1,9 @@
 // millrace: what people install. The typed API of @millrace/core, the plant, and a client for producers.
 export * from '@millrace/core'
+export { fileSource, ndjson, ndjsonFile } from '@millrace/core/connect'
+export type { FileSourceSettings, NdjsonFileSettings, NdjsonSettings } from '@millrace/core/connect'
+export { source } from './source.ts'
+export type { SourceDefinition } from './source.ts'
 export { startPlant } from './server/plant.ts'
 export type { Plant, PlantOptions } from './server/plant.ts'
 export { createLogLines } from './server/log-lines.ts'

@@ -10,6 +10,7 @@ import { usePolled } from './hooks.ts'
 import { LiveTable } from './live-table.tsx'
 import { Notices } from './notices.tsx'
 import { OpenWindows } from './open-windows.tsx'
+import { Sources } from './sources.tsx'
 import { Tail } from './tail.tsx'
 import { Tasks } from './tasks.tsx'
 import { TokenForm } from './token-form.tsx'
@@ -39,6 +40,7 @@ export function App({ views, reopen }: { readonly views: PlantViews; readonly re
             <TopologyPanel key={pipeline.pipeline} pipeline={pipeline} flow={flow} nowMs={status.nowMs} />
             <Throughput history={views.history} status={status} pipeline={pipeline.pipeline} flow={flow} />
             <OpenWindows pipeline={pipeline} />
+            <Sources sources={status.sources} />
             <LiveTable key={`table ${pipeline.pipeline}`} tables={pipeline.tables} />
             <Tail topics={status.topics} preferred={pipeline.nodes.find((node) => node.kind === 'source')?.target ?? null} />
             <DeadLetters key={`letters ${pipeline.pipeline}`} pipeline={pipeline.pipeline} groups={letters} nowMs={status.nowMs} />

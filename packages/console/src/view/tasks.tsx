@@ -5,6 +5,7 @@ import { Panel } from './panel.tsx'
 
 const COLUMNS = [
   'Task',
+  'Thread',
   'Phase',
   'Tick',
   'Watermark, UTC',
@@ -49,6 +50,7 @@ function TaskRow({ task, nowMs }: { readonly task: TaskStatus; readonly nowMs: n
     <>
       <tr>
         <td data-key="true">{task.task}</td>
+        <td>{task.worker === null ? 'main' : `worker ${task.worker}`}</td>
         <td>
           <span className="pill small" data-tone={phaseTone(task.phase)}>
             {task.phase}

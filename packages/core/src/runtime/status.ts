@@ -25,6 +25,8 @@ export interface TaskStatus {
   readonly task: string
   readonly part: string
   readonly group: number
+  /** Number of the worker thread that runs it; null: the main thread. */
+  readonly worker: number | null
   readonly phase: TaskPhase
   readonly error: { readonly code: string; readonly message: string; readonly fix: string } | null
   readonly tick: number
@@ -167,6 +169,7 @@ export function statusWithoutCore(part: string, group: number, phase: TaskPhase,
     task: `${part}/${group}`,
     part,
     group,
+    worker: null,
     phase,
     error: errorStatus(error),
     tick: 0,

@@ -2,7 +2,7 @@
 // This is the plant's side of it; supervise.ts is the process that the user has started.
 import { isMillraceError } from '@millrace/core/engine'
 import type { CliContext, Command, Invocation } from './context.ts'
-import { loadPipelines } from './load-pipelines.ts'
+import { type Definitions, loadDefinitions } from './load-definitions.ts'
 import { runPlant } from './serve.ts'
 import type { LoadedModules } from './supervise.ts'
 
@@ -50,20 +50,18 @@ export const check: Command = {
   words: [1, 1],
   async run(context, invocation) {
     try {
-      say(
-        context,
-        invocation,
-        (await loadPipelines(invocation.words[0] as string, context.cwd)).map(({ name }) => name),
-      )
+      say(context, invocation, await loadDefinitions(invocation.words[0] as string, context.cwd))
     } catch (error) {
-      if (invocation.json) say(context, invocation, [])
+      if (invocation.json) say(context, invocation, { pipelines: [], sources: [] })
       throw error
     }
     return 0
   },
 }
 
-function say(context: CliContext, { json }: Invocation, pipelines: readonly string[]): void {
-  if (json) context.out(`${JSON.stringify({ pipelines, ...loadedModules(context) })}\n`)
-  else context.out(`valid: ${pipelines.join(', ')}\n`)
+function say(context: CliContext, { json }: Invocation, definitions: Definitions): void {
+  const pipelines = definitions.pipelines.map(({ name }) => name)
+  const sources = definitions.sources.map(({ name }) => name)
+  if (json) context.out(`${JSON.stringify({ pipelines, sources, ...loadedModules(context) })}\n`)
+  else context.out(`valid: ${[...pipelines, ...sources.map((name) => `source ${name}`)].join(', ')}\n`)
 }

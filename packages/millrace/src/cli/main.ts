@@ -16,12 +16,13 @@ import { produce } from './produce.ts'
 import { replay } from './replay.ts'
 import { flagName, readSettings, SETTINGS } from './settings.ts'
 import { start } from './start.ts'
+import { status } from './status.ts'
 import { SUPERVISED } from './supervise.ts'
 import { table } from './table.ts'
 import { tail } from './tail.ts'
 import { topics } from './topics.ts'
 
-export const COMMANDS: readonly Command[] = [init, dev, start, check, plan, topics, produce, tail, table, replay, dlq, fsck, doctor]
+export const COMMANDS: readonly Command[] = [init, dev, start, check, plan, status, topics, produce, tail, table, replay, dlq, fsck, doctor]
 
 /** Flags that every command takes. */
 export const COMMON_OPTIONS: readonly Option[] = [
@@ -40,7 +41,7 @@ export function settingOptions(command: Command): readonly Option[] {
   return SETTINGS.filter(({ name, isFlag }) => isFlag && (all || name === 'data' || name === 'port')).map(
     ({ name, summary, default: fallback }) => ({
       name: flagName(name),
-      value: name === 'port' ? 'N' : name === 'data' ? 'FOLDER' : 'VALUE',
+      value: name === 'port' || name === 'workers' ? 'N' : name === 'data' ? 'FOLDER' : 'VALUE',
       summary: fallback === '' ? summary : `${summary} Default ${fallback}.`,
     }),
   )

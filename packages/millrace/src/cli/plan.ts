@@ -2,11 +2,11 @@
 import { existsSync } from 'node:fs'
 import type { PipelineDefinition } from '@millrace/core'
 import { describePlan, diffPlans, type PlanChange, serializePlan } from '@millrace/core/engine'
-import type { TopicStatus } from '../api.ts'
+import type { PlantStatus, TopicStatus } from '../api.ts'
 import type { StartedPlan } from '../server/plan-store.ts'
 import { logFolder } from '../server/defaults.ts'
 import type { CliContext, Command, Invocation } from './context.ts'
-import { loadPipelines } from './load-pipelines.ts'
+import { type Definitions, loadDefinitions } from './load-definitions.ts'
 import { findServer, type Remote, withRemote } from './remote.ts'
 
 const SIGNS: Readonly<Record<PlanChange['kind'], string>> = {
@@ -34,23 +34,18 @@ export const plan: Command = {
   ],
   words: [1, 1],
   async run(context, invocation) {
-    const definitions = await loadPipelines(invocation.words[0] as string, context.cwd)
+    const definitions = await loadDefinitions(invocation.words[0] as string, context.cwd)
     const isKnown = findServer(invocation) !== null || existsSync(logFolder(invocation.settings.data))
     if (!isKnown) return show(context, invocation, definitions, null)
     return withRemote(context, invocation, { create: false }, (remote) => show(context, invocation, definitions, remote))
   },
 }
 
-async function show(
-  context: CliContext,
-  { json, options }: Invocation,
-  definitions: readonly PipelineDefinition[],
-  remote: Remote | null,
-): Promise<number> {
+async function show(context: CliContext, { json, options }: Invocation, definitions: Definitions, remote: Remote | null): Promise<number> {
   let refused = false
   const topics =
     remote === null ? new Set<string>() : new Set((await remote.json<readonly TopicStatus[]>('/topics')).map(({ name }) => name))
-  for (const { name, plan: wanted, warnings } of definitions) {
+  for (const { name, plan: wanted, warnings } of definitions.pipelines) {
     const before = remote === null ? null : await remote.json<StartedPlan | null>(`/api/pipelines/${encodeURIComponent(name)}/plan`)
     const changes = diffPlans(before?.plan ?? null, serializePlan(wanted), { topics })
     refused ||= changes.some((change) => change.kind === 'refused')
@@ -63,7 +58,34 @@ async function show(
     for (const warning of warnings) context.out(`  warning: ${warning.message}${warning.place === null ? '' : ` (${warning.place})`}\n`)
     context.out(changesText(changes, before === null))
   }
+  await showSources(context, json, definitions.sources, remote)
   return refused ? 1 : 0
+}
+
+/** Sources stand beside the pipelines: what each fills, and where it will begin. */
+async function showSources(context: CliContext, json: boolean, sources: Definitions['sources'], remote: Remote | null): Promise<void> {
+  const known = remote === null ? [] : (await remote.json<PlantStatus>('/api/status')).topics.map(({ name }) => name)
+  const before = known.flatMap((name) => /^__source\.(.+)\.position$/.exec(name)?.[1] ?? [])
+  for (const { name, topic, connector } of sources) {
+    const begins = before.includes(name) ? 'continues behind its last commit' : 'begins at the start'
+    if (json)
+      context.out(
+        `${JSON.stringify({ source: name, topic: topic.name, connector: connector.spec.type, settings: connector.settings, begins })}\n`,
+      )
+    else
+      context.out(
+        `source ${name}: ${connector.spec.type} ${settingsText(connector.settings)} into topic ${topic.name}, exactly once; ${begins}\n`,
+      )
+  }
+  const gone = before.filter((name) => !sources.some((source) => source.name === name))
+  if (json) return
+  for (const name of gone) context.out(`source ${name}: ran on this data before and is not in the file; its position is kept\n`)
+}
+
+function settingsText(settings: Readonly<Record<string, unknown>>): string {
+  const { path, ...rest } = settings
+  const named = Object.entries(rest).filter(([, value]) => value !== null && value !== false)
+  return [...(path === undefined ? [] : [String(path)]), ...named.map(([name, value]) => `${name}=${JSON.stringify(value)}`)].join(' ')
 }
 
 function changesText(changes: readonly PlanChange[], isNew: boolean): string {

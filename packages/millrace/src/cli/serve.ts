@@ -2,11 +2,12 @@
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import { useNativeCrc32c } from '@millrace/core/engine'
+import { pathToFileURL } from 'node:url'
+import { useNativeCrc32c, type WorkerOptions } from '@millrace/core/engine'
 import { createLogLines } from '../server/log-lines.ts'
 import type { Plant } from '../server/plant.ts'
 import type { CliContext, Invocation } from './context.ts'
-import { loadPipelines } from './load-pipelines.ts'
+import { loadDefinitions } from './load-definitions.ts'
 
 /** Hashes of what lambdas may call: the user's modules, and the lock file, which pins everybody else's. */
 export function moduleHashes(context: CliContext, file: string): readonly string[] {
@@ -15,6 +16,16 @@ export function moduleHashes(context: CliContext, file: string): readonly string
     const lock = join(folder, 'package-lock.json')
     if (existsSync(lock)) return [...hashes, createHash('sha256').update(readFileSync(lock)).digest('hex')]
     if (folder === dirname(folder)) return hashes
+  }
+}
+
+/** Workers import the user's file themselves, and the native checksum where it is installed. */
+function workerOptions(count: number, path: string): WorkerOptions {
+  const module = pathToFileURL(path).href
+  try {
+    return { count, module, nativeCrc32c: { module: import.meta.resolve('@node-rs/crc32'), exportName: 'crc32c' } }
+  } catch {
+    return { count, module }
   }
 }
 
@@ -60,7 +71,7 @@ async function servePlant(
 ): Promise<Plant> {
   const file = words[0] as string
   const checksum = useNativeChecksum()
-  const pipelines = await loadPipelines(file, context.cwd)
+  const { pipelines, sources } = await loadDefinitions(file, context.cwd)
   onLoaded?.()
   const { startPlant } = await import('../server/plant.ts')
   await checksum
@@ -69,6 +80,7 @@ async function servePlant(
   return startPlant({
     folder: settings.data,
     pipelines,
+    sources,
     host: settings.host,
     port: settings.port,
     token: settings.token,
@@ -79,6 +91,8 @@ async function servePlant(
     diskReserveBytes: settings.diskReserveBytes,
     startAt: settings.startAt,
     rebuild,
+    workers: settings.workers === 0 ? null : workerOptions(settings.workers, resolve(context.cwd, file)),
+    ...(settings.snapshotBytesMin === null ? {} : { snapshotBytesMin: settings.snapshotBytesMin }),
     modules: moduleHashes(context, file),
     log: createLogLines({ clock, json, out: context.note }),
     clock,

@@ -19,9 +19,13 @@ export interface Settings {
   readonly memoryBytes: number
   readonly diskReserveBytes: number
   readonly startAt: 'earliest' | 'latest'
+  /** 0: the main thread. */
+  readonly workers: number
+  /** Null: the engine's own rule. */
+  readonly snapshotBytesMin: number | null
 }
 
-type Kind = 'text' | 'path' | 'port' | 'bytes' | 'list' | 'start'
+type Kind = 'text' | 'path' | 'port' | 'bytes' | 'list' | 'start' | 'count'
 
 export interface SettingSpec {
   readonly name: keyof Settings
@@ -125,6 +129,23 @@ export const SETTINGS: readonly SettingSpec[] = [
     summary: 'Where a source begins that has no position yet: earliest or latest.',
     reason: 'Nothing that was collected is left out.',
   },
+  {
+    name: 'workers',
+    kind: 'count',
+    default: '0',
+    isFlag: true,
+    summary: 'Threads that the tasks of each pipeline are spread over; 0: all on the main thread.',
+    reason: 'One thread has no messages to pay for; a topic with one partition has one task, which one thread runs.',
+  },
+  {
+    name: 'snapshotBytesMin',
+    kind: 'bytes',
+    default: '',
+    isFlag: false,
+    summary:
+      'Changelog of a task, in bytes, behind which its state is written as a new snapshot. Empty: 64 MiB, and as much as the state has.',
+    reason: 'A tail of the changelog is read about as fast as a snapshot, and a snapshot costs as many writes as the state is large.',
+  },
 ]
 
 /** MILLRACE_BODY_BYTES_MAX for bodyBytesMax. */
@@ -194,6 +215,8 @@ function settingsOf(values: ReadonlyMap<string, Given>, cwd: string): Settings {
     memoryBytes: read('memoryBytes', bytes),
     diskReserveBytes: read('diskReserveBytes', bytes),
     startAt: read('startAt', startAt),
+    workers: read('workers', workerCount),
+    snapshotBytesMin: values.has('snapshotBytesMin') ? read('snapshotBytesMin', bytes) : null,
   }
 }
 
@@ -208,6 +231,14 @@ function refuse({ value, place }: Given, spec: SettingSpec, expected: string): n
 function port(given: Given, spec: SettingSpec): number {
   const value = Number(given.value)
   return /^\d+$/.test(given.value) && value <= 65_535 ? value : refuse(given, spec, 'a whole number from 0 to 65535')
+}
+
+/** More threads than a machine has cores is a mistake in the number. */
+const WORKERS_MAX = 64
+
+function workerCount(given: Given, spec: SettingSpec): number {
+  const value = Number(given.value)
+  return /^\d+$/.test(given.value) && value <= WORKERS_MAX ? value : refuse(given, spec, `a whole number from 0 to ${WORKERS_MAX}`)
 }
 
 const UNITS: Readonly<Record<string, number>> = { '': 1, b: 1, kb: 1e3, mb: 1e6, gb: 1e9, kib: 1 << 10, mib: 1 << 20, gib: 1 << 30 }

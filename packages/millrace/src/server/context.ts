@@ -1,5 +1,15 @@
 // What routes may use of the plant.
-import type { Clock, Log, PipelineStatus, Plan, RunningPipeline, Scheduler, TablePage, TableQuery } from '@millrace/core/engine'
+import type {
+  Clock,
+  Log,
+  PipelineStatus,
+  Plan,
+  RunningPipeline,
+  Scheduler,
+  SourceStatus,
+  TablePage,
+  TableQuery,
+} from '@millrace/core/engine'
 import { MillraceError, nearestWord } from '@millrace/core/engine'
 import type { PlantStatus } from '../api.ts'
 import type { Collector } from './collector.ts'
@@ -24,6 +34,7 @@ export interface PlantContext {
   readonly streams: Streams
   readonly pipelines: ReadonlyMap<string, PlantPipeline>
   readonly letters: LetterBoxes
+  readonly sources: () => readonly SourceStatus[]
   readonly replays: Map<string, Replay>
   readonly startReplay: (pipeline: PlantPipeline, request: ReplayRequest) => Promise<Replay>
   /** Topics that the plant writes and users may read. */

@@ -37,6 +37,7 @@ export function metricsText(status: PlantStatus, collector: Pick<Collector, 'fig
   topicMetrics(text, status)
   taskMetrics(text, status)
   nodeMetrics(text, status)
+  sourceMetrics(text, status)
   return text.toString()
 }
 
@@ -147,4 +148,31 @@ function nodeMetrics(text: Text, { pipelines, rates }: PlantStatus): void {
     own.map((table) => [{ pipeline, table: table.name }, table.rows] as const),
   )
   text.family('millrace_table_rows', 'gauge', 'Rows of a live table.', tables)
+}
+
+function sourceMetrics(text: Text, { sources }: PlantStatus): void {
+  const each = (pick: (source: PlantStatus['sources'][number]) => number): readonly (readonly [Labels, number])[] =>
+    sources.map((source) => [{ source: source.name, topic: source.topic }, pick(source)])
+  text.family(
+    'millrace_source_running',
+    'gauge',
+    '0 while the source fails or waits for room in the log.',
+    each(({ phase }) => (phase === 'failed' || phase === 'retrying' || phase === 'full' ? 0 : 1)),
+  )
+  text.family(
+    'millrace_source_records_total',
+    'counter',
+    'Records that the source appended since the start.',
+    each(({ records }) => records),
+  )
+  text.family(
+    'millrace_source_records_per_second',
+    'gauge',
+    'Records that the source appends per second.',
+    each(({ recordsPerSecond }) => recordsPerSecond),
+  )
+  const lags = sources.flatMap(({ name, topic, lag, lagUnit }) =>
+    lag === null ? [] : [[{ source: name, topic, unit: lagUnit }, lag] as const],
+  )
+  text.family('millrace_source_lag', 'gauge', 'How far the source is behind, in its own unit.', lags)
 }

@@ -40,11 +40,11 @@ export class Notices {
         this.add('info', task, 'resumed', null, 'goes on', null)
         return
       case 'restarted':
-        return this.#failure('warning', task, `was restarted from its last commit, try ${event.attempt}`, event.error)
+        return this.failure('warning', task, `was restarted from its last commit, try ${event.attempt}`, event.error)
       case 'paused':
-        return this.#failure('error', task, 'is paused', event.error)
+        return this.failure('error', task, 'is paused', event.error)
       case 'failed':
-        return this.#failure('error', task, 'failed', event.error)
+        return this.failure('error', task, 'failed', event.error)
       case 'dead-letters':
         this.add(
           'warning',
@@ -58,7 +58,8 @@ export class Notices {
     }
   }
 
-  #failure(level: 'warning' | 'error', task: string, what: string, error: unknown): void {
+  /** Notes a failure with its error. */
+  failure(level: 'warning' | 'error', task: string, what: string, error: unknown): void {
     const known = isMillraceError(error)
     const message = error instanceof Error ? error.message : String(error)
     this.add(

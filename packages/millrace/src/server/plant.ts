@@ -25,9 +25,11 @@ import {
   systemClock,
   systemScheduler,
   type Timer,
+  type WorkerOptions,
 } from '@millrace/core/engine'
 import type { PipelineDefinition } from '@millrace/core'
 import type { PlantStatus } from '../api.ts'
+import type { SourceDefinition } from '../source.ts'
 import { VERSION } from '../version.ts'
 import { BodyBudget } from './body.ts'
 import { Collector } from './collector.ts'
@@ -50,6 +52,7 @@ import { tableRoutes } from './routes/tables.ts'
 import { topicRoutes, topicStatuses } from './routes/topics.ts'
 import { isLoopback, Security } from './security.ts'
 import { removeServerFile, writeServerFile } from './server-file.ts'
+import { Sources } from './sources.ts'
 import { Streams } from './streams.ts'
 
 const SECOND_MS = 1000
@@ -60,6 +63,8 @@ export interface PlantOptions {
   /** Data folder, made when missing. Null: everything in memory, gone at the end. */
   readonly folder: string | null
   readonly pipelines: readonly PipelineDefinition[]
+  /** What fills topics by itself, made with `source`. Default none. */
+  readonly sources?: readonly SourceDefinition[]
   /** Address to listen on. Default 127.0.0.1; another than a loopback one needs a token. */
   readonly host?: string
   /** Default 4410; 0 takes a free one. */
@@ -83,6 +88,13 @@ export interface PlantOptions {
   readonly startAt?: 'earliest' | 'latest'
   /** Ends the pipelines when what is in the sources at the start is processed. */
   readonly bounded?: boolean
+  /**
+   * Runs the tasks of each pipeline in so many worker threads, which import `module` themselves and must find the same pipelines there.
+   * Default: everything on the main thread, which has no messages to pay for.
+   */
+  readonly workers?: WorkerOptions | null
+  /** Bytes of a task's changelog between two snapshots of its state. Fewer: faster starts, more writing. Default: 64 MiB, and as much as the state has. */
+  readonly snapshotBytesMin?: number
   readonly log?: LogLines
   readonly clock?: Clock
   readonly scheduler?: Scheduler
@@ -156,6 +168,7 @@ class RunningPlant implements Plant {
   readonly #pipelines = new Map<string, PlantPipeline>()
   readonly #replays = new Map<string, Replay>()
   readonly #letters: LetterBoxes
+  readonly #sources: Sources
   readonly #seconds = new Set<() => void>()
   #timer: Timer | null = null
   #server: HttpServer | null = null
@@ -173,6 +186,7 @@ class RunningPlant implements Plant {
     this.#startedAtMs = clock.nowMs()
     this.#letters = new LetterBoxes(log, clock)
     this.#notices = new Notices(clock, this.#lines)
+    this.#sources = new Sources({ log, clock, scheduler, disk: this.#disk }, this.#notices)
     this.#topicRates = new Rates(clock)
     this.#nodeRates = new Rates(clock)
     this.#collector = new Collector({
@@ -202,6 +216,10 @@ class RunningPlant implements Plant {
     // The port first: when it is taken, no pipeline has begun to work.
     await this.#listen()
     for (const definition of this.#options.pipelines) await this.#startPipeline(definition)
+    for (const definition of this.#options.sources ?? []) {
+      this.#declarations.set(definition.topic.name, definition.topic)
+      await this.#sources.start(definition)
+    }
     this.#isReady = true
     const { folder, announce = true } = this.#options
     if (folder !== null && announce)
@@ -223,6 +241,7 @@ class RunningPlant implements Plant {
       startedAtMs: this.#startedAtMs,
       folder,
       pipelines: pipelineStatuses({ pipelines: this.#pipelines }),
+      sources: this.#sources.statuses(),
       topics: topicStatuses({ log: this.log }, true),
       memory: { residentBytes: rss, heapBytes: heapUsed, budgetBytes: memoryBytes },
       disk: { freeBytes: folder === null ? 0 : this.#disk.freeBytes(folder), reserveBytes: folder === null ? 0 : diskReserveBytes },
@@ -237,7 +256,7 @@ class RunningPlant implements Plant {
     for (const { message, place } of warnings)
       this.#notices.add('warning', name, message, null, `${message}${place === null ? '' : ` (${place})`}`, null)
     const version = codeVersion(plan, this.#options.modules ?? [])
-    const { startAt, rebuild, bounded } = this.#options
+    const { startAt, rebuild, bounded, workers = null, snapshotBytesMin } = this.#options
     const stateChanged = await this.#requireSameState(plan)
     const running = await RunningPipeline.start(plan, {
       stateChanged,
@@ -250,6 +269,8 @@ class RunningPlant implements Plant {
       ...(startAt === undefined ? {} : { startAt }),
       ...(rebuild === undefined ? {} : { rebuild }),
       ...(bounded === undefined ? {} : { bounded }),
+      ...(workers === null ? {} : { workers }),
+      ...(snapshotBytesMin === undefined ? {} : { snapshotBytesMin }),
       onEvent: (event) => this.#notices.take(name, event),
     })
     this.#pipelines.set(name, { name, plan, running })
@@ -313,6 +334,7 @@ class RunningPlant implements Plant {
       streams: this.#streams,
       pipelines: this.#pipelines,
       letters: this.#letters,
+      sources: () => this.#sources.statuses(),
       replays: this.#replays,
       reserved: this.#reserved,
       status: () => this.status(),
@@ -388,6 +410,7 @@ class RunningPlant implements Plant {
     this.#timer?.cancel()
     this.#streams.stop()
     await this.#stopServer()
+    await this.#sources.stop()
     for (const replay of this.#replays.values()) await replay.stop()
     for (const { running } of this.#pipelines.values()) await running.stop()
     await this.#letters.close()

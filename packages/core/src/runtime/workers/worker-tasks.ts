@@ -221,7 +221,7 @@ class WorkerTasks implements TaskHost {
       case 'event':
         return this.#context.report(eventOf(message.event))
       case 'reports':
-        this.#reports = message.reports
+        this.#reports = message.reports.map((report) => ({ ...report, status: { ...report.status, worker: this.#index } }))
         this.#failures = message.failures.map(failureOf)
         return
       case 'done':
@@ -251,7 +251,11 @@ class WorkerTasks implements TaskHost {
     return this.#context.topology.parts.flatMap((part) =>
       Array.from({ length: part.groups }, (_, group) => group)
         .filter((group) => group % this.#options.count === this.#index)
-        .map((group) => ({ status: statusWithoutCore(part.name, group, phase, error), operators: [], stores: [] })),
+        .map((group) => ({
+          status: { ...statusWithoutCore(part.name, group, phase, error), worker: this.#index },
+          operators: [],
+          stores: [],
+        })),
     )
   }
 

@@ -112,6 +112,7 @@ export const STATUS: object = object({
   startedAtMs: whole,
   folder: maybeText,
   pipelines: { type: 'array', items: { type: 'object' } },
+  sources: { type: 'array', items: { type: 'object' } },
   topics: { type: 'array', items: TOPIC },
   memory: object({ residentBytes: whole, heapBytes: whole, budgetBytes: whole }),
   disk: object({ freeBytes: whole, reserveBytes: whole }),

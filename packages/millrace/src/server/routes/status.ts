@@ -16,7 +16,7 @@ export function statusRoutes(context: PlantContext, routes: () => readonly Route
       method: 'GET',
       path: '/health',
       access: 'open',
-      summary: '200 while every pipeline runs, else 503 with those that do not.',
+      summary: '200 while every pipeline and source runs, else 503 with those that do not.',
       answer: { types: ['application/json'], summary: 'Health.', schema: { type: 'object' } },
       refusals: [503],
       handle: (exchange) => health(context, exchange),
@@ -62,16 +62,19 @@ export function statusRoutes(context: PlantContext, routes: () => readonly Route
 }
 
 function health(context: PlantContext, exchange: Exchange): typeof ANSWERED {
-  const bad = Array.from(context.pipelines.values(), ({ running }) => running.status()).filter(({ phase }) => phase === 'degraded')
   if (!context.isReady()) throw new MillraceError('MR_SERVER_STARTING')
+  const bad = Array.from(context.pipelines.values(), ({ running }) => running.status()).filter(({ phase }) => phase === 'degraded')
+  const sources = context.sources().filter(({ phase }) => phase === 'failed' || phase === 'retrying')
+  const isGood = bad.length === 0 && sources.length === 0
   const pipelines = bad.map(({ pipeline, tasks }) => ({
     pipeline,
     tasks: tasks.filter((task) => task.error !== null).map(({ task, phase, error }) => ({ task, phase, code: error?.code ?? null })),
   }))
-  sendJson(exchange.response, bad.length === 0 ? 200 : 503, {
-    status: bad.length === 0 ? 'ok' : 'degraded',
+  sendJson(exchange.response, isGood ? 200 : 503, {
+    status: isGood ? 'ok' : 'degraded',
     millrace: { version: VERSION, pid: process.pid, folder: context.folder },
     pipelines,
+    sources: sources.map(({ name, phase, error }) => ({ source: name, phase, code: error?.code ?? null })),
   })
   return ANSWERED
 }

@@ -1,15 +1,21 @@
-// Loads a user's pipeline file and says what is wrong with it at its place: file:line of their code, not of ours.
+// Loads a user's file of pipelines and sources and says what is wrong with it at its place: file:line of their code, not of ours.
 import { existsSync, readdirSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { PipelineDefinition } from '@millrace/core'
 import { isMillraceError, MillraceError, nearestWord } from '@millrace/core/engine'
+import type { SourceDefinition } from '../source.ts'
+
+export interface Definitions {
+  readonly pipelines: readonly PipelineDefinition[]
+  readonly sources: readonly SourceDefinition[]
+}
 
 /**
- * The pipelines that a file exports as default: one, or a list of them.
+ * What a file exports as default: a pipeline, or a list of pipelines and sources.
  * @throws {MillraceError} `MR_CLI_FILE` when it does not exist, does not load, or exports something else; `MR_PLAN_*` from the pipeline itself.
  */
-export async function loadPipelines(file: string, cwd: string): Promise<readonly PipelineDefinition[]> {
+export async function loadDefinitions(file: string, cwd: string): Promise<Definitions> {
   const path = resolve(cwd, file)
   if (!existsSync(path)) throw fileMissing(file, path)
   let loaded: { readonly default?: unknown }
@@ -20,7 +26,9 @@ export async function loadPipelines(file: string, cwd: string): Promise<readonly
     throw loadFailed(file, error)
   }
   const exported = Array.isArray(loaded.default) ? (loaded.default as readonly unknown[]) : [loaded.default]
-  if (exported.length > 0 && exported.every(isPipeline)) return exported
+  const pipelines = exported.filter((value) => isOfKind<PipelineDefinition>(value, 'pipeline'))
+  const sources = exported.filter((value) => isOfKind<SourceDefinition>(value, 'source-definition'))
+  if (exported.length > 0 && pipelines.length + sources.length === exported.length) return { pipelines, sources }
   const found =
     loaded.default === undefined
       ? `it exports ${Object.keys(loaded).join(', ') || 'nothing'}, and no default`
@@ -28,8 +36,8 @@ export async function loadPipelines(file: string, cwd: string): Promise<readonly
   throw new MillraceError('MR_CLI_FILE', { message: `the file has no pipeline: ${found}.`, details: { file: path } })
 }
 
-function isPipeline(value: unknown): value is PipelineDefinition {
-  return typeof value === 'object' && value !== null && (value as { readonly kind?: unknown }).kind === 'pipeline'
+function isOfKind<T extends { readonly kind: string }>(value: unknown, kind: T['kind']): value is T {
+  return typeof value === 'object' && value !== null && (value as { readonly kind?: unknown }).kind === kind
 }
 
 function fileMissing(file: string, path: string): MillraceError {
