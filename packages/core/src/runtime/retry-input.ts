@@ -71,7 +71,7 @@ export class RetryInput {
     const source = sources.get(head.operator)
     if (source !== undefined) {
       source.input.retry(
-        { original: letter.original, timeMs: head.timeMs, partition: head.partition },
+        { original: letter.original, timeMs: head.timeMs, partition: head.partition, offset: head.offset },
         {
           process: (batch) => core.process(source.index, batch),
           reject: (batch, row, error) => core.reject(head.operator, 0, batch, row, error),

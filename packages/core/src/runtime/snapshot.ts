@@ -9,6 +9,7 @@ import type { LogReader } from '../log/log.ts'
 import type { Layout, TableStore } from '../state/store.ts'
 import type { TaskEnvironment } from './environment.ts'
 import { must } from '../base/assert.ts'
+import { isMillraceError } from '../base/errors.ts'
 import { RecordBatchBuilder } from '../codec/record-batch.ts'
 import { RecordRows } from '../codec/record-rows.ts'
 import { wholeFetchBytes } from './fetch-size.ts'
@@ -42,6 +43,8 @@ interface Dump {
   readonly done: { number: number; layout: Layout; from: number; to: number }[]
   index: number
   slices: Iterator<Uint8Array> | null
+  /** A slice that the disk had no room for. */
+  unwritten: Uint8Array | null
   from: number
 }
 
@@ -92,7 +95,7 @@ export class Snapshotter {
       const stateBytes = this.#stores.reduce((sum, { store }) => sum + store.bytes(), 0)
       if (ends.bytes < Math.max(this.#bytesMin, this.#environment.snapshotBytesMin === undefined ? stateBytes * CHANGELOG_PER_STATE : 0))
         return
-      this.#dump = { changelogFrom: ends.end, done: [], index: 0, slices: null, from: 0 }
+      this.#dump = { changelogFrom: ends.end, done: [], index: 0, slices: null, unwritten: null, from: 0 }
     }
     await this.#write(this.#dump)
   }
@@ -113,7 +116,7 @@ export class Snapshotter {
         dump.slices = entry.store.snapshot(SLICE_BYTES)[Symbol.iterator]()
         dump.from = this.#snapshotEnd()
       }
-      const next = dump.slices.next()
+      const next = dump.unwritten === null ? dump.slices.next() : { done: false as const, value: dump.unwritten }
       if (next.done === true) {
         dump.done.push({ number: entry.number, layout: entry.store.layout, from: dump.from, to: this.#snapshotEnd() })
         dump.slices = null
@@ -121,7 +124,15 @@ export class Snapshotter {
         continue
       }
       builder.append(null, next.value, clock.nowMs())
-      await log.append([{ topic, partition: this.#group, batch: builder.finish() }])
+      try {
+        await log.append([{ topic, partition: this.#group, batch: builder.finish() }])
+        dump.unwritten = null
+      } catch (error) {
+        if (!isMillraceError(error) || error.code !== 'MR_LOG_FULL') throw error
+        // A disk that is nearly full has room for commits, and a dump can wait: it goes on at a later one.
+        dump.unwritten = next.value
+        return
+      }
       builder.reset()
     } while (clock.monotonicMs() - startedAt < SLICE_MS)
   }

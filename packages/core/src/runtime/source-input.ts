@@ -18,6 +18,14 @@ import { INITIAL_CLOCK, PartitionClock } from '../time/partition-clock.ts'
 
 const FETCH_BYTES = 512 * 1024
 
+/** What a dead letter keeps of a source's record. */
+export interface RetriedRecord {
+  readonly original: Uint8Array
+  readonly timeMs: number
+  readonly partition: number
+  readonly offset: number
+}
+
 export interface SourceHandlers {
   /** Takes decoded, guarded rows synchronously. */
   readonly process: (batch: Batch) => void
@@ -293,11 +301,13 @@ export class SourceInput {
   }
 
   /** Decodes one record that comes back from the dead letters and hands it on; it moves no clock and no position. */
-  retry(letter: { readonly original: Uint8Array; readonly timeMs: number; readonly partition: number }, handlers: SourceHandlers): void {
+  retry(letter: RetriedRecord, handlers: SourceHandlers): void {
     const builder = new RecordBatchBuilder(letter.original.length + 256)
     builder.append(null, letter.original, Math.max(0, letter.timeMs))
     const rows = new RecordRows()
     rows.read(builder.finish(), 0)
+    // A record that fails once more is still the one that it was.
+    rows.offsets[0] = letter.offset
     const { batch, rejected } = this.#decoder.decode(rows, letter.partition)
     for (const { row, error } of rejected) handlers.reject(batch, row, error)
     if (batch.selectedCount > 0) handlers.process(batch)
