@@ -2,6 +2,7 @@
 import type { Random } from '@millrace/core/connect'
 import { partitionOf, recordBatch } from '@millrace/core/engine'
 import type { Log, LogPart } from '@millrace/core/engine'
+import { violated } from './recipe.ts'
 import type { Scenario } from './scenario.ts'
 import { PRICES } from './steps.ts'
 
@@ -14,7 +15,10 @@ export interface Request {
   readonly parts: readonly { readonly topic: string; readonly partition: number; readonly texts: readonly string[] }[]
   readonly bytes: readonly LogPart[]
   readonly requestKey: string | null
+  /** True: its batches carry the id and the numbers of an idempotent producer. */
+  readonly isNumbered: boolean
   acknowledged: boolean
+  firstOffsets: readonly number[]
   /** Sent and not answered: it may be there or not. */
   open: boolean
 }
@@ -27,6 +31,9 @@ export class Feed {
   #nowMs: number
   #id = 0
   #serial = 0
+  #producerId = -1
+  /** Next number of the producer in each partition. */
+  readonly #sequences = new Map<string, number>()
 
   constructor(scenario: Scenario, random: Random, startMs: number) {
     this.#scenario = scenario
@@ -129,6 +136,9 @@ export class Feed {
     }[],
   ): Request {
     const encoder = new TextEncoder()
+    const hasKey = this.#random.chance(0.5)
+    // A producer numbers what it sends, so it sends nothing new while an answer is missing.
+    const isNumbered = !hasKey && this.#producerId >= 0 && !this.requests.some((other) => other.isNumbered && !other.acknowledged)
     const bytes = parts.map(({ topic, partition, texts, keys }) => ({
       topic,
       partition,
@@ -138,24 +148,45 @@ export class Feed {
           value: encoder.encode(text),
           timeMs: this.#nowMs,
         })),
+        isNumbered ? this.#numbers(topic, partition, texts.length) : {},
       ),
     }))
-    const requestKey = this.#random.chance(0.5) ? `request-${this.requests.length}` : null
-    const request: Request = { parts, bytes, requestKey, acknowledged: false, open: false }
+    const requestKey = hasKey ? `request-${this.requests.length}` : null
+    const request: Request = { parts, bytes, requestKey, isNumbered, acknowledged: false, firstOffsets: [], open: false }
     this.requests.push(request)
     return request
+  }
+
+  #numbers(topic: string, partition: number, count: number): { producerId: number; producerEpoch: number; baseSequence: number } {
+    const lane = `${topic}/${partition}`
+    const baseSequence = this.#sequences.get(lane) ?? 0
+    this.#sequences.set(lane, baseSequence + count)
+    return { producerId: this.#producerId, producerEpoch: 0, baseSequence }
+  }
+
+  /** From now on some requests are numbered. */
+  becomeProducer(producerId: number): void {
+    this.#producerId = producerId
+  }
+
+  /** The newest acknowledged request that may be sent once more without harm. */
+  repeatable(): Request | null {
+    return this.requests.findLast((request) => request.acknowledged && (request.requestKey !== null || request.isNumbered)) ?? null
   }
 
   /** Sends it; the promise settles with the answer, or never when the log died. */
   async send(log: Log, request: Request): Promise<void> {
     request.open = true
-    await log.append(request.bytes, request.requestKey === null ? {} : { requestKey: request.requestKey })
+    const { firstOffsets } = await log.append(request.bytes, request.requestKey === null ? {} : { requestKey: request.requestKey })
+    if (request.acknowledged && firstOffsets.join() !== request.firstOffsets.join())
+      violated(`a repeated request is answered with offsets ${firstOffsets.join()}, before it was ${request.firstOffsets.join()}`)
+    request.firstOffsets = firstOffsets
     request.acknowledged = true
     request.open = false
   }
 
   /** Requests without an answer that may safely be sent again. */
   unanswered(): readonly Request[] {
-    return this.requests.filter((request) => request.open && request.requestKey !== null)
+    return this.requests.filter((request) => request.open && (request.requestKey !== null || request.isNumbered))
   }
 }

@@ -1,9 +1,10 @@
 // The laws of a finished run, each against a computation from scratch.
 import type { RunningPipeline } from '@millrace/core/engine'
 import { Clocks } from './clocks.ts'
-import type { Feed } from './feed.ts'
+import type { Feed, Request } from './feed.ts'
+import { readMoves } from './letters.ts'
 import { acceptedRows, rangesOf, subjectOf } from './oracle.ts'
-import { readLetters, readProgress, readSeen, readTopic } from './reading.ts'
+import { readLetters, readProgress, readSeen, readSource } from './reading.ts'
 import type { SeenLetter } from './reading.ts'
 import type { OracleContext, Seen } from './recipe.ts'
 import { sameTexts, violated } from './recipe.ts'
@@ -16,13 +17,17 @@ export async function checkAppends(world: World, feed: Feed): Promise<void> {
   const seen = new Map<string, number>()
   const names = [...world.scenario.sources.map((source) => source.name), PRICES.name]
   for (const name of names) {
-    for (const record of await readTopic(world, name)) {
+    for (const record of await readSource(world, name)) {
       const id = `${name}/${record.partition} ${record.text ?? ''}`
       seen.set(id, (seen.get(id) ?? 0) + 1)
     }
   }
   for (const request of feed.requests) {
     const texts = request.parts.flatMap((part) => part.texts.map((text) => `${part.topic}/${part.partition} ${text}`))
+    if (world.rot?.request === request) {
+      checkRotten(request, seen)
+      continue
+    }
     const there = texts.filter((text) => seen.get(text) === 1).length
     for (const text of texts) if ((seen.get(text) ?? 0) > 1) violated(`appended once, there ${seen.get(text) ?? 0} times: ${text}`)
     if (request.acknowledged && there < texts.length) violated(`acknowledged and lost: ${texts.find((text) => !seen.has(text)) ?? ''}`)
@@ -30,6 +35,19 @@ export async function checkAppends(world: World, feed: Feed): Promise<void> {
     for (const text of texts) seen.delete(text)
   }
   for (const text of seen.keys()) violated(`nobody sent ${text}`)
+}
+
+/** A flipped bit may cost the batch that it lies in, as a whole, and nothing else. */
+function checkRotten(request: Request, seen: Map<string, number>): void {
+  let damaged = 0
+  for (const { topic, partition, texts } of request.parts) {
+    const ids = texts.map((text) => `${topic}/${partition} ${text}`)
+    const there = ids.filter((id) => seen.get(id) === 1).length
+    if (there < ids.length) damaged++
+    if (there > 0 && there < ids.length) violated(`a batch with a flipped bit is there in part: ${ids.join(' | ')}`)
+    for (const id of ids) seen.delete(id)
+  }
+  if (damaged > 1) violated(`a flipped bit cost ${damaged} batches of one request`)
 }
 
 /**
@@ -42,13 +60,22 @@ export async function checkResults(world: World, replayed: Seen | null = null): 
   const progress = await readProgress(world)
   const seen = replayed ?? (await readSeen(world, pipeline, ''))
   const letters = await readLetters(world, plan.pipeline)
+  const moves = await readMoves(world)
   const expected: ExpectedLetter[] = []
   const clocks = new Clocks(pipeline.topology, progress)
   const records = new Map<string, readonly SeenRecord[]>()
-  for (const name of inputTopics(pipeline)) records.set(name, await readTopic(world, name))
+  for (const name of inputTopics(pipeline)) records.set(name, await readSource(world, name))
   const rowsOf = (topic: string, exactGuard: boolean): readonly OracleRow[] => {
     const source = plan.nodes.find((node) => (node.kind === 'source' || node.kind === 'through') && node.topic.name === topic)
-    const options = { topology: pipeline.topology, progress, settings: plan.settings, exactGuard, source: source?.name ?? topic, letters }
+    const options = {
+      topology: pipeline.topology,
+      progress,
+      settings: plan.settings,
+      exactGuard,
+      source: source?.name ?? topic,
+      letters,
+      moves,
+    }
     return acceptedRows(topic, records.get(topic) ?? [], options, expected)
   }
   const context: OracleContext = {
@@ -57,6 +84,8 @@ export async function checkResults(world: World, replayed: Seen | null = null): 
     ended: replayed !== null,
     isScattered: scenario.isScattered,
     letters: expected,
+    seenLetters: letters,
+    moves,
     node: (name) => plan.nodes.find((node) => node.name === name)?.id ?? violated(`no operator ${name}`),
     rowsOf: (topic) => rowsOf(topic, scenario.onTime),
     tableRows: (topic) => tableRows(topic, records.get(topic) ?? [], pipeline, progress),
@@ -135,7 +164,8 @@ function checkClocks(world: World, rows: readonly OracleRow[], clocks: Clocks): 
 function largestUpTo(rows: readonly OracleRow[], topic: string, partition: number, tick: number): number {
   let largest = Number.NEGATIVE_INFINITY
   for (const row of rows)
-    if (row.topic === topic && row.partition === partition && row.tick <= tick) largest = Math.max(largest, row.value.at)
+    if (row.topic === topic && row.partition === partition && row.tick <= tick && row.isBack !== true)
+      largest = Math.max(largest, row.value.at)
   return largest
 }
 
@@ -149,9 +179,17 @@ export function checkSame(what: string, before: Seen, after: Seen): void {
     )
   for (const name of before.topicNames) {
     const texts = (seen: Seen): readonly string[] =>
-      seen.topic(name).map((record) => `${record.partition} ${record.timeMs} ${String(record.key)} ${String(record.text)}`)
+      kept(seen.topic(name), before.compactedNames.has(name)).map(
+        (record) => `${record.partition} ${record.timeMs} ${String(record.key)} ${String(record.text)}`,
+      )
     const [left, right] = [texts(before), texts(after)]
     sameTexts(`${what}: topic ${name}`, right, left)
     if (left.some((text, index) => text !== right[index])) violated(`${what}: topic ${name} has another order`)
   }
+}
+
+/** Of a compacted topic only the newest record of each key is sure to be there. */
+function kept(records: readonly SeenRecord[], isCompacted: boolean): readonly SeenRecord[] {
+  if (!isCompacted) return records
+  return records.filter((record, index) => !records.slice(index + 1).some((later) => later.key === record.key))
 }

@@ -2,6 +2,8 @@
 import type { PipelineSettings } from '@millrace/core'
 import type { Binding, Topology } from '@millrace/core/engine'
 import type { Progress } from './clocks.ts'
+import type { Moves } from './letters.ts'
+import { originKey } from './letters.ts'
 import { violated } from './recipe.ts'
 import type { Event, ExpectedLetter, OracleRow, SeenRecord } from './rows.ts'
 import type { SeenLetter } from './reading.ts'
@@ -41,6 +43,7 @@ export interface AcceptOptions {
   /** The name of the operator that reads the topic. */
   readonly source: string
   readonly letters: readonly SeenLetter[]
+  readonly moves: Moves
 }
 
 /** Accepted rows of a topic; letters of the others are added to `expected`. */
@@ -63,9 +66,14 @@ export function acceptedRows(
     for (const [index, { record, event, code, subject }] of decoded.entries()) {
       const range = ranges.find((other) => record.offset >= other.from && record.offset < other.to)
       if (range === undefined) violated(`${topic}/${partition} offset ${record.offset} of ${list.length} was never bound`)
-      if (event === null) expected.push({ operator: options.source, code, subject })
-      else if (ahead.has(index)) expected.push({ operator: options.source, code: 'MR_TIME_AHEAD', subject })
-      else rows.push({ value: event, tick: range.tick, topic, partition, offset: record.offset })
+      const moved = options.moves.get(originKey(options.source, { topic, partition, offset: record.offset })) ?? 0
+      // Bytes that are no event stay so: each time they are sent back they are refused again.
+      if (event === null) for (let count = 0; count <= moved; count++) expected.push({ operator: options.source, code, subject })
+      else if (ahead.has(index)) {
+        expected.push({ operator: options.source, code: 'MR_TIME_AHEAD', subject })
+        // Who sends it back vouches for its time.
+        if (moved > 0) rows.push({ value: event, tick: range.tick, topic, partition, offset: record.offset, isBack: true })
+      } else rows.push({ value: event, tick: range.tick, topic, partition, offset: record.offset })
     }
   }
   return rows

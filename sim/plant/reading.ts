@@ -9,7 +9,7 @@ import type { SeenRecord } from './rows.ts'
 import { LOG_FOLDER } from './world.ts'
 import type { World } from './world.ts'
 
-interface RawRecord {
+export interface RawRecord {
   readonly partition: number
   readonly offset: number
   readonly timeMs: number
@@ -17,13 +17,19 @@ interface RawRecord {
   readonly value: Uint8Array | null
 }
 
-async function rawRecords(world: World, log: Log, topic: string): Promise<readonly RawRecord[]> {
+/** @param from Offsets below are left out. */
+export async function rawRecords(
+  world: World,
+  log: Log,
+  topic: string,
+  from: ReadonlyMap<number, number> = new Map(),
+): Promise<readonly RawRecord[]> {
   const reader = log.reader()
   const rows = new RecordRows()
   const records: RawRecord[] = []
   const part = (bytes: Uint8Array, start: number, end: number): Uint8Array | null => (start < 0 ? null : bytes.slice(start, end))
   for (const { partition, start, end } of log.ends(topic)) {
-    for (let offset = start; offset < end;) {
+    for (let offset = Math.max(start, from.get(partition) ?? 0); offset < end;) {
       const [fetched] = await world.time.run(reader.fetch([{ topic, partition, offset }], { bytesMax: FETCH_BYTES }))
       if (fetched === undefined || fetched.error !== null) throw fetched?.error ?? new Error('nothing fetched')
       const count = rows.read(fetched.bytes, offset)
@@ -53,6 +59,26 @@ export async function readTopic(world: World, topic: string): Promise<readonly S
   if (world.log.topic(topic) === null) return []
   const records = await rawRecords(world, world.log, topic)
   return records.map(({ partition, offset, timeMs, key, value }) => ({ partition, offset, timeMs, key: text(key), text: text(value) }))
+}
+
+/** Records of a topic, with those that retention has taken since `keepSources` saw them. */
+export async function readSource(world: World, topic: string): Promise<readonly SeenRecord[]> {
+  const kept = world.kept.get(topic)
+  if (kept === undefined || world.log.topic(topic) === null) return readTopic(world, topic)
+  const from = new Map<number, number>()
+  for (const { partition, offset } of kept) from.set(partition, offset + 1)
+  const records = await rawRecords(world, world.log, topic, from)
+  for (const { partition, offset, timeMs, key, value } of records)
+    kept.push({ partition, offset, timeMs, key: text(key), text: text(value) })
+  return kept.toSorted((a, b) => a.partition - b.partition || a.offset - b.offset)
+}
+
+/** Remembers what the sources hold, before retention takes it. */
+export async function keepSources(world: World): Promise<void> {
+  for (const { name } of world.scenario.sources) {
+    if (!world.kept.has(name)) world.kept.set(name, [])
+    await readSource(world, name)
+  }
 }
 
 export async function readProgress(world: World): Promise<ReadonlyMap<string, readonly ProgressRecord[]>> {
@@ -88,10 +114,13 @@ export async function readSeen(world: World, pipeline: RunningPipeline, suffix: 
   const tables = new Map<string, readonly Readonly<Record<string, unknown>>[]>()
   for (const { name } of pipeline.topology.tables) tables.set(name, (await world.time.run(pipeline.table(name, { limit: 1_000_000 }))).rows)
   const topics = new Map<string, readonly SeenRecord[]>()
+  const compactedNames = new Set<string>()
   for (const output of pipeline.topology.parts.flatMap((part) => part.outputs)) {
     if (output.kind !== 'topic') continue
     const name = output.topic.name
-    topics.set(name.slice(0, name.length - suffix.length), await readTopic(world, name))
+    const shown = name.slice(0, name.length - suffix.length)
+    topics.set(shown, await readTopic(world, name))
+    if (world.log.topic(name)?.settings.compacted === true) compactedNames.add(shown)
   }
   const archives = new Map<string, readonly Readonly<Record<string, unknown>>[]>()
   for (const node of pipeline.plan.nodes) {
@@ -105,6 +134,7 @@ export async function readSeen(world: World, pipeline: RunningPipeline, suffix: 
     archive: (folder) => archives.get(folder) ?? violated(`there is no archive ${folder}`),
     tableNames: [...tables.keys()],
     topicNames: [...topics.keys()],
+    compactedNames,
   }
 }
 

@@ -2,6 +2,8 @@
 // the slow, obvious form: lists and maps over all accepted records.
 import type { Mill } from '@millrace/core'
 import type { Clocks } from './clocks.ts'
+import type { Moves } from './letters.ts'
+import type { SeenLetter } from './reading.ts'
 import type { ExpectedLetter, Flow, OracleRow, SeenRecord } from './rows.ts'
 
 /** What a run has left behind, as its users see it. */
@@ -11,6 +13,8 @@ export interface Seen {
   readonly archive: (folder: string) => readonly Readonly<Record<string, unknown>>[]
   readonly tableNames: readonly string[]
   readonly topicNames: readonly string[]
+  /** Topics that may lose what a newer record of the key replaces, at any time. */
+  readonly compactedNames: ReadonlySet<string>
 }
 
 /** What the oracle may ask, and where steps put the letters that must exist. */
@@ -22,6 +26,9 @@ export interface OracleContext {
   /** True: rows of one source partition went through several tasks on their way. */
   readonly isScattered: boolean
   readonly letters: ExpectedLetter[]
+  /** The dead letters that are there, and how often records were sent back from there. */
+  readonly seenLetters: readonly SeenLetter[]
+  readonly moves: Moves
   /** Id in the plan of the node with that name. */
   readonly node: (name: string) => number
   /** Accepted rows of a topic, in order of partition and offset, with the ticks that bound them. */

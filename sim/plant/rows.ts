@@ -24,6 +24,8 @@ export interface OracleRow {
   readonly topic: string
   readonly partition: number
   readonly offset: number
+  /** True: it came back from the dead letters, past all clocks. */
+  readonly isBack?: boolean
 }
 
 /** A dead letter that must be there. */

@@ -1,5 +1,4 @@
 // A failing seed with less of everything, as long as it still fails.
-import { FULL_SIZE } from './scenario.ts'
 import type { Size } from './scenario.ts'
 import { runSeed } from './simulate.ts'
 import type { Outcome } from './simulate.ts'
@@ -10,9 +9,14 @@ export interface Small {
 }
 
 /** Null when nothing smaller fails. */
-export async function shrink(seed: number): Promise<Small | null> {
+export async function shrink(seed: number, full: Size): Promise<Small | null> {
   let best: Small | null = null
-  let size = FULL_SIZE
+  let size = full
+  const plain = size.extras ? await runSeed(seed, { size: { ...size, extras: false } }) : null
+  if (plain !== null && plain.violation !== null) {
+    size = { ...size, extras: false }
+    best = { size, outcome: plain }
+  }
   for (const part of ['steps', 'ends', 'actions'] as const) {
     for (let less = part === 'ends' ? 1 : 0; less < size[part]; less++) {
       const tried = { ...size, [part]: less }

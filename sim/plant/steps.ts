@@ -2,6 +2,7 @@
 import { EVENT } from './rows.ts'
 import { expr, fileTable, t, topic } from '@millrace/core'
 import type { Random } from '@millrace/core/connect'
+import { originKey } from './letters.ts'
 import type { Event, Flow, OracleRow } from './rows.ts'
 import type { Step } from './recipe.ts'
 import { sameTexts, violated } from './recipe.ts'
@@ -86,6 +87,45 @@ const throwing: StepMaker = (random, naming) => {
           letters.push({ operator: name, code: 'MR_RUNTIME_USER_THROW', subject: String(row.value.id) })
       return rows.filter((row) => row.value.amount % 13 !== unlucky)
     },
+  }
+}
+
+/** Whether user code fails: somebody mends it in the middle of a run. */
+export interface Repair {
+  broken: boolean
+}
+
+/** Code that is broken at first. A row that failed is through as soon as it was sent back as often as it has failed. */
+export const flaky = (repair: Repair): StepMaker => {
+  return (random, naming) => {
+    const name = naming('flaky')
+    const unlucky = random.below(7)
+    const fails = (amount: number): boolean => amount % 7 === unlucky
+    return {
+      label: `map that throws on amount % 7 = ${unlucky} until it is mended`,
+      build: (flow) =>
+        flow.map(
+          (row) => {
+            if (repair.broken && fails(row.amount)) throw new Error('not mended yet')
+            return { ...row, shop: row.shop }
+          },
+          { name, value: EVENT },
+        ),
+      expect: (rows, { letters, seenLetters, moves }) => {
+        const failures = new Map<string, number>()
+        for (const letter of seenLetters)
+          if (letter.operator === name) failures.set(originKey(name, letter), (failures.get(originKey(name, letter)) ?? 0) + 1)
+        return rows.filter((row) => {
+          const key = originKey(name, row)
+          const [failed, moved] = [failures.get(key) ?? 0, moves.get(key) ?? 0]
+          if (failed > 0 && !fails(row.value.amount)) violated(`${key} has failed and cannot`)
+          if (moved > failed) violated(`${key} was sent back ${moved} times and has failed ${failed} times`)
+          for (let count = 0; count < failed; count++)
+            letters.push({ operator: name, code: 'MR_RUNTIME_USER_THROW', subject: String(row.value.id) })
+          return failed === moved
+        })
+      },
+    }
   }
 }
 

@@ -1,15 +1,19 @@
 // The plant of one run: log, disk, clock and the real pipeline, which can be killed at any moment and started again.
 import type { Random } from '@millrace/core/connect'
-import { MemoryLog, MemoryStore, RunningPipeline, codeVersion, compiler, openEmbeddedLog } from '@millrace/core/engine'
-import type { Log, PipelineOptions, Plan, TaskEvent } from '@millrace/core/engine'
+import { MemoryLog, MemoryStore, RunningPipeline, codeVersion, compiler, openEmbeddedLog, sleep } from '@millrace/core/engine'
+import type { CommitResult, Log, LogPart, LogWriter, PipelineOptions, Plan, TaskEvent } from '@millrace/core/engine'
 import { SimulatedDisk, VirtualTime } from '@millrace/core/testing'
 import type { Disk } from '@millrace/core/engine'
 import { Violation, violated } from './recipe.ts'
+import type { Rot } from './rot.ts'
+import type { SeenRecord } from './rows.ts'
 import type { Scenario } from './scenario.ts'
 import { FACTORS_CSV, FACTORS_FILE, PRICES } from './steps.ts'
 
 export const LOG_FOLDER = 'log'
 const START_LIMIT_MS = 600_000
+/** Each round costs real time even when it finds nothing. */
+const MAINTAIN_EVERY_MS = 5_000
 
 /** A deliberate error that the laws must notice. */
 export interface Mutant {
@@ -17,6 +21,8 @@ export interface Mutant {
   readonly unsynced?: RegExp
   /** Changes what the pipeline writes to its log. */
   readonly log?: (log: Log) => Log
+  /** Another compiler. */
+  readonly compiler?: PipelineOptions['compiler']
 }
 
 export class World {
@@ -26,14 +32,22 @@ export class World {
   readonly #random: Random
   readonly #mutant: Mutant
   readonly #store = new MemoryStore()
+  readonly #codeVersions = new Map<Plan, string>()
   disk: SimulatedDisk
   #cutAt = Number.POSITIVE_INFINITY
   #log: Log | null = null
   #pipeline: RunningPipeline | null = null
+  /** Runs beside the live pipeline. */
+  replay: RunningPipeline | null = null
   /** Failures of tasks that no injected fault explains. */
   readonly failures: string[] = []
   #fullUntilMs = Number.NEGATIVE_INFINITY
   crashes = 0
+  readonly #writers = new Set<string>()
+  readonly #stalls = new Map<string, number>()
+  rot: Rot | null = null
+  /** Records of the sources that retention may have taken meanwhile, by topic. */
+  readonly kept = new Map<string, SeenRecord[]>()
 
   constructor(scenario: Scenario, random: Random, mutant: Mutant) {
     this.scenario = scenario
@@ -68,6 +82,16 @@ export class World {
     this.disk.cutPowerAfter(operations)
   }
 
+  /** Commits of one of the writers that were opened so far wait for that long: a slow task, or a stuck one. */
+  stall(random: Random, forMs: number): void {
+    if (this.#writers.size > 0) this.#stalls.set(random.pick([...this.#writers]), this.time.monotonicMs() + forMs)
+  }
+
+  /** Less than the reserve is free: outsiders are refused, the plant itself is not. */
+  squeezeToReserve(): void {
+    this.disk.setCapacity(this.disk.usedBytes() + (this.scenario.extras?.reserveBytes ?? 0) / 2)
+  }
+
   squeeze(bytes: number, forMs: number): void {
     this.disk.setCapacity(this.disk.usedBytes() + bytes)
     this.#fullUntilMs = this.time.monotonicMs() + forMs + 60_000
@@ -79,12 +103,18 @@ export class World {
 
   /** Starts log and pipeline; false when the power went meanwhile. */
   async start(): Promise<boolean> {
-    const opened = await this.#guard(this.#openLog())
+    return (await this.startLog()) && this.startPipeline()
+  }
+
+  async startLog(): Promise<boolean> {
+    const opened = await this.attempt(this.#openLog())
     if (opened === null) return false
     this.#log = opened
-    const topics = await this.#guard(this.#makeTopics(opened))
-    if (topics === null) return false
-    const started = await this.#guard(RunningPipeline.start(this.scenario.definition.plan, this.options(this.scenario.definition.plan)))
+    return (await this.attempt(this.#makeTopics(opened))) !== null
+  }
+
+  async startPipeline(): Promise<boolean> {
+    const started = await this.attempt(RunningPipeline.start(this.scenario.definition.plan, this.options(this.scenario.definition.plan)))
     if (started === null) return false
     this.#pipeline = started
     return true
@@ -94,12 +124,12 @@ export class World {
     const { aheadBytes, snapshotBytesMin } = this.scenario
     const life = this.crashes
     return {
-      log: this.#mutant.log === undefined ? this.log : this.#mutant.log(this.log),
+      log: this.#loggedTo(),
       clock: this.time,
       scheduler: this.time,
       disk: this.disk,
-      compiler,
-      codeVersion: codeVersion(plan),
+      compiler: this.#mutant.compiler ?? compiler,
+      codeVersion: this.#codeVersion(plan),
       aheadBytes,
       snapshotBytesMin,
       guardRows: true,
@@ -110,8 +140,28 @@ export class World {
     }
   }
 
+  /** The log as tasks see it: with writers that can be made to wait. */
+  #loggedTo(): Log {
+    const log = this.#mutant.log === undefined ? this.log : this.#mutant.log(this.log)
+    return this.scenario.extras === null
+      ? log
+      : withCommits(log, async (writer, parts) => {
+          this.#writers.add(writer.name)
+          const untilMs = this.#stalls.get(writer.name) ?? 0
+          if (untilMs > this.time.monotonicMs()) await sleep(this.time, untilMs - this.time.monotonicMs())
+          return writer.commit(parts)
+        })
+  }
+
+  /** Hashing a plan is dear, and a run starts the same one many times. */
+  #codeVersion(plan: Plan): string {
+    const known = this.#codeVersions.get(plan) ?? codeVersion(plan)
+    this.#codeVersions.set(plan, known)
+    return known
+  }
+
   /** What a promise gives, or null when the power goes first. Failures that have another cause are thrown. */
-  async #guard<T>(promise: Promise<T>): Promise<T | null> {
+  async attempt<T>(promise: Promise<T>): Promise<T | null> {
     let outcome: { readonly value: T } | { readonly error: unknown } | null = null
     promise.then(
       (value) => (outcome = { value }),
@@ -135,15 +185,17 @@ export class World {
       scheduler: time,
       journalHalfBytes: 32_768,
       journalHalfBytesMax: 262_144,
-      segmentBytes: 32_768,
+      segmentBytes: this.scenario.retentionMs === null ? 32_768 : 1_024,
       referenceBytes: 8_192,
-      diskReserveBytes: 0,
-      maintainEveryMs: this.#random.chance(0.5) ? 1_000 : 0,
+      diskReserveBytes: this.scenario.extras?.reserveBytes ?? 0,
+      maintainEveryMs: this.#random.chance(0.5) ? MAINTAIN_EVERY_MS : 0,
     })
   }
 
   async #makeTopics(log: Log): Promise<true> {
-    for (const { name, partitions } of this.scenario.sources) if (log.topic(name) === null) await log.createTopic(name, { partitions })
+    const { retentionMs } = this.scenario
+    for (const { name, partitions } of this.scenario.sources)
+      if (log.topic(name) === null) await log.createTopic(name, { partitions, ...(retentionMs === null ? {} : { retentionMs }) })
     if (log.topic(PRICES.name) === null) await log.createTopic(PRICES.name, { partitions: this.scenario.pricePartitions, compacted: false })
     return true
   }
@@ -166,6 +218,8 @@ export class World {
     this.crashes++
     const log = this.#log
     this.#pipeline?.abandon()
+    this.replay?.abandon()
+    this.replay = null
     this.#pipeline = null
     this.#log = null
     this.disk = this.disk.crash()
@@ -184,14 +238,26 @@ export class World {
 
   /** Stops in order and starts again. */
   async restart(): Promise<boolean> {
-    const { pipeline, log } = this
-    const stopped = await this.#guard(pipeline.stop().then(() => true))
-    if (stopped === null) return false
-    const closed = await this.#guard(log.close().then(() => true))
-    if (closed === null) return false
-    this.#pipeline = null
-    this.#log = null
-    return this.start()
+    return (await this.stop()) && this.start()
+  }
+
+  async stop(): Promise<boolean> {
+    return (await this.stopPipeline()) && this.closeLog()
+  }
+
+  async stopPipeline(): Promise<boolean> {
+    const { replay } = this
+    this.replay = null
+    if (replay !== null && (await this.attempt(replay.stop().then(() => true))) === null) return false
+    const stopped = await this.attempt(this.pipeline.stop().then(() => true))
+    if (stopped !== null) this.#pipeline = null
+    return stopped !== null
+  }
+
+  async closeLog(): Promise<boolean> {
+    const closed = await this.attempt(this.log.close().then(() => true))
+    if (closed !== null) this.#log = null
+    return closed !== null
   }
 
   checkFailures(): void {
@@ -210,6 +276,21 @@ export function errorText(error: unknown): string {
   const texts: string[] = []
   for (let at = error; at instanceof Error; at = at.cause) texts.push(at.stack ?? at.message)
   return texts.length === 0 ? String(error) : texts.join('\ncaused by ')
+}
+
+/** A log whose writers commit in another way. */
+export function withCommits(log: Log, commit: (writer: LogWriter, parts: readonly LogPart[]) => Promise<CommitResult>): Log {
+  const openWriter: Log['openWriter'] = async (name) => {
+    const writer = await log.openWriter(name)
+    return { name: writer.name, epoch: writer.epoch, commit: (parts) => commit(writer, parts), close: () => writer.close() }
+  }
+  return new Proxy(log, {
+    get: (target, name) => {
+      if (name === 'openWriter') return openWriter
+      const value: unknown = Reflect.get(target, name, target)
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value
+    },
+  })
 }
 
 /** A disk that says it has synced the files that match, and has not. */

@@ -32,6 +32,7 @@ const WRITE_BACK_CHANCE = 0.05
 const SHORT_READ_CHANCE = 0.05
 const SYNC_LATER_TURNS_MAX = 4
 const UNLIMITED = 2 ** 50
+const UNCLEAN = /^\.?\/|\/\.?(\/|$)|^\.$/
 
 /** Files and folders by path. */
 type Names = Map<string, SimulatedInode | 'folder'>
@@ -100,10 +101,11 @@ export class SimulatedDisk implements Disk {
     this.operate()
     const folder = clean(path)
     if (this.#live.has(folder) && !this.#isFolder(folder)) throw failed(path, 'list', 'ENOTDIR')
-    return [...this.#live.keys()]
-      .filter((name) => name !== folder && parentOf(name) === folder)
-      .map((name) => name.slice(name.lastIndexOf('/') + 1))
-      .sort()
+    const start = folder === '' ? 0 : folder.length + 1
+    const names: string[] = []
+    for (const name of this.#live.keys())
+      if (name.length > start && (start === 0 || name.startsWith(`${folder}/`)) && !name.includes('/', start)) names.push(name.slice(start))
+    return names.sort()
   }
 
   makeFolder(path: string): void {
@@ -145,7 +147,7 @@ export class SimulatedDisk implements Disk {
   freeBytes(path: string): number {
     this.operate()
     this.#requireFolder(clean(path), path, 'ask for free space')
-    return Math.max(0, this.#capacityBytes - this.usedBytes())
+    return this.#room()
   }
 
   lock(path: string): { release(): void } {
@@ -189,7 +191,7 @@ export class SimulatedDisk implements Disk {
 
   /** Changes how much fits; below what is used, every write that needs room fails. */
   setCapacity(bytes: number): void {
-    this.#capacityBytes = bytes
+    this.#capacityBytes = Math.min(bytes, UNLIMITED)
   }
 
   /** Flips a bit of a file, on the platter and for readers. Not an operation. */
@@ -223,13 +225,18 @@ export class SimulatedDisk implements Disk {
   write(inode: SimulatedInode, path: string, source: Uint8Array, position: number): void {
     this.counts.writes++
     const needed = Math.max(0, position + source.length - inode.size)
-    const room = needed === 0 ? 0 : Math.max(0, this.#capacityBytes - this.usedBytes())
+    const room = needed === 0 ? 0 : this.#room()
     const fits = needed <= room ? source.length : Math.max(0, source.length - (needed - room))
     inode.write(source.subarray(0, fits), position)
     inode.modifiedMs = this.counts.operations
     this.counts.bytesWritten += fits
     if (this.#random.chance(WRITE_BACK_CHANCE)) inode.writeBackSome(this.#random)
     if (fits < source.length) throw new MillraceError('MR_DISK_FULL', { details: { path, operation: 'write', code: 'ENOSPC' } })
+  }
+
+  /** Adding up all files is dear, and most disks are never full. */
+  #room(): number {
+    return this.#capacityBytes === UNLIMITED ? UNLIMITED : Math.max(0, this.#capacityBytes - this.usedBytes())
   }
 
   /** Makes the file safe, or throws and leaves it in the state that nobody can trust. */
@@ -371,6 +378,7 @@ function move(names: Names, source: string, target: string): void {
 
 /** Paths are compared as text: without `./`, doubled or trailing slashes. The root is ''. */
 function clean(path: string): string {
+  if (!UNCLEAN.test(path)) return path
   return path
     .split('/')
     .filter((step) => step !== '' && step !== '.')

@@ -64,22 +64,27 @@ export class SimulatedInode {
 
   /** Makes everything safe. */
   sync(): void {
-    this.settle(this.snapshot())
+    this.#settleSize(this.#version, this.#liveSize)
+    for (const [sector, version] of this.#dirty) this.#makeSafe(sector, version, this.#sector(sector))
   }
 
   /** What a sync that starts now will make safe. */
   snapshot(): SectorSnapshot {
     const sectors = new Map<number, { version: number; content: Uint8Array }>()
-    for (const [sector, version] of this.#dirty) sectors.set(sector, { version, content: this.#sector(sector).slice() })
+    const copies = new Uint8Array(this.#dirty.size * SECTOR_BYTES)
+    let at = 0
+    for (const [sector, version] of this.#dirty) {
+      const content = copies.subarray(at, at + SECTOR_BYTES)
+      content.set(this.#sector(sector))
+      sectors.set(sector, { version, content })
+      at += SECTOR_BYTES
+    }
     return { version: this.#version, size: this.#liveSize, sectors }
   }
 
   /** A sync that began with this snapshot has ended. Sectors written meanwhile stay unsafe, what is newer on the platter stays. */
   settle(snapshot: SectorSnapshot): void {
-    if (snapshot.version >= this.#safeSizeVersion) {
-      this.#safeSize = snapshot.size
-      this.#safeSizeVersion = snapshot.version
-    }
+    this.#settleSize(snapshot.version, snapshot.size)
     for (const [sector, { version, content }] of snapshot.sectors) this.#makeSafe(sector, version, content)
   }
 
@@ -114,6 +119,12 @@ export class SimulatedInode {
     for (const content of [this.#live, this.#safe]) {
       if (position < content.length) content[position] = (content[position] ?? 0) ^ (1 << bit)
     }
+  }
+
+  #settleSize(version: number, size: number): void {
+    if (version < this.#safeSizeVersion) return
+    this.#safeSize = size
+    this.#safeSizeVersion = version
   }
 
   #sector(sector: number): Uint8Array {
