@@ -6,7 +6,7 @@ import type { InstantiateServices, OperatorStatus, OutputSpec, SubTopology, Topo
 import { must } from '../base/assert.ts'
 import { fieldsOfShape } from '../plan/shape.ts'
 import { lambdaRows, OperatorFactory } from './operator-factory.ts'
-import { completeLetter, retriedBatch } from './retried-row.ts'
+import { retriedBatch } from './retried-row.ts'
 import { keySource, LAMBDA_KEY } from './row-access.ts'
 import { exchangeTopic } from './topology-planner.ts'
 import { ExchangeReader, ExchangeWriter, FanOut, KEY_SOURCE, newCounters, OperatorInput, PortOutput, ROW_SOURCE } from './wiring.ts'
@@ -44,10 +44,7 @@ class Instance implements TopologyInstance {
     this.#plan = plan
     this.#part = part
     this.#services = services
-    this.#deadLetters = {
-      reject: (operator, input, batch, row, error) =>
-        services.deadLetters.reject(operator, input, completeLetter(batch, this.fieldsAt(operator, input)), row, error),
-    }
+    this.#deadLetters = services.deadLetters
     this.#factory = new OperatorFactory(plan, services)
     for (const id of part.nodes) this.#add(must(plan.nodes[id], `node ${id}`))
     this.#inputs = part.inputs.map(() => new FanOut(null))

@@ -7,14 +7,14 @@ import { coerceRow } from '../codec/coerce.ts'
 import { columnsOf } from '../codec/column-builder.ts'
 import { nullColumn } from './row-access.ts'
 
+/** Names of the fields that rows without bytes of their own have lost: nobody behind the exchange reads them. */
+export function lostFields(batch: Batch, fields: readonly Field[] | null): readonly string[] {
+  if (fields === null || batch.origin !== null || batch.values !== null) return []
+  return fields.filter((_, index) => batch.columns[index] === null || batch.columns[index] === undefined).map((field) => field.name)
+}
+
 /** The batch with every column, where its rows have no other bytes to come back from. */
-export function completeLetter(batch: Batch, fields: readonly Field[] | null): Batch {
-  if (
-    fields === null ||
-    batch.origin !== null ||
-    fields.every((_, index) => batch.columns[index] !== null && batch.columns[index] !== undefined)
-  )
-    return batch
+export function completeLetter(batch: Batch, fields: readonly Field[]): Batch {
   const columns = fields.map((field, index): Column => batch.columns[index] ?? nullColumn(field, batch.rowCount))
   return { ...batch, columns }
 }

@@ -1,10 +1,13 @@
 // Dead letters: rows that an operator, a decoder or a sink could not take, on one topic per pipeline, written in the same commit as the work.
-// A letter is a record: value = head as JSON text, a newline, the original bytes of the source record (when known), the row as a block at
-// the failed operator's input (when it has typed columns). Head.originalBytes and head.blockBytes give the two lengths.
+// A letter is a record: value = head as JSON text, a newline, the original bytes of the source record (a row that has none: its columns as
+// JSON), the row as a block at the failed operator's input (when it has typed columns). Head.originalBytes and head.blockBytes give the two lengths.
 import type { Batch, Field } from '../codec/column.ts'
 import type { ErrorCode } from '../base/errors.ts'
 import { MillraceError, isMillraceError } from '../base/errors.ts'
 import { BlockWriter } from '../codec/block.ts'
+import { rowValue } from '../codec/column-value.ts'
+import { jsonText } from '../codec/json/exact.ts'
+import { completeLetter, lostFields } from '../compile/retried-row.ts'
 
 export interface DeadLetterHead {
   readonly v: 1
@@ -29,6 +32,11 @@ export interface DeadLetterHead {
   readonly codeVersion: string
   readonly originalBytes: number
   readonly blockBytes: number
+  /**
+   * Fields of the row that are not in the letter: behind an exchange a row has the columns that somebody behind reads, and a retry needs
+   * no others. Left out when all are there.
+   */
+  readonly lost?: readonly string[]
 }
 
 export interface DeadLetter {
@@ -91,10 +99,12 @@ export function makeLetter(
   const origin = batch.origin
   const originRow = batch.originRows === null ? row : (batch.originRows[row] as number)
   const start = origin === null ? -1 : (origin.valueStarts[originRow] as number)
-  const original = origin === null || start < 0 ? valueBytes(batch, row) : origin.bytes.slice(start, origin.valueEnds[originRow])
+  const original = origin === null || start < 0 ? valueBytes(batch, row, fields) : origin.bytes.slice(start, origin.valueEnds[originRow])
+  const lost = lostFields(batch, fields)
+  const whole = fields !== null && lost.length > 0 ? completed(batch, fields) : batch
   const hasColumns =
-    fields !== null && fields.length > 0 && fields.every((_, index) => batch.columns[index] !== null && batch.columns[index] !== undefined)
-  const block = hasColumns ? blocks.write(batch, fields, Int32Array.of(row), 1).slice() : NOTHING
+    fields !== null && fields.length > 0 && fields.every((_, index) => whole.columns[index] !== null && whole.columns[index] !== undefined)
+  const block = hasColumns ? blocks.write(whole, fields, Int32Array.of(row), 1).slice() : NOTHING
   const time = batch.times[row] as number
   return {
     head: {
@@ -118,14 +128,26 @@ export function makeLetter(
       codeVersion: context.codeVersion,
       originalBytes: original.length,
       blockBytes: block.length,
+      ...(lost.length === 0 ? {} : { lost }),
     },
     original,
     block,
   }
 }
 
-function valueBytes(batch: Batch, row: number): Uint8Array {
-  if (batch.values === null) return NOTHING
+/** Late rows come many to a batch, and the nulls in place of lost columns are as long as the batch. */
+const newest: { batch: Batch | null; whole: Batch | null } = { batch: null, whole: null }
+
+function completed(batch: Batch, fields: readonly Field[]): Batch {
+  if (newest.batch !== batch || newest.whole === null) {
+    newest.batch = batch
+    newest.whole = completeLetter(batch, fields)
+  }
+  return newest.whole
+}
+
+function valueBytes(batch: Batch, row: number, fields: readonly Field[] | null): Uint8Array {
+  if (batch.values === null) return fields === null ? NOTHING : encoder.encode(jsonText(rowValue(batch.columns, fields, row)))
   try {
     return encoder.encode(JSON.stringify(batch.values[row]) ?? 'null')
   } catch {
