@@ -35,7 +35,7 @@ cannot read it tries again, at most every 5 seconds, and its status says why.
 
 const SINKS = `# Sinks
 
-A sink is drained by a task of its own, so its outage stops nothing else: it is tried again with pauses while rows wait in the log. Rows become
+The outage of a sink stops nothing else: what shares its stream with other outputs or with state has a task of its own. It is tried again with pauses while rows wait in the log. Rows become
 visible at checkpoints: everything is written and synced out of sight, the log commits the position together with the intent, and only then is
 it shown; after a crash the newest intent is shown again before anything else. So each row is there exactly once. A row that a sink cannot take
 goes to the dead letters, alone. All of these take new rows only: a stream with updates is refused when the plan is made.

@@ -16,6 +16,11 @@ import { checkSettings, type ConnectorSpec } from './spec.ts'
 const MEBIBYTE = 1024 * 1024
 /** Bytes per write: above this the cost of a system call no longer shows. */
 const PIECE_BYTES = 256 * 1024
+/**
+ * Bytes per write to the file itself. It grows for ever, so its pages are new ones: the kernel asks for them in blocks as large as the write,
+ * and in the memory of a machine that has run for a while large blocks are dear (16 MiB in 1 MiB pieces 45 ms, in 16 KiB pieces 9 ms).
+ */
+const GROWING_PIECE_BYTES = 16 * 1024
 const INTENT_VERSION = 1
 
 export interface NdjsonFileSettings {
@@ -228,11 +233,12 @@ function pathOfGroup(path: string, { group, groups }: SinkContext): string {
 }
 
 function copy(from: DiskFile, to: DiskFile, position: number): void {
-  const buffer = new Uint8Array(Math.min(MEBIBYTE, from.size()))
+  const buffer = new Uint8Array(Math.min(PIECE_BYTES, from.size()))
   for (let done = 0; ;) {
     const count = from.read(buffer, done)
     if (count === 0) return
-    to.write(buffer.subarray(0, count), position + done)
+    for (let from = 0; from < count; from += GROWING_PIECE_BYTES)
+      to.write(buffer.subarray(from, Math.min(count, from + GROWING_PIECE_BYTES)), position + done + from)
     done += count
   }
 }

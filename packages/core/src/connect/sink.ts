@@ -1,4 +1,5 @@
-// The sink contract. A sink is drained by its own task from an internal topic, so its outage stops nothing else.
+// The sink contract. A sink is written by the task that reads the source when nothing else hangs on that task (ADR 0008), else by a task of
+// its own that drains an internal topic: either way its outage stops nothing else.
 //
 // Protocol, per checkpoint: write(batch)* -> prepare() -> the runtime commits {positions, intent} in one step -> publish(intent).
 // After open() the runtime publishes the newest committed intent again, before anything else; a writer need not do it by itself.
@@ -7,6 +8,8 @@
 //  SINK-2 publish(intent) is idempotent: after a crash the newest committed intent is published again before anything else.
 //  SINK-3 What was prepared but not committed leaves no trace after open(): open() removes strays.
 //  SINK-4 Content is a function of the rows between two checkpoints; row order is the order of write.
+//  SINK-5 write() has taken what it needs of the batch when it returns: the memory is used again at once. A promise says when there is room
+//         for more; no other call comes before it is settled.
 import type { Batch, Field } from '../codec/column.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Disk } from '../base/disk.ts'
@@ -35,12 +38,12 @@ export interface SinkContext {
   readonly epoch: number
   readonly clock: Clock
   readonly disk: Disk
-  /** Hands a single bad row to the dead letters; the rest goes on. */
+  /** Hands a single bad row of the batch that is being written to the dead letters, before `write` returns; the rest goes on. */
   readonly reject: (row: number, error: Error) => void
 }
 
 export interface SinkWriter {
-  /** Takes the selected rows. May buffer. Throws MillraceError: `transient` is retried with backoff from the last checkpoint, others pause the sink. */
+  /** Takes the selected rows before it returns (SINK-5). May buffer. Throws MillraceError: `transient` is retried with backoff from the last checkpoint, others pause the sink. */
   write(rows: SinkBatch): Promise<void> | void
   /** True when the sink wants a checkpoint now (size, time or memory reached). Asked after every write and at least once a second. */
   wantsCheckpoint(): boolean

@@ -3,6 +3,7 @@
 // rebuilt from the kept input when layout or partitioning changed; it is lost when nobody has the name any more.
 import { nearestWord } from '../base/nearest-word.ts'
 import { layoutText } from '../codec/layout-id.ts'
+import { directSinks, type FeedNode } from './direct-sinks.ts'
 import { fieldsText } from './shape.ts'
 import { nodeHash, type Json, type StoredNode, type StoredPlan } from './serialize.ts'
 
@@ -204,6 +205,27 @@ function goneChange(node: StoredNode, fresh: readonly StoredNode[]): PlanChange 
   }
 }
 
+/** Sinks that get a task of their own by the edit, or lose it: what is on its way to them matters then. */
+function feedChanges(before: StoredPlan, after: StoredPlan): readonly PlanChange[] {
+  const [was, is] = [directSinks(before.nodes.map(feedNode)), directSinks(after.nodes.map(feedNode))]
+  const old = new Set(before.nodes.filter((node) => node.kind === 'to-sink').map((node) => node.name))
+  return after.nodes.flatMap(({ name, kind, place }): readonly PlanChange[] => {
+    if (kind !== 'to-sink' || !old.has(name) || was.has(name) === is.has(name)) return []
+    if (!is.has(name)) {
+      const message = `the sink \`${name}\` gets a task of its own, because its rows no longer come from stateless work alone: it goes on where it is.`
+      return [{ kind: 'operator-changed', name, place, message, advice: null }]
+    }
+    const message = `the sink \`${name}\` loses its own task: the one that reads the source writes into it.`
+    const advice = 'Stop the pipeline only when nothing lags: the start is refused while rows are still on their way to the sink.'
+    return [{ kind: 'operator-changed', name, place, message, advice }]
+  })
+}
+
+function feedNode({ name, kind, inputs, says }: StoredNode): FeedNode {
+  const from = says['from']
+  return { name, kind, inputs, isFileTable: typeof from === 'object' && from !== null && 'path' in from }
+}
+
 interface StoredTopic {
   readonly name: string
   readonly fields: StoredNode['fields']
@@ -277,7 +299,7 @@ function settingChanges(before: StoredPlan, after: StoredPlan): readonly PlanCha
  */
 export function diffPlans(before: StoredPlan | null, after: StoredPlan, options: DiffOptions = {}): readonly PlanChange[] {
   const topics = topicChanges(before, after, options.topics ?? null)
-  if (before !== null) return [...nodeChanges(before, after), ...topics, ...settingChanges(before, after)]
+  if (before !== null) return [...nodeChanges(before, after), ...feedChanges(before, after), ...topics, ...settingChanges(before, after)]
   const fresh = after.nodes.map((node): PlanChange => {
     const state = STATEFUL.has(node.kind)
     return {

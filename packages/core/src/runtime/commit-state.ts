@@ -25,7 +25,7 @@ export interface CommitState {
   readonly sources: readonly SourcePosition[]
   /** Per exchange input, by topic. */
   readonly exchanges: readonly { readonly topic: string; readonly positions: readonly ExchangePosition[] }[]
-  /** Topics of the outputs that are exchanges, null for others; not in states that are older than direct sinks. */
+  /** Topics of the outputs that are exchanges, null for others, and of exchanges that an edit took away; not in states that are older than direct sinks. */
   readonly outputs?: readonly (string | null)[]
   /** Running numbers reached, per output. */
   readonly running: readonly (readonly number[])[]

@@ -30,12 +30,9 @@ export async function takeOverSink(core: TaskCore): Promise<SinkState> {
   await (await log.openWriter(`${plan.pipeline}/${sink}/${group}`)).close()
   const own = await lastCommit(log, changelogTopic(plan.pipeline, sink), group)
   const feed = feedTopic(plan.pipeline, sink)
-  if (log.topic(feed) !== null && (own === null || own.exchanges.length > 0)) {
-    await drained(core, sink, feed, own)
-    // The numbers of its batches start again when the sink gets a task of its own again.
-    const end = log.ends(feed).find(({ partition }) => partition === group)?.end
-    if (end !== undefined) await log.trim(feed, group, end)
-  }
+  const wasFed = log.topic(feed) !== null && (own === null || own.exchanges.length > 0)
+  if (!wasFed) return { intent: own?.intent ?? null, sequence: own?.sinkSequence ?? 0 }
+  await drained(core, sink, feed, own)
   // A set gives what is added while it is walked, too: exchanges behind exchanges.
   const gone = new Set(core.state.outputs)
   for (const topic of gone) {
@@ -44,6 +41,9 @@ export async function takeOverSink(core: TaskCore): Promise<SinkState> {
     await drained(core, sink, topic, reader)
     for (const next of reader?.outputs ?? []) gone.add(next)
   }
+  // The sink's record says nothing of the feed from now on: what was applied must not be there when it is read again.
+  const end = log.ends(feed).find(({ partition }) => partition === group)?.end
+  if (end !== undefined) await log.trim(feed, group, end)
   return { intent: own?.intent ?? null, sequence: own?.sinkSequence ?? 0 }
 }
 

@@ -319,8 +319,7 @@ export class TaskCore {
       wallMs,
       sources: input.sources,
       exchanges: input.exchanges,
-      outputs: this.part.outputs.map((output) => (output.kind === 'exchange' ? output.topic : null)),
-      running,
+      ...reachedByTopic(this.#state, this.part, running),
       retryNext: input.retryNext,
       intent: sink === null ? this.#state.intent : sink.intent,
       sinkSequence: sink?.sequence ?? this.#state.sinkSequence,
@@ -467,6 +466,20 @@ export class TaskCore {
 function runningOf(state: CommitState, topic: string, index: number): readonly number[] {
   const at = state.outputs === undefined ? index : state.outputs.indexOf(topic)
   return state.running[at] ?? []
+}
+
+/**
+ * The running numbers with their topics. Those of exchanges that the part no longer writes stay behind: an edit may bring the exchange back,
+ * and its reader skips what it has applied.
+ */
+function reachedByTopic(before: CommitState, part: SubTopology, running: CommitState['running']): Pick<CommitState, 'outputs' | 'running'> {
+  const outputs = part.outputs.map((output) => (output.kind === 'exchange' ? output.topic : null))
+  const gone = (before.outputs ?? []).flatMap((topic, at) => (topic === null || outputs.includes(topic) ? [] : [at]))
+  if (gone.length === 0) return { outputs, running }
+  return {
+    outputs: [...outputs, ...gone.map((at) => before.outputs?.[at] ?? null)],
+    running: [...running, ...gone.map((at) => before.running[at] ?? [])],
+  }
 }
 
 /** Which part reads each exchange that `part` writes. */

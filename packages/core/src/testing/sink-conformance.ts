@@ -1,4 +1,4 @@
-// The conformance suite of the sink contract: SINK-1 to SINK-4 and every way to fail, for any sink.
+// The conformance suite of the sink contract: SINK-1 to SINK-5 and every way to fail, for any sink.
 //
 //   sinkConformance('parquet', () => ({ sink: parquet({ dir: '/out', rollBytes: 2000 }), visible, strays }))   // in a test file
 //
@@ -151,7 +151,30 @@ const checkpointLaws: readonly SinkLaw[] = [
       assert.deepEqual(contents[2], contents[0])
     },
   },
+
+  {
+    law: 'SINK-5 the memory of a batch may be used again when write returns',
+    run: async (open) => {
+      const world = new SinkWorld(open, 12)
+      const writer = await world.run(world.open())
+      for (let from = 0; from < TOTAL; from += 20) {
+        const batch = batchOf(Array.from({ length: 20 }, (_, index) => rowOf(from + index)))
+        const room = writer.write({ batch, generation: 0, tick: 1, sequence: from })
+        scribble(batch)
+        if (room !== undefined) await world.run(room)
+      }
+      const intent = await world.run(world.commit(writer, TOTAL))
+      await world.run(writer.publish(intent ?? new Uint8Array()))
+      await world.expectRows(TOTAL, 'written from memory that was used again')
+    },
+  },
 ]
+
+/** Writes over every byte of a batch, as the decoder does with the next fetch. */
+function scribble(part: unknown): void {
+  if (ArrayBuffer.isView(part)) new Uint8Array(part.buffer, part.byteOffset, part.byteLength).fill(1)
+  else if (typeof part === 'object' && part !== null) for (const inner of Object.values(part)) scribble(inner)
+}
 
 function crashLaws(seeds: number): readonly SinkLaw[] {
   return [
