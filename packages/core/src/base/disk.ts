@@ -12,6 +12,11 @@ export interface DiskFile {
   write(source: Uint8Array, position: number): void
   /** Writes the pieces one behind the other from `position`, in one system call where possible. */
   writeAll(sources: readonly Uint8Array[], position: number): void
+  /**
+   * The same without keeping a copy in the system's memory of files, for bytes that are not read again soon. False when that is not possible
+   * or not worth it: then it is as if nothing had been asked, and the caller writes them the usual way. A disk need not have it.
+   */
+  writeAround?(sources: readonly Uint8Array[], position: number): boolean
   truncate(size: number): void
   /** fdatasync: everything written before is durable when it returns. A failure is final: never retried. */
   sync(): void

@@ -5,6 +5,7 @@
 // everything after it (see "Can applications recover from fsync failures?", Rebello et al., USENIX ATC 2020).
 import fs from 'node:fs'
 import { assert } from './assert.ts'
+import { worthAround, writeAround } from './direct-write.ts'
 import type { Disk, DiskFile, FileStat, OpenMode } from './disk.ts'
 import { MillraceError } from './errors.ts'
 import { lockFolder } from './folder-lock.ts'
@@ -41,6 +42,8 @@ class NodeFile implements DiskFile {
   #closed = false
   #syncing = 0
   #failed: MillraceError | null = null
+  /** The file system has not refused a write around its memory. */
+  #around = true
 
   constructor(path: string, handle: number) {
     this.path = path
@@ -67,6 +70,11 @@ class NodeFile implements DiskFile {
       let at = position
       for (let first = 0; first < sources.length; first += PIECES_MAX) at = this.#writePieces(sources.slice(first, first + PIECES_MAX), at)
     })
+  }
+
+  writeAround(sources: readonly Uint8Array[], position: number): boolean {
+    if (!this.#around || !worthAround(sources.reduce((sum, source) => sum + source.length, 0))) return false
+    return this.#run('write', () => (this.#around = writeAround(this.#handle, sources, position)))
   }
 
   truncate(size: number): void {

@@ -121,6 +121,11 @@ export function verifyBatch(bytes: Uint8Array, at: number): boolean {
   } catch {
     return false
   }
+  return batchHolds(bytes, at, header)
+}
+
+/** The same for a batch whose header was read from there. */
+export function batchHolds(bytes: Uint8Array, at: number, header: BatchHeader): boolean {
   const end = at + header.byteLength
   return end <= bytes.length && crc32c(bytes, at + ATTRIBUTES_AT, end) === header.crc
 }

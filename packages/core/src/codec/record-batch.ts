@@ -26,6 +26,7 @@ export {
   ATTRIBUTE_CONTROL,
   BATCH_BYTES_MAX,
   BATCH_HEADER_BYTES,
+  batchHolds,
   type BatchHeader,
   batchByteLength,
   readBatchHeader,

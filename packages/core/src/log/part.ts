@@ -3,11 +3,11 @@ import { isMillraceError, MillraceError } from '../base/errors.ts'
 import {
   ATTRIBUTE_CONTROL,
   batchByteLength,
+  batchHolds,
   type BatchHeader,
   readBatchHeader,
   RecordRows,
   requireUncompressed,
-  verifyBatch,
 } from '../codec/record-batch.ts'
 import type { LogPart, TopicSettings } from './log.ts'
 
@@ -41,7 +41,7 @@ function readWhole(part: LogPart, at: number): BatchHeader {
   try {
     if (batchByteLength(part.batch, at) < 0) throw invalid(part, at, 'the batch is cut off')
     const header = readBatchHeader(part.batch, at)
-    if (verifyBatch(part.batch, at)) return header
+    if (batchHolds(part.batch, at, header)) return header
   } catch (cause) {
     if (isMillraceError(cause) && cause.code === 'MR_LOG_BATCH_INVALID') throw cause
     throw invalid(part, at, 'the batch is not a record batch', cause)

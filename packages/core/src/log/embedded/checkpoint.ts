@@ -177,7 +177,7 @@ export class Checkpointer {
     let bytes = 0
     const flush = (): void => {
       if (memoryTo > memoryFrom) pieces.push(half.memory.subarray(memoryFrom, memoryTo))
-      if (pieces.length > 0) writePiecewise(file, pieces, startAt)
+      if (pieces.length > 0 && !file.writeAround?.(pieces, startAt)) writePiecewise(file, pieces, startAt)
       pieces = []
       memoryTo = -1
     }

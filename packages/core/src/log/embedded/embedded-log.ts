@@ -29,7 +29,6 @@ import { Maintenance, type MaintenanceReport } from './maintenance.ts'
 import { EmbeddedReader, type ReaderParts } from './reader.ts'
 import type { RecoveryReport } from './recovery.ts'
 import type { SegmentReader } from './segment-reader.ts'
-import type { SharedEnds, SharedLog } from './shared-ends.ts'
 import { findBehindDamage } from './skip.ts'
 import type { SlotWriter } from './slot.ts'
 import type { LogState } from './state.ts'
@@ -48,7 +47,6 @@ export interface EmbeddedLogParts {
   readonly checkpointer: Checkpointer
   readonly intake: Intake
   readonly segments: SegmentReader
-  readonly ends: SharedEnds
   readonly report: RecoveryReport
   readonly segmentBytes: number
   readonly maintainEveryMs: number
@@ -103,11 +101,6 @@ export class EmbeddedLog implements Log, ExtentSource {
       checkpoints: checkpointer.count,
       journalHalfBytes: Math.max(journal.halves[0].bytes, journal.halves[1].bytes),
     }
-  }
-
-  /** Shared memory for worker threads. */
-  get shared(): SharedLog {
-    return { ends: this.#parts.ends.buffer }
   }
 
   /** The error that ended the log, or null. After a failed write or sync the owner of the process must end it. */

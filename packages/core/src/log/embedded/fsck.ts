@@ -15,7 +15,6 @@ import { openEmbeddedLog } from './open.ts'
 import type { PartitionState } from './partition.ts'
 import { Recovery } from './recovery.ts'
 import { readUpTo, type Segment, walkBatches } from './segment.ts'
-import { SharedEnds } from './shared-ends.ts'
 import { newestSlot, readSlot, type Slot } from './slot.ts'
 import { LogState } from './state.ts'
 
@@ -119,7 +118,7 @@ class Check {
 
   /** Follows the chain without writing; returns the state at its end. */
   #journal(slot: Slot): LogState {
-    const state = LogState.restore(this.#folder, new SharedEnds(), slot.image)
+    const state = LogState.restore(this.#folder, slot.image)
     const halves = [this.#half(0), this.#half(1)] as const
     const recovery = new Recovery(this.#disk, this.#folder, this.#files, halves, state, false)
     recovery.run(slot.image.chain)
@@ -270,7 +269,7 @@ function rewriteIndexes(disk: Disk, folder: string): void {
   const slots = [one, two].flatMap((content) => (content.kind === 'valid' ? [content.value] : []))
   const [first, second] = slots
   if (!first) return
-  const state = LogState.restore(folder, new SharedEnds(), (second ? newestSlot(first, second) : first).image)
+  const state = LogState.restore(folder, (second ? newestSlot(first, second) : first).image)
   const files = new FileCache(disk)
   for (const partition of state.partitions.values()) {
     for (const segment of disk.exists(partition.folder) ? partition.segments(disk) : []) rewriteIndex(disk, files, partition, segment)

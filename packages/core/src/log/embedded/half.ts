@@ -1,5 +1,6 @@
-// One half of the journal: a prefilled file and its copy in shared memory, byte for byte at the same positions.
-// Readers of the newest data, the checkpoint and (later) worker threads read the memory; only recovery reads the file.
+// One half of the journal: a prefilled file and its copy in memory, byte for byte at the same positions.
+// Readers of the newest data and the checkpoint read the memory; only recovery reads the file. The memory is not shared with other threads:
+// V8 copies shared memory in pieces of a byte or a word, which made every commit and every read of the newest data several times dearer.
 import type { Disk, DiskFile } from '../../base/disk.ts'
 import { journalPath, PREFILL_BYTES } from './format.ts'
 import type { PartitionState } from './partition.ts'
@@ -25,7 +26,7 @@ export class Half {
     this.index = index
     this.path = path
     this.file = file
-    this.memory = new Uint8Array(new SharedArrayBuffer(bytes))
+    this.memory = new Uint8Array(bytes)
     this.view = new DataView(this.memory.buffer)
   }
 
@@ -37,14 +38,14 @@ export class Half {
   grow(bytes: number): void {
     prefill(this.file, this.file.size(), bytes)
     this.file.sync()
-    this.memory = new Uint8Array(new SharedArrayBuffer(bytes))
+    this.memory = new Uint8Array(bytes)
     this.view = new DataView(this.memory.buffer)
   }
 
   /** Gives memory back that an earlier load had needed; the file keeps its size for the next time. The half must be free. */
   shrink(bytes: number): void {
     if (this.memory.length <= bytes) return
-    this.memory = new Uint8Array(new SharedArrayBuffer(bytes))
+    this.memory = new Uint8Array(bytes)
     this.view = new DataView(this.memory.buffer)
   }
 

@@ -19,7 +19,6 @@ import { writePiecewise } from './piecewise-write.ts'
 import { Placement, type PlannedBatch } from './placement.ts'
 import type { RequestLog } from './request-log.ts'
 import type { Reserve } from './reserve.ts'
-import type { SharedEnds } from './shared-ends.ts'
 import { stampBatch } from './stamp.ts'
 import type { LogState } from './state.ts'
 import { BY_REFERENCE } from './tail.ts'
@@ -27,6 +26,10 @@ import type { LogPart } from '../log.ts'
 
 /** An entry with this many bytes is not held back for more: beyond it a larger group gains nothing (measured, ADR 0003). */
 const ENTRY_BYTES_ENOUGH = 1 << 20
+/** A checkpoint should have this much for each segment that it writes: below it the syncs of the segments cost more than the bytes. */
+const SEGMENT_SHARE_BYTES = 256 << 10
+/** Halves that took longer to fill are large enough: a checkpoint now and then costs nothing. */
+const HALF_FILLED_SOON_MS = 1_000
 /** Bytes of requests that may wait for a free half before further ones are refused. */
 const WAITING_BYTES_MAX = 64 << 20
 
@@ -62,7 +65,6 @@ export interface IntakeParts {
   readonly journal: Journal
   readonly checkpointer: Checkpointer
   readonly files: FileCache
-  readonly ends: SharedEnds
   readonly requests: RequestLog
   readonly reserve: Reserve
   readonly clock: Clock
@@ -79,13 +81,16 @@ export class Intake {
   #waiting: WaitingRequest[] = []
   #waitingBytes = 0
   #metas: MetaRecord[] = []
-  readonly #touched = new Set<PartitionState>()
+  /** Partitions with batches in the open entry. */
+  #touched: PartitionState[] = []
   readonly #byReference = new Set<string>()
   #entryBytes = 0
   #entryMs = 0
   #scheduled = false
   #flushing = false
   #waited = false
+  /** When the active half was begun, by the monotonic clock. */
+  #halfSinceMs = -Infinity
   #failure: unknown = null
   #freeHooks: (() => void)[] = []
   /** Counters for metrics and benchmarks. */
@@ -262,7 +267,10 @@ export class Intake {
     const { journal, checkpointer, state, clock, halfBytesMax } = this.#parts
     const full = journal.active
     const next = journal.other
-    if (this.#waited && next.bytes < halfBytesMax) {
+    const filledSoon = clock.monotonicMs() - this.#halfSinceMs < HALF_FILLED_SOON_MS
+    this.#halfSinceMs = clock.monotonicMs()
+    const isSpread = filledSoon && next.bytes < full.touched.size * SEGMENT_SHARE_BYTES
+    if ((this.#waited || isSpread) && next.bytes < halfBytesMax) {
       try {
         next.grow(Math.min(next.bytes * 2, halfBytesMax))
         this.#waited = journal.active.bytes < next.bytes
@@ -335,10 +343,9 @@ export class Intake {
   #place(batch: PlannedBatch): void {
     const { journal } = this.#parts
     const { partition, header, segment } = batch
-    const bytes = batch.bytes.subarray(batch.at, batch.at + header.byteLength)
     let place = BY_REFERENCE
     if (!batch.byReference) {
-      place = journal.placeBatch(bytes)
+      place = journal.placeBatch(batch.bytes, batch.at, header.byteLength)
       stampBatch(journal.active.memory, place, partition.id, batch.firstOffset)
     }
     const count = header.lastOffset - header.baseOffset + 1
@@ -365,7 +372,10 @@ export class Intake {
     )
     partition.producers.add(header, batch.firstOffset)
     journal.active.touched.add(partition)
-    this.#touched.add(partition)
+    if (!partition.inOpenEntry) {
+      partition.inOpenEntry = true
+      this.#touched.push(partition)
+    }
     this.#entryBytes += header.byteLength
     this.stats.batches++
   }
@@ -410,15 +420,16 @@ export class Intake {
   }
 
   #publish(): void {
-    const { state, ends } = this.#parts
+    const { state } = this.#parts
+    const touched = this.#touched
+    // A new array, because whoever is woken may append at once.
+    this.#touched = []
+    for (const partition of touched) {
+      partition.inOpenEntry = false
+      partition.end = partition.acceptedEnd
+    }
     let topic = ''
     let notified: Set<string> | null = null
-    for (const partition of this.#touched) {
-      partition.end = partition.acceptedEnd
-      ends.publish(partition.id, partition.end)
-    }
-    const touched = [...this.#touched]
-    this.#touched.clear()
     for (const partition of touched) {
       if (partition.waiters.size > 0) for (const wake of partition.waiters) wake()
       if (partition.topic === topic) continue

@@ -64,11 +64,11 @@ export class Journal {
     return entryBytes(inlineBytes, rowCount, metaBytes) <= Math.min(this.halves[0].bytes, this.halves[1].bytes)
   }
 
-  /** Copies a batch into the open entry and returns its position in the half's memory. */
-  placeBatch(bytes: Uint8Array): number {
+  /** Copies a batch, bytes[from .. from + length), into the open entry and returns its position in the half's memory. */
+  placeBatch(bytes: Uint8Array, from: number, length: number): number {
     const at = this.active.position + ENTRY_HEADER_BYTES + this.inlineBytes
-    this.active.memory.set(bytes, at)
-    this.inlineBytes += bytes.length
+    this.active.memory.set(length === bytes.length ? bytes : bytes.subarray(from, from + length), at)
+    this.inlineBytes += length
     return at
   }
 

@@ -23,7 +23,6 @@ import { noCheckpoint, Recovery, type RecoveryReport } from './recovery.ts'
 import { RequestLog } from './request-log.ts'
 import { Reserve } from './reserve.ts'
 import { SegmentReader } from './segment-reader.ts'
-import { SharedEnds } from './shared-ends.ts'
 import { newestSlot, readSlot, type Slot, type SlotOrder, SlotWriter } from './slot.ts'
 import { LogState } from './state.ts'
 
@@ -53,10 +52,9 @@ function assemble(options: EmbeddedLogOptions, lock: { release(): void }): Embed
   if (fresh) removeUnfinished(disk, folder)
   const halves = [openHalf(disk, folder, 0, halfBytes), openHalf(disk, folder, 1, halfBytes)] as const
   const files = new FileCache(disk)
-  const ends = new SharedEnds()
   const slots = new SlotWriter(disk, folder, slot)
   const checkpointer = new Checkpointer(disk, folder, files, slots, scheduler)
-  const state = slot === null ? new LogState(folder, ends) : LogState.restore(folder, ends, slot.image)
+  const state = slot === null ? new LogState(folder) : LogState.restore(folder, slot.image)
   const { sequence, report } = slot === null ? NOTHING_TO_RECOVER : recoverFrom(slot, disk, folder, files, halves, state)
   if (slot !== null && !slot.image.closed) for (const partition of state.partitions.values()) removeStrays(disk, files, partition)
   const chain = nextRun(slot, sequence, clock.nowUs())
@@ -66,7 +64,6 @@ function assemble(options: EmbeddedLogOptions, lock: { release(): void }): Embed
     disk.syncFolder(folder)
     writeFormat(disk, folder)
   }
-  for (const partition of state.partitions.values()) ends.publish(partition.id, partition.end)
   const journal = new Journal(halves, chain)
   const segments = new SegmentReader(disk, files)
   const reserve = new Reserve(disk, folder, clock, options.diskReserveBytes ?? DISK_RESERVE_BYTES)
@@ -79,7 +76,6 @@ function assemble(options: EmbeddedLogOptions, lock: { release(): void }): Embed
     journal,
     checkpointer,
     files,
-    ends,
     requests,
     reserve,
     clock,
@@ -101,7 +97,6 @@ function assemble(options: EmbeddedLogOptions, lock: { release(): void }): Embed
     checkpointer,
     intake,
     segments,
-    ends,
     report,
     segmentBytes: options.segmentBytes ?? SEGMENT_BYTES,
     maintainEveryMs: options.maintainEveryMs ?? MAINTAIN_EVERY_MS,

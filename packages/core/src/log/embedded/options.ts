@@ -12,7 +12,7 @@ export interface EmbeddedLogOptions {
   readonly scheduler: Scheduler
   /** Bytes of one half of the journal at the start. Memory: two halves. Default 8 MiB. Smaller: less memory, more checkpoints. */
   readonly journalHalfBytes?: number
-  /** Up to which a half grows, doubling, when commits had to wait for a checkpoint. Default 64 MiB. */
+  /** Up to which a half grows, doubling, when commits had to wait for a checkpoint or checkpoints come often over many partitions. Default 64 MiB. */
   readonly journalHalfBytesMax?: number
   /** A segment is closed at this size. Default 64 MiB. Smaller: retention frees in finer steps, more files. */
   readonly segmentBytes?: number

@@ -64,6 +64,8 @@ export class PartitionState {
   producers: Producers = new Producers()
   deleted = false
   readonly waiters: Set<() => void> = new Set()
+  /** The open entry of the journal holds a batch of it. */
+  inOpenEntry = false
   /** Segments known so far, in order; all of them once `#listed`. */
   #segments: Segment[] = []
   #listed = false

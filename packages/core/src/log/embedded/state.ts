@@ -6,7 +6,6 @@ import { partitionFolder, REQUESTS_FOLDER, REQUESTS_PARTITION } from './format.t
 import type { ChainPlace } from './journal.ts'
 import type { MetaRecord } from './meta.ts'
 import { PartitionState, type PartitionImage } from './partition.ts'
-import type { SharedEnds } from './shared-ends.ts'
 
 /** The topic's own partitions and those who listen to it. */
 export class TopicState {
@@ -51,17 +50,15 @@ export class LogState {
   nextPartition = REQUESTS_PARTITION + 1
   nextTopic = 1
   nextProducerId = 1
-  readonly #ends: SharedEnds
 
-  constructor(folder: string, ends: SharedEnds) {
+  constructor(folder: string) {
     this.folder = folder
-    this.#ends = ends
     this.requests = new PartitionState(REQUESTS_PARTITION, '', 0, `${folder}/${REQUESTS_FOLDER}`)
     this.partitions.set(REQUESTS_PARTITION, this.requests)
   }
 
-  static restore(folder: string, ends: SharedEnds, image: StateImage): LogState {
-    const state = new LogState(folder, ends)
+  static restore(folder: string, image: StateImage): LogState {
+    const state = new LogState(folder)
     state.nextPartition = image.nextPartition
     state.nextTopic = image.nextTopic
     state.nextProducerId = image.nextProducerId
@@ -158,7 +155,6 @@ export class LogState {
       const image = images.get(id)
       const partition = image ? PartitionState.restore(image, topic.name, index, folder) : new PartitionState(id, topic.name, index, folder)
       this.partitions.set(id, partition)
-      this.#ends.publish(id, partition.end)
       partitions.push(partition)
     }
     this.topics.set(topic.name, new TopicState(topic, firstPartition, partitions))

@@ -1,0 +1,70 @@
+// Writes around the system's memory of files must leave the file as the usual writes would, at every position and however they are cut up.
+import assert from 'node:assert/strict'
+import fs from 'node:fs'
+import os from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import fc from 'fast-check'
+import { readFully } from './disk.ts'
+import { nodeDisk } from './node-disk.ts'
+
+/** Larger than what is gathered for one call. */
+const FILE_BYTES = 3 << 20
+
+const writes = fc.array(
+  fc.record({
+    position: fc.oneof(
+      fc.nat(FILE_BYTES - 1),
+      fc.nat(15).map((block) => block * 65_536),
+    ),
+    pieces: fc.array(fc.oneof(fc.nat(700), fc.nat(200_000), fc.constantFrom(4_096, 65_536, 1 << 20)), { minLength: 1, maxLength: 12 }),
+    around: fc.boolean(),
+  }),
+  { minLength: 1, maxLength: 12 },
+)
+
+function folder(t: TestContext): string {
+  const path = fs.mkdtempSync(join(os.tmpdir(), 'millrace-around-'))
+  t.after(() => fs.rmSync(path, { recursive: true, force: true }))
+  return path
+}
+
+test('a file is the same whether its bytes went around the memory of files or through it, at any time it is read', (t) => {
+  const path = join(folder(t), 'file')
+  let went = 0
+  fc.assert(
+    fc.property(writes, (list) => {
+      const file = nodeDisk.open(path, 'create')
+      file.truncate(0)
+      const expected = new Uint8Array(16 << 20)
+      let size = 0
+      let fill = 1
+      for (const { position, pieces, around } of list) {
+        const sources = pieces.map((length) => new Uint8Array(length).fill(fill++))
+        if (around && file.writeAround?.(sources, position)) went++
+        else file.writeAll(sources, position)
+        let at = position
+        for (const source of sources) {
+          expected.set(source, at)
+          at += source.length
+        }
+        if (at > position) size = Math.max(size, at)
+        const found = new Uint8Array(size)
+        assert.ok(readFully(file, found, 0))
+        assert.equal(Buffer.compare(found, expected.subarray(0, size)), 0)
+      }
+      file.sync()
+      file.close()
+      assert.equal(Buffer.compare(fs.readFileSync(path), expected.subarray(0, size)), 0)
+    }),
+    { numRuns: 40 },
+  )
+  t.diagnostic(`${went} writes went around`)
+})
+
+test('small writes are left to the usual way', (t) => {
+  const file = nodeDisk.open(join(folder(t), 'file'), 'create')
+  assert.equal(file.writeAround?.([new Uint8Array(1000)], 0), false)
+  assert.equal(file.size(), 0)
+  file.close()
+})
