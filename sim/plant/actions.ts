@@ -80,8 +80,7 @@ export async function act(world: World, feed: Feed, random: Random, action: Acti
       return sendAgain(world, feed)
     }
     case 'look':
-      for (const { name } of world.pipeline.topology.tables)
-        if (!world.isDead) await world.time.until(settledOf(world.pipeline.table(name)), 1_000).catch(() => undefined)
+      await world.look()
       return
     case 'restart':
       if (!(await world.restart())) await world.crash()

@@ -71,7 +71,7 @@ export async function passRot(world: World, random: Random): Promise<boolean> {
   }
   if (damage.file !== flipped.file || damage.position > flipped.position)
     violated(`the flipped bit is at ${flipped.file}:${flipped.position}, reported is ${damage.file}:${damage.position}`)
-  if (random.chance(0.5)) {
+  if (random.chance(0.7)) {
     world.trace.push('(skipped)')
     if ((await world.attempt(world.log.skipCorrupt(topic, partition, damage.offset))) === null) return false
     return world.restart()

@@ -56,6 +56,7 @@ async function run(world: World, random: Random): Promise<string> {
   for (let action = 0; action < scenario.actions; action++) {
     const action = pickAction(luck, scenario)
     world.trace.push(action)
+    world.noteVisible()
     await act(world, feed, luck, action)
     if (world.isDead) {
       world.trace.push('power gone')

@@ -1,7 +1,26 @@
 // The plant of one run: log, disk, clock and the real pipeline, which can be killed at any moment and started again.
 import type { Random } from '@millrace/core/connect'
-import { MemoryLog, MemoryStore, RunningPipeline, codeVersion, compiler, openEmbeddedLog, sleep } from '@millrace/core/engine'
-import type { CommitResult, Log, LogPart, LogWriter, PipelineOptions, Plan, TaskEvent } from '@millrace/core/engine'
+import {
+  MemoryLog,
+  MemoryStore,
+  RunningPipeline,
+  codeVersion,
+  compiler,
+  isMillraceError,
+  openEmbeddedLog,
+  sleep,
+} from '@millrace/core/engine'
+import type {
+  CommitResult,
+  Log,
+  LogPart,
+  LogWriter,
+  PartitionEnds,
+  PipelineOptions,
+  Plan,
+  Scheduler,
+  TaskEvent,
+} from '@millrace/core/engine'
 import { SimulatedDisk, VirtualTime } from '@millrace/core/testing'
 import type { Disk } from '@millrace/core/engine'
 import { Violation, violated } from './recipe.ts'
@@ -12,6 +31,12 @@ import { FACTORS_CSV, FACTORS_FILE, PRICES } from './steps.ts'
 
 export const LOG_FOLDER = 'log'
 const START_LIMIT_MS = 600_000
+const ROWS_MAX = 1_000_000
+
+type Row = Readonly<Record<string, unknown>>
+
+/** Columns that a key may have. */
+const rowKey = (row: Row): string => JSON.stringify([row['windowStart'], row['id'], row['key'], row['shop']])
 /** Each round costs real time even when it finds nothing. */
 const MAINTAIN_EVERY_MS = 5_000
 
@@ -20,7 +45,7 @@ export interface Mutant {
   /** Files whose syncs do nothing. */
   readonly unsynced?: RegExp
   /** Changes what the pipeline writes to its log. */
-  readonly log?: (log: Log) => Log
+  readonly log?: (log: Log, time: Scheduler) => Log
   /** Another compiler. */
   readonly compiler?: PipelineOptions['compiler']
 }
@@ -43,6 +68,10 @@ export class World {
   readonly failures: string[] = []
   #fullUntilMs = Number.NEGATIVE_INFINITY
   crashes = 0
+  /** Where partitions ended for their readers when the plant died. */
+  #visible: readonly PartitionEnds[] = []
+  /** Tables as somebody has seen them since the last start. */
+  readonly #shown = new Map<string, readonly Row[]>()
   readonly #writers = new Set<string>()
   readonly #stalls = new Map<string, number>()
   rot: Rot | null = null
@@ -110,13 +139,63 @@ export class World {
     const opened = await this.attempt(this.#openLog())
     if (opened === null) return false
     this.#log = opened
+    this.#checkVisible(opened)
     return (await this.attempt(this.#makeTopics(opened))) !== null
+  }
+
+  /** Remembers what readers can see now. A log that has failed answers nobody. */
+  noteVisible(): void {
+    const log = this.#log
+    if (log === null || this.isDead) return
+    try {
+      this.#visible = log.topics().flatMap(({ name }) => log.ends(name))
+    } catch (error) {
+      if (!isMillraceError(error) || error.code !== 'MR_LOG_CLOSED') throw error
+    }
+  }
+
+  /** What a reader could see before a crash is there behind it. */
+  #checkVisible(log: Log): void {
+    for (const { topic, partition, end } of this.#visible) {
+      const now = log.topic(topic) === null ? undefined : log.ends(topic).find((ends) => ends.partition === partition)
+      if (now === undefined || now.end < end)
+        violated(`${topic}/${partition} ended at ${end} before a crash, and ends at ${now?.end ?? -1} behind it`)
+    }
+    this.#visible = []
   }
 
   async startPipeline(): Promise<boolean> {
     const started = await this.attempt(RunningPipeline.start(this.scenario.definition.plan, this.options(this.scenario.definition.plan)))
     if (started === null) return false
     this.#pipeline = started
+    return this.#checkShown()
+  }
+
+  /** Reads all tables; false when the power goes first. */
+  async look(): Promise<boolean> {
+    for (const { name } of this.pipeline.topology.tables) {
+      const page = await this.attempt(this.pipeline.table(name, { limit: ROWS_MAX }))
+      if (page === null) return false
+      this.#shown.set(name, page.rows)
+    }
+    return true
+  }
+
+  /** What a table has shown was durable: no row is gone behind a crash, no count has fallen. */
+  async #checkShown(): Promise<boolean> {
+    const before = new Map(this.#shown)
+    this.#shown.clear()
+    if (before.size === 0) return true
+    if (!(await this.look())) return false
+    for (const [name, rows] of before) {
+      const counts = new Map((this.#shown.get(name) ?? []).map((row) => [rowKey(row), Number(row['n'] ?? 0)]))
+      for (const row of rows) {
+        const now = counts.get(rowKey(row))
+        if (now === undefined || now < Number(row['n'] ?? 0))
+          violated(`table ${name} has shown ${JSON.stringify(row)}, and behind a crash ${now === undefined ? 'it is gone' : `n is ${now}`}`)
+      }
+    }
+    this.#shown.clear()
     return true
   }
 
@@ -142,7 +221,7 @@ export class World {
 
   /** The log as tasks see it: with writers that can be made to wait. */
   #loggedTo(): Log {
-    const log = this.#mutant.log === undefined ? this.log : this.#mutant.log(this.log)
+    const log = this.#mutant.log === undefined ? this.log : this.#mutant.log(this.log, this.time)
     return this.scenario.extras === null
       ? log
       : withCommits(log, async (writer, parts) => {
@@ -217,6 +296,7 @@ export class World {
   async kill(): Promise<void> {
     this.crashes++
     const log = this.#log
+    this.noteVisible()
     this.#pipeline?.abandon()
     this.replay?.abandon()
     this.replay = null
