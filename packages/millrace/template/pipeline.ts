@@ -1,7 +1,7 @@
 import { count, pipeline, t, topic, tumbling } from 'millrace'
 
 /** Events as they arrive: POST http://localhost:4410/topics/hits */
-const hits = topic('hits', {
+export const hits = topic('hits', {
   value: t.object({ at: t.time(), url: t.string(), ip: t.string() }),
   eventTime: 'at',
   disorderMs: 5_000,

@@ -8,6 +8,7 @@ import type { Command } from './context.ts'
 /** Files of the project and their names in the package: npm leaves a `.gitignore` out of packages. */
 const FILES: Readonly<Record<string, string>> = {
   'pipeline.ts': 'pipeline.ts',
+  'pipeline.test.ts': 'pipeline.test.ts',
   'events.ndjson': 'events.ndjson',
   'README.md': 'README.md',
   '.gitignore': 'gitignore',
@@ -38,7 +39,7 @@ export const init: Command = {
       name,
       private: true,
       type: 'module',
-      scripts: { start: 'millrace start pipeline.ts', dev: 'millrace dev pipeline.ts' },
+      scripts: { start: 'millrace start pipeline.ts', dev: 'millrace dev pipeline.ts', test: 'node --test' },
       dependencies: { millrace: VERSION },
     }
     const files: Readonly<Record<string, string>> = {

@@ -59,10 +59,15 @@ async function rows(context: CliContext, { options, json }: Invocation, remote: 
     context.out(
       tableText(
         heads,
-        page.rows.map((row) => heads.map((head) => cellText(row[head]))),
+        page.rows.map((row) => heads.map((head) => shownCell(head, row[head]))),
       ),
     )
     context.out(`${page.rows.length} of ${page.rowCount} rows, event time up to ${timeText(page.watermarkMs)}\n`)
   }
   return 0
+}
+
+/** Bounds of windows are times; other columns are shown as they are. */
+function shownCell(head: string, value: unknown): string {
+  return (head === 'windowStart' || head === 'windowEnd') && typeof value === 'number' ? timeText(value) : cellText(value)
 }

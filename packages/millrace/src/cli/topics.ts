@@ -1,5 +1,5 @@
 // `millrace topics`: lists topics, creates one, changes its settings, deletes it.
-import { MillraceError, nearestWord } from '@millrace/core/engine'
+import { durationText, MillraceError, nearestWord } from '@millrace/core/engine'
 import type { TopicStatus } from '../api.ts'
 import type { CliContext, Command, Invocation } from './context.ts'
 import { bytesText, table } from './format.ts'
@@ -69,7 +69,7 @@ async function list(context: CliContext, { options, json }: Invocation, remote: 
           String(partitions),
           String(records),
           bytesText(bytes),
-          compacted ? 'newest of each key' : retentionMs === null ? 'for ever' : `${retentionMs} ms`,
+          compacted ? 'newest of each key' : retentionMs === null ? 'for ever' : durationText(retentionMs),
         ]),
       ),
     )
