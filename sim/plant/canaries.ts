@@ -30,7 +30,8 @@ const withoutChangelog = (log: Log): Log =>
 const early = (log: Log, time: Scheduler): Log => {
   const last = new Map<string, Promise<unknown>>()
   return withCommits(log, async (writer, parts) => {
-    const later = Promise.all([last.get(writer.name), sleep(time, EARLY_COMMIT_MS)]).then(() => writer.commit(parts))
+    const copies = parts.map((part) => ({ ...part, batch: part.batch.slice() }))
+    const later = Promise.all([last.get(writer.name), sleep(time, EARLY_COMMIT_MS)]).then(() => writer.commit(copies))
     last.set(
       writer.name,
       later.catch(() => undefined),
