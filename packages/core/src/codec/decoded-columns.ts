@@ -178,6 +178,7 @@ export class DecodedColumns {
   selectedCount = 0
   /** Records without a value among the decoded rows. */
   nullCount = 0
+  /** By row, ascending, after `finish`. */
   readonly errors: DecodeError[] = []
 
   constructor(fields: readonly Field[], projection: readonly number[], dictionary: readonly number[] = []) {
@@ -217,6 +218,8 @@ export class DecodedColumns {
     }
     this.selectedCount = good
     this.nullCount = nulls
+    // Records that a scanner gave up are looked at after the others.
+    if (this.errors.length > 1) this.errors.sort((a, b) => a.row - b.row)
     for (const slot of this.slots) this.columns[slot.index] = slot.column(data, status, top)
     return good
   }

@@ -7,8 +7,9 @@ import { fieldsOf, t } from '../schema.ts'
 import { jsonDecoder } from './decoder.ts'
 import { learnLayout } from './layout.ts'
 import { JSON_DEPTH_MAX, isDocument } from './scan.ts'
-import { orderedSource } from './speculate.ts'
-import { unorderedSource } from './unordered.ts'
+import { scannerMemory } from './scanner-memory.ts'
+import { orderedModule } from './speculate.ts'
+import { unorderedModule } from './unordered.ts'
 
 const encoder = new TextEncoder()
 const order = fieldsOf(t.object({ id: t.i64(), price: t.f64(), name: t.string(), at: t.time(), note: t.optional(t.string()) })) ?? []
@@ -167,6 +168,37 @@ test('a stream whose layout changes is read on, by code for each layout', () => 
   }
 })
 
+test('batches of more records and bytes than a scan takes, records larger than its memory, selections of rows', () => {
+  const note = (row: number): string => (row % 700 === 699 ? 'y'.repeat(140_000) : row % 5 === 0 ? 'a\\n\u00e9' : 'x'.repeat(row % 300))
+  const texts = Array.from({ length: 2000 }, (_, row) =>
+    row % 97 === 0 ? '{"id":' : `{"id":${row},"price":${row / 4},"name":"${note(row)}","note":${row % 3 === 0 ? null : '"n"'},"at":${row}}`,
+  )
+  const records = texts.map((text) => encoder.encode(text))
+  const starts = new Int32Array(records.length)
+  const ends = new Int32Array(records.length)
+  const bytes = new Uint8Array(records.reduce((size, record) => size + record.length + 3, 0))
+  let end = 0
+  records.forEach((record, row) => {
+    starts[row] = end + 3
+    bytes.set(record, end + 3)
+    ends[row] = end += record.length + 3
+  })
+  for (const rows of [null, Int32Array.from({ length: 1000 }, (_, i) => i * 2 + 1)]) {
+    const [generated, general] = [true, false].map((codegen) => {
+      const decoder = jsonDecoder(order, [0, 1, 2, 3, 4], { codegen, warmUpRecords: 1 })
+      const into = decoder.columns()
+      decoder.decode(bytes, starts, ends, rows?.length ?? texts.length, into, rows)
+      const selected = [...into.selected.subarray(0, into.selectedCount)]
+      return {
+        selected,
+        errors: into.errors.map(({ row, code, at }) => ({ row, code, at })),
+        values: selected.map((row) => order.map((field, index) => columnValue(into.columns[index] ?? assert.fail(), field.type, row))),
+      }
+    })
+    assert.deepEqual(generated, general)
+  }
+})
+
 test('the grammar is that of JSON.parse for any short text', () => {
   const alphabet = fc.constantFrom(
     ...Array.from('{}[]:,"\\ \t\n\r0123456789.-+eEtrufalsn/bx'),
@@ -228,14 +260,12 @@ test('UTF-8 inside strings is what a fatal TextDecoder takes', () => {
   )
 })
 
-test('generated code is readable and says which bytes it expects', () => {
+test('generated modules are valid and stay small', () => {
   const bytes = encoder.encode('{"id":1,"other":"x","note":null,"price":1.5,"name":"n","at":5}')
-  const layout = learnLayout(bytes, new DataView(bytes.buffer), 0, bytes.length)
+  const layout = learnLayout(bytes, new DataView(bytes.buffer), 0, bytes.length) ?? assert.fail('layout')
   const slots = jsonDecoder(order, [0, 1, 4]).columns().slots
-  const source = orderedSource(layout ?? assert.fail('layout'), slots) ?? assert.fail('source')
-  assert.match(source, /\/\/ \{"id":\n/)
-  assert.match(source, /\/\/ ,"other":\n/)
-  assert.ok(source.split('\n').length > 50)
-  const unordered = unorderedSource([layout ?? assert.fail('layout')], slots) ?? assert.fail('source')
-  assert.match(unordered, /\/\/ other":\n/)
+  for (const module of [orderedModule(layout, slots), unorderedModule([layout], slots)]) {
+    assert.ok(module !== null && module.length < 4096)
+    assert.equal(typeof scannerMemory()?.link(module), 'function')
+  }
 })

@@ -6,9 +6,10 @@ import type { Field } from '../column.ts'
 import { DecodedColumns } from '../decoded-columns.ts'
 import { GeneralScanner } from './general.ts'
 import { learnLayout, type RecordLayout } from './layout.ts'
-import { compileScanner, type SpeculativeScanner } from './member-source.ts'
-import { orderedSource } from './speculate.ts'
-import { unorderedSource } from './unordered.ts'
+import { compileScanner, type SpeculativeScanner } from './scan-batch.ts'
+import { SCAN_SLOTS_MAX } from './scanner-memory.ts'
+import { orderedModule } from './speculate.ts'
+import { unorderedModule } from './unordered.ts'
 
 /** Different layouts for which code is generated; a topic with more of them is scanned in general. */
 const LAYOUTS_MAX = 8
@@ -115,21 +116,21 @@ class JsonDecoder implements RecordDecoder {
     }
     const [only] = layouts.values()
     if (only === undefined) return null
-    if (layouts.size === 1) return this.#compile(only.signature, () => orderedSource(only, into.slots))
+    if (layouts.size === 1) return this.#compile(only.signature, () => orderedModule(only, into.slots))
     const sample = [...layouts.values()]
     const keys = [...new Set(sample.flatMap((layout) => layout.members.map((member) => member.key)))].sort()
     return (
-      this.#compile(`any order ${JSON.stringify(keys)}`, () => unorderedSource(sample, into.slots)) ??
-      this.#compile(only.signature, () => orderedSource(only, into.slots))
+      this.#compile(`any order ${JSON.stringify(keys)}`, () => unorderedModule(sample, into.slots)) ??
+      this.#compile(only.signature, () => orderedModule(only, into.slots))
     )
   }
 
-  #compile(signature: string, source: () => string | null): SpeculativeScanner | null {
+  #compile(signature: string, makeModule: () => Uint8Array<ArrayBuffer> | null): SpeculativeScanner | null {
     const known = this.#scanners.get(signature)
     if (known !== undefined) return known
-    if (this.#scanners.size >= LAYOUTS_MAX) return null
-    const text = source()
-    const scanner = text === null ? null : compileScanner(text)
+    if (this.#scanners.size >= LAYOUTS_MAX || this.#projection.length > SCAN_SLOTS_MAX) return null
+    const module = makeModule()
+    const scanner = module === null ? null : compileScanner(module)
     this.#scanners.set(signature, scanner)
     return scanner
   }

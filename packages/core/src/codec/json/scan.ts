@@ -125,14 +125,15 @@ export function numberRest(bytes: Uint8Array, at: number, end: number): number {
 
 export const NULL_WORD = 0x6c6c756e
 export const TRUE_WORD = 0x65757274
-const ALSE_WORD = 0x65736c61
+/** What follows the f of false. */
+export const FALSE_TAIL_WORD = 0x65736c61
 
 /** The position behind `true`, `false` or `null` at `at`. */
 export function skipLiteral(bytes: Uint8Array, view: DataView, at: number, end: number): number {
   if (at + 4 <= end) {
     const word = view.getInt32(at, true)
     if (word === NULL_WORD || word === TRUE_WORD) return at + 4
-    if (at + 5 <= end && bytes[at] === 102 && view.getInt32(at + 1, true) === ALSE_WORD) return at + 5
+    if (at + 5 <= end && bytes[at] === 102 && view.getInt32(at + 1, true) === FALSE_TAIL_WORD) return at + 5
   }
   return fail(at)
 }

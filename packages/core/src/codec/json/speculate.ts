@@ -3,16 +3,21 @@
 // refuse or read differently.
 import type { FieldSlot } from '../decoded-columns.ts'
 import type { RecordLayout } from './layout.ts'
-import { expect, readValue, scannerSource, setMissing } from './member-source.ts'
+import { ScannerCode } from './scanner-code.ts'
 
-/** The JavaScript of the scanner, or null when a required field is not part of the layout. */
-export function orderedSource(layout: RecordLayout, slots: readonly FieldSlot[]): string | null {
+/** The module of the scanner, or null when a required field is not part of the layout. */
+export function orderedModule(layout: RecordLayout, slots: readonly FieldSlot[]): Uint8Array<ArrayBuffer> | null {
   const present = new Set(layout.members.map((member) => member.key))
   if (slots.some((slot) => !slot.field.nullable && !present.has(slot.field.name))) return null
-  const body = layout.members.flatMap((member) => [expect(member.literal), readValue(member, slots)])
-  body.push(expect(layout.tail), '      if (at !== end) break hit')
-  slots.forEach((slot, index) => {
-    if (!present.has(slot.field.name)) body.push(setMissing(index))
+  const code = new ScannerCode(slots)
+  return code.module(() => {
+    for (const member of layout.members) {
+      code.expect(member.literal)
+      code.readValue(member)
+    }
+    code.expect(layout.tail)
+    slots.forEach((slot, index) => {
+      if (!present.has(slot.field.name)) code.setMissing(index)
+    })
   })
-  return scannerSource(slots, layout.literalBytesMax, '', body.join('\n'))
 }

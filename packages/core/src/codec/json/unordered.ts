@@ -1,12 +1,16 @@
 // Generates the scanner for records that have the same members and spacing in any order, or lack some of them: the first three bytes of a
 // key (a hash without collisions picks the case) lead to the code that compares the rest of the key and reads the value. One indirect
 // jump per member is all that the changing order costs. Keys it does not know and duplicates are left to the general scanner.
+import { must } from '../../base/assert.ts'
 import type { FieldSlot } from '../decoded-columns.ts'
 import type { LayoutMember, RecordLayout } from './layout.ts'
-import { expect, matches, readValue, scannerSource, setMissing, shown } from './member-source.ts'
+import { ScannerCode } from './scanner-code.ts'
+import { OP } from './wasm-body.ts'
 
 const TABLE_BITS = 8
 const MULTIPLIERS_TRIED = 4000
+/** Two words of bits say which members were seen. */
+const MEMBERS_MAX = 60
 
 interface Spacing {
   readonly open: Uint8Array
@@ -47,66 +51,85 @@ function union(layouts: readonly RecordLayout[]): LayoutMember[] | null {
   return [...members.values()]
 }
 
-/** The JavaScript of the scanner for records like these, or null when they have too little in common. */
-export function unorderedSource(layouts: readonly RecordLayout[], slots: readonly FieldSlot[]): string | null {
+/** The module of the scanner for records like these, or null when they have too little in common. */
+export function unorderedModule(layouts: readonly RecordLayout[], slots: readonly FieldSlot[]): Uint8Array<ArrayBuffer> | null {
   const spacing = spacingOf(layouts)
   const members = union(layouts)
-  if (spacing === null || members === null || members.length > 60 || members.some((member) => member.name.length < 3)) return null
+  if (spacing === null || members === null || members.length > MEMBERS_MAX || members.some((member) => member.name.length < 3)) return null
   if (slots.some((slot) => !slot.field.nullable && !members.some((member) => member.key === slot.field.name))) return null
   const groups = new Map<number, number[]>()
   members.forEach((member, index) => groups.set(key3(member.name), [...(groups.get(key3(member.name)) ?? []), index]))
   const multiplier = perfectMultiplier([...groups.keys()])
   if (multiplier === null) return null
-  const table = Array.from({ length: 1 << TABLE_BITS }, () => 255)
-  ;[...groups.keys()].forEach((key, number) => (table[Math.imul(key, multiplier) >>> (32 - TABLE_BITS)] = number))
-  const cases = [...groups.values()].map(
-    (group, number) =>
-      `        case ${number}:\n${group.map((index) => memberCase(members[index] as LayoutMember, index, slots)).join(' else ')} else break hit\n          break`,
-  )
-  const body = `${expect(spacing.open)}
-      let seen0 = 0, seen1 = 0
-      for (;;) {
-        if (at > end) break hit
-        switch (table[Math.imul(view.getInt32(at, true) & 0xffffff, ${multiplier}) >>> ${32 - TABLE_BITS}]) {
-${cases.join('\n')}
-        default:
-          break hit
-        }
-        if (at > end) break hit
-        if (!(${matches(spacing.between)})) break ${shown(spacing.between)}
-        at += ${spacing.between.length}
-      }
-${expect(spacing.tail)}
-      if (at !== end) break hit
-${missing(members, slots)}`
-  const longest = Math.max(spacing.open.length, spacing.between.length, spacing.tail.length, ...members.map((member) => member.name.length))
-  return scannerSource(slots, longest, `const table = Uint8Array.of(${table.join(', ')})\n`, body)
-}
-
-function bitOf(index: number): { readonly word: string; readonly bit: number } {
-  return { word: index < 30 ? 'seen0' : 'seen1', bit: 1 << (index % 30) }
-}
-
-function memberCase(member: LayoutMember, index: number, slots: readonly FieldSlot[]): string {
-  const { word, bit } = bitOf(index)
-  return `          if (${matches(member.name)}) { ${shown(member.name)}
-            if ((${word} & ${bit}) !== 0) break hit
-            ${word} |= ${bit}
-            at += ${member.name.length}
-${readValue(member, slots)}
-          }`
-}
-
-/** A required field that was not seen ends the attempt; an optional one is null. */
-function missing(members: readonly LayoutMember[], slots: readonly FieldSlot[]): string {
-  return slots
-    .map((slot, index) => {
-      const place = members.findIndex((member) => member.key === slot.field.name)
-      if (place < 0) return setMissing(index)
-      const { word, bit } = bitOf(place)
-      return `      if ((${word} & ${bit}) === 0) ${slot.field.nullable ? `{\n${setMissing(index)}\n      }` : 'break hit'}`
+  const table = Array.from({ length: 1 << TABLE_BITS }, () => 'miss')
+  ;[...groups.keys()].forEach((key, number) => (table[Math.imul(key, multiplier) >>> (32 - TABLE_BITS)] = `group ${number}`))
+  const code = new ScannerCode(slots)
+  const { body } = code
+  const seen = [body.local('i32'), body.local('i32')] as const
+  const memberCode = (index: number): void => {
+    const member = must(members[index], 'member')
+    const { word, bit } = bitOf(seen, index)
+    body.get(word).i32(bit).op(OP.i32And).jumpIf('miss')
+    body.get(word).i32(bit).op(OP.i32Or).set(word)
+    code.advance(member.name.length)
+    code.readValue(member)
+  }
+  /** The members that share their first three bytes, one after the other. */
+  const groupCode = (group: readonly number[]): void => {
+    const [index, ...others] = group
+    if (index === undefined) {
+      body.jump('miss')
+      return
+    }
+    code.differs(must(members[index], 'member').name)
+    body.when(
+      () => groupCode(others),
+      () => memberCode(index),
+    )
+  }
+  /** Each group's code stands behind the block whose end its label leads to. */
+  const groupsCode = (numbered: readonly (readonly number[])[]): void => {
+    const group = numbered.at(-1)
+    if (group === undefined) {
+      body.get(code.at).load('i32', 0).i32(0xffffff).op(OP.i32And).i32(multiplier).op(OP.i32Mul)
+      body
+        .i32(32 - TABLE_BITS)
+        .op(OP.i32ShrU)
+        .jumpTable(table)
+      return
+    }
+    body.block(`group ${numbered.length - 1}`, () => groupsCode(numbered.slice(0, -1)))
+    groupCode(group)
+    body.jump('value read')
+  }
+  return code.module(() => {
+    for (const word of seen) body.i32(0).set(word)
+    code.expect(spacing.open)
+    body.loop('members', () => {
+      code.missBeyondEnd()
+      body.block('value read', () => groupsCode([...groups.values()]))
+      code.missBeyondEnd()
+      code.differs(spacing.between)
+      body.op(OP.i32Eqz)
+      body.when(() => {
+        code.advance(spacing.between.length)
+        body.jump('members')
+      })
     })
-    .join('\n')
+    code.expect(spacing.tail)
+    slots.forEach((slot, index) => {
+      const place = members.findIndex((member) => member.key === slot.field.name)
+      if (place < 0) return code.setMissing(index)
+      const { word, bit } = bitOf(seen, place)
+      body.get(word).i32(bit).op(OP.i32And, OP.i32Eqz)
+      if (slot.field.nullable) body.when(() => code.setMissing(index))
+      else body.jumpIf('miss')
+    })
+  })
+}
+
+function bitOf(seen: readonly [number, number], index: number): { readonly word: number; readonly bit: number } {
+  return { word: seen[index < 30 ? 0 : 1], bit: 1 << (index % 30) }
 }
 
 function perfectMultiplier(keys: readonly number[]): number | null {
