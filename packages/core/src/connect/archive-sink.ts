@@ -81,6 +81,8 @@ export interface ArchiveFormat {
   readonly settings: ArchiveSettings & Readonly<Record<string, unknown>>
   /** Of the files' names, without the dot. */
   readonly extension: string
+  /** Default false. */
+  readonly acceptsOpenRows?: boolean
   /** Refuses fields that the format cannot hold. */
   check(fields: readonly Field[]): void
   /** Called once per writer: encoders of one writer may share memory. */
@@ -221,6 +223,7 @@ export function archiveSink<V>(format: ArchiveFormat): Sink<V> {
     spec: format.spec,
     guarantee: 'transactional',
     acceptsUpdates: false,
+    acceptsOpenRows: format.acceptsOpenRows ?? false,
     settings: format.settings,
     check(fields: readonly Field[]): void {
       format.check(new Partitioner(format.settings.partitionBy, fields).fileFields)

@@ -47,6 +47,7 @@ class Collector<V> implements CollectSink<V> {
   readonly spec: ConnectorSpec = COLLECT_SPEC
   readonly guarantee = 'transactional'
   readonly acceptsUpdates: boolean
+  readonly acceptsOpenRows = true
   readonly settings: Readonly<Record<string, unknown>>
   readonly changes: CollectedChange<V>[] = []
   readonly #groups = new Map<number, GroupState<V>>()

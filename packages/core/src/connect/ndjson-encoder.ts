@@ -1,7 +1,8 @@
 // The selected rows of batches as lines of JSON, written out in large pieces: an encoder of one file (file-set.ts).
-import type { Batch, Field } from '../codec/column.ts'
+import type { Batch, Column, Field } from '../codec/column.ts'
 import { GrowingBytes } from '../codec/growing-bytes.ts'
-import { type RowEncoder, rowEncoder } from '../codec/json/encoder.ts'
+import { type RowEncoder, rowEncoder, writeValue } from '../codec/json/encoder.ts'
+import { areOpenRows, OPEN_ROW } from './sink.ts'
 import type { FileEncoder, FileOutput } from './file-set.ts'
 
 /** Rows between two looks at the size of the buffer: the pieces depend on the rows, not on how they came in batches. */
@@ -15,7 +16,7 @@ export class LineWriter {
   #rows = new Int32Array(STEP_ROWS)
 
   constructor(fields: readonly Field[]) {
-    this.#encode = rowEncoder(fields, { lines: true })
+    this.#encode = areOpenRows(fields) ? openRowEncoder : rowEncoder(fields, { lines: true })
   }
 
   /** Appends the live rows `from .. to` (counted among the live ones), at most STEP_ROWS of them. */
@@ -27,6 +28,22 @@ export class LineWriter {
   #range(from: number, to: number): Int32Array {
     for (let row = from; row < to; row++) this.#rows[row - from] = row
     return this.#rows
+  }
+}
+
+/** Rows that are JavaScript values, as their JSON. */
+function openRowEncoder(
+  into: GrowingBytes,
+  columns: readonly (Column | null)[],
+  rows: Int32Array | null,
+  count: number,
+  offsets: Int32Array,
+): void {
+  const column = columns[0] ?? null
+  for (let i = 0; i < count; i++) {
+    offsets[i] = into.at
+    writeValue(into, column, OPEN_ROW, rows === null ? i : (rows[i] as number))
+    into.u8(10)
   }
 }
 

@@ -269,6 +269,7 @@ export function ndjsonFile<V>(given: NdjsonFileSettings): Sink<V> {
     spec: NDJSON_FILE_SPEC,
     guarantee: 'transactional',
     acceptsUpdates: false,
+    acceptsOpenRows: true,
     settings,
     check: () => undefined,
     async open(context: SinkContext, lastIntent: Uint8Array | null): Promise<SinkWriter> {

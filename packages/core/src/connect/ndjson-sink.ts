@@ -33,7 +33,8 @@ export const NDJSON_SPEC: ConnectorSpec = {
 
 /**
  * Archives a stream as files of one JSON object per line, named and partitioned as the Parquet archive is. Append-only. Row order within a
- * folder is the order of the stream. Guarantee: transactional. Memory: `budgetBytes`, whatever the number of folders.
+ * folder is the order of the stream. Guarantee: transactional. Memory: `budgetBytes`, whatever the number of folders. Takes rows of lambdas
+ * without a schema too, as their JSON; only the event time names their folders then.
  * @throws {MillraceError} `MR_CONNECTOR_SETTING`; `check` throws `MR_SINK_PARTITION`.
  * @example
  * people.to(ndjson({ dir: 'archive/hits', partitionBy: ['date'] }))
@@ -44,6 +45,7 @@ export function ndjson<V>(given: NdjsonSettings): Sink<V> {
     spec: NDJSON_SPEC,
     settings,
     extension: 'ndjson',
+    acceptsOpenRows: true,
     check: checkFields,
     encoders(fields) {
       const lines = new LineWriter(fields)

@@ -60,6 +60,11 @@ export interface Sink<V> {
   readonly guarantee: Guarantee
   /** False: append-only; the planner refuses streams with updates. */
   readonly acceptsUpdates: boolean
+  /**
+   * True: takes rows without typed columns too. Their one field is `$value`, of kind variant (OPEN_ROW), and single fields may be variants.
+   * Default false: the planner asks for a schema.
+   */
+  readonly acceptsOpenRows?: boolean
   /** Settings as given, validated by the spec. */
   readonly settings: Readonly<Record<string, unknown>>
   /** Refuses at plan time what cannot work (unknown partition field, open shape ...). Throws MillraceError `invalid`. */
@@ -70,3 +75,11 @@ export interface Sink<V> {
 }
 
 export type AnySink = Sink<never>
+
+/** The one field of rows that are JavaScript values: the value itself. */
+export const OPEN_ROW: Field = Object.freeze({ name: '$value', type: Object.freeze({ kind: 'variant' as const }), nullable: true })
+
+/** True for the fields of rows that are JavaScript values. */
+export function areOpenRows(fields: readonly Field[]): boolean {
+  return fields.length === 1 && fields[0]?.name === OPEN_ROW.name && fields[0].type.kind === 'variant'
+}

@@ -2,6 +2,7 @@
 // front ends must obey stands here, one entry per kind; a plan that got through is one that the compiler can build.
 import type { Field, FieldType } from '../codec/column.ts'
 import { must } from '../base/assert.ts'
+import { OPEN_ROW } from '../connect/sink.ts'
 import type { AnyTopic } from '../connect/topic.ts'
 import { fieldOfExpression, typeOfExpression } from './expression-type.ts'
 import type { AggregateNode, AggregateSpec, ChangeMode, Lambda, PlanNode, PlanNodeKind, RowShape } from './node.ts'
@@ -405,19 +406,16 @@ function toSink(draft: DraftOf<'to-sink'>, input: DeriveInput): Derived {
       `\`${node.name}\` gives updates of earlier rows, and a ${sink.spec.type} sink can only add rows.`,
     )
   }
-  const fields = fieldsOfShape(node.shape)
-  if (fields === null)
+  const fields = fieldsOfShape(node.shape) ?? [OPEN_ROW]
+  const open = fields.find((field) => field.type.kind === 'variant')
+  if (open !== undefined && sink.acceptsOpenRows !== true)
     refusePlan(
       'MR_PLAN_SHAPE_OPEN',
       input.at,
-      `a ${sink.spec.type} sink needs typed columns, and \`${node.name}\` gives JavaScript values.`,
-    )
-  const variant = fields.find((field) => field.type.kind === 'variant')
-  if (variant !== undefined)
-    refusePlan(
-      'MR_PLAN_SHAPE_OPEN',
-      input.at,
-      `a ${sink.spec.type} sink needs typed columns, and the type of \`${variant.name}\` is not known.`,
+      open === OPEN_ROW
+        ? `a ${sink.spec.type} sink needs typed columns, and \`${node.name}\` gives JavaScript values.`
+        : `a ${sink.spec.type} sink needs typed columns, and the type of \`${open.name}\` is not known.`,
+      'Give the lambda in front a `value` schema of its result: `{ value: t.object({ ... }) }`.',
     )
   sink.check(fields)
   return { shape: node.shape, mode: node.mode, key: node.key }

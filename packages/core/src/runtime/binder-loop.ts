@@ -92,7 +92,7 @@ export class BinderLoop implements TaskLoop {
 
   /** Binds what is there to one tick: all of it, or what fits into the time and bytes of a tick. False when nothing could be taken. */
   async #rowTick(): Promise<boolean> {
-    const { clock, plan, board, topology } = this.#core.environment
+    const { clock, board, topology } = this.#core.environment
     const wallMs = Math.max(clock.nowMs(), this.#core.state.wallMs)
     const tick = this.#ticks.next(board.newest())
     this.#core.startTick(tick, wallMs)

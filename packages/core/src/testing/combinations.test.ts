@@ -233,7 +233,6 @@ const TAKES_UPDATES = new Set(['filter by expression', 'filter by lambda', 'mapV
 /** What else cannot be: other columns on each side, a lost key, rows that no end can take. */
 const UNFIT = new Set([
   'map to open rows -> merge with a source',
-  'map to open rows -> keyBy with a lambda',
   'join with a file -> join with a file',
   'aggregate in windows -> mapValues',
   'aggregate in windows -> select',
