@@ -3,6 +3,7 @@
  *
  * `npm run crash [-- --rounds N] [--only kill|image] [--quick] [--json] [--fresh]`
  *   --rounds N  kills in one campaign (default 100), going on where the last one stopped
+ *   --workers N threads that run the tasks (default: 0 and 2 by turns, folder by folder)
  *   --quick     the form of the tests: 3 kills; keeps no cursor
  *   --fresh     forget the cursor
  */
@@ -30,6 +31,7 @@ const { values } = parseArgs({
   options: {
     rounds: { type: 'string' },
     only: { type: 'string' },
+    workers: { type: 'string' },
     json: { type: 'boolean', default: false },
     quick: { type: 'boolean', default: false },
     fresh: { type: 'boolean', default: false },
@@ -66,6 +68,11 @@ function print(name: string, value: number, must: number, checked: boolean, skip
   if (!checked) process.exitCode = 1
 }
 
+/** By turns the main thread and two workers run the tasks, so that the thread boundary is crossed as well. */
+function workersOf(done: number): number {
+  return values.workers === undefined ? (Math.floor(done / ROUNDS_PER_FOLDER) % 2) * 2 : Number(values.workers)
+}
+
 /** False at the first folder that is not what it must be. */
 async function kill(start: Cursor): Promise<Cursor> {
   const goal = values.quick ? QUICK_ROUNDS : Number(values.rounds ?? ROUNDS)
@@ -73,7 +80,9 @@ async function kill(start: Cursor): Promise<Cursor> {
   while (cursor.rounds < goal) {
     const rounds = Math.min(goal - cursor.rounds, ROUNDS_PER_FOLDER)
     const done = cursor.rounds
-    const { problems, events } = await killRounds(rounds, seededRandom(done + 1), (round) => say(`kill ${done + round + 1} of ${goal}`))
+    const { problems, events } = await killRounds(rounds, workersOf(done), seededRandom(done + 1), (round) =>
+      say(`kill ${done + round + 1} of ${goal}`),
+    )
     for (const problem of problems) say(problem)
     if (problems.length > 0) {
       print('kill', done, goal, false, null)

@@ -14,8 +14,12 @@ export class PlantProcess {
   /** The end of what it said on standard error. */
   errors = ''
 
-  constructor(folder: string) {
-    const child = spawn(process.execPath, ['--conditions=mr-source', PROGRAM, folder], { stdio: ['ignore', 'pipe', 'pipe'] })
+  /** @param workers Threads that run its tasks; 0: the main thread does. */
+  constructor(folder: string, workers: number) {
+    const child = spawn(process.execPath, ['--conditions=mr-source', PROGRAM, String(workers)], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, MILLRACE_CRASH_FOLDER: folder },
+    })
     this.#child = child
     this.#exited = new Promise((resolve) => {
       child.once('exit', (code) => {

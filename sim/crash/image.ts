@@ -65,7 +65,7 @@ export async function imageRound(random: Random): Promise<Verdict> {
   run('mkfs.ext4', '-q', image)
   const book = await loadAndCopy(image, copy, path.join(root, 'live'), random)
   const mounted = new MountedImage(copy, path.join(root, 'after'))
-  const plant = new PlantProcess(path.join(mounted.folder, 'data'))
+  const plant = new PlantProcess(path.join(mounted.folder, 'data'), 0)
   try {
     const url = await plant.ready
     const verdict = await verify(url, path.join(mounted.folder, 'data'), book, () => plant.stop())
@@ -80,7 +80,7 @@ export async function imageRound(random: Random): Promise<Verdict> {
 /** Runs a plant under load and copies its disk at a random moment. Returns the book as it was at that moment. */
 async function loadAndCopy(image: string, copy: string, folder: string, random: Random): Promise<Book> {
   const live = new MountedImage(image, folder)
-  const plant = new PlantProcess(path.join(folder, 'data'))
+  const plant = new PlantProcess(path.join(folder, 'data'), 0)
   const load = new Load(random.fork())
   try {
     load.url = await plant.ready

@@ -11,12 +11,12 @@ import type { Verdict } from './verify.ts'
 const STARTING_MS_MAX = 700
 const RUNNING_MS_MAX = 1_500
 
-/** Runs that many kills on one data folder, then checks it. `onRound` is told after each kill. */
-export async function killRounds(rounds: number, random: Random, onRound: (round: number) => void): Promise<Verdict> {
+/** Runs that many kills on one data folder, then checks it. `workers`: threads that run the plant's tasks, 0 is the main thread. `onRound` is told after each kill. */
+export async function killRounds(rounds: number, workers: number, random: Random, onRound: (round: number) => void): Promise<Verdict> {
   const folder = mkdtempSync(path.join(tmpdir(), 'millrace-crash-'))
   const load = new Load(random.fork())
   load.start()
-  let plant = new PlantProcess(folder)
+  let plant = new PlantProcess(folder, workers)
   try {
     for (let round = 0; round < rounds; round++) {
       // One in four dies while it starts or recovers.
@@ -29,7 +29,7 @@ export async function killRounds(rounds: number, random: Random, onRound: (round
       await plant.kill()
       load.url = null
       onRound(round)
-      plant = new PlantProcess(folder)
+      plant = new PlantProcess(folder, workers)
     }
     const url = await plant.ready
     load.url = url
