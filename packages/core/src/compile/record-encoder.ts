@@ -3,8 +3,9 @@ import type { Batch, Column, Field } from '../codec/column.ts'
 import type { OutputSpec } from './topology.ts'
 import { columnValue, withBytes } from '../codec/column-value.ts'
 import { GrowingBytes } from '../codec/growing-bytes.ts'
-import { JsonEncoder, writeValue } from '../codec/json/encoder.ts'
+import { JsonEncoder, type RowEncoder, rowEncoder, writeValue } from '../codec/json/encoder.ts'
 import { jsonText } from '../codec/json/exact.ts'
+import { NUMBER_BYTES_MAX, writeInteger } from '../codec/json/write-number.ts'
 import { writeUtf8 } from '../codec/utf8.ts'
 
 /** Index i is rows[i]. The buffers are valid until the next encode; values may lie in the batch's own bytes. */
@@ -44,6 +45,8 @@ class JsonRecordEncoder implements RecordEncoder {
   readonly #needsKey: boolean
   readonly #values: JsonEncoder
   readonly #keyFields: readonly KeyField[] | null
+  /** Of keys that are arrays. */
+  readonly #arrays: RowEncoder | null
   readonly #keys = new GrowingBytes(4096)
   #keyStarts = new Int32Array(0)
   #keyEnds = new Int32Array(0)
@@ -56,6 +59,8 @@ class JsonRecordEncoder implements RecordEncoder {
     this.#values = new JsonEncoder(spec.fields ?? [], { codegen })
     const names = spec.topic.keyField === null ? spec.key : [spec.topic.keyField]
     this.#keyFields = names === null ? null : names.map((name) => keyField(name, spec.fields))
+    const fields = this.#keyFields?.flatMap(({ field }) => field ?? []) ?? []
+    this.#arrays = fields.length > 1 && fields.length === names?.length ? rowEncoder(fields, { codegen, arrays: true }) : null
   }
 
   encode(batch: Batch, rows: Int32Array, count: number): EncodedRecords {
@@ -86,7 +91,15 @@ class JsonRecordEncoder implements RecordEncoder {
     if (fields === null) return this.#carriedKeys(batch, rows, count)
     const into = this.#keys
     into.reset()
+    if (this.#arrays !== null && batch.values === null) {
+      const columns = fields.map((field) => columnOf(batch, field))
+      this.#arrays(into, columns, rows, count, this.#keyStarts)
+      this.#keyEnds.set(this.#keyStarts.subarray(1, count))
+      this.#keyEnds[count - 1] = into.at
+      return into.bytes
+    }
     const [single] = fields
+    if (fields.length === 1 && single !== undefined && this.#encodeWhole(batch, rows, count, single)) return into.bytes
     for (let i = 0; i < count; i++) {
       const row = rows[i] as number
       this.#keyStarts[i] = into.at
@@ -98,6 +111,23 @@ class JsonRecordEncoder implements RecordEncoder {
       this.#keyEnds[i] = into.at
     }
     return into.bytes
+  }
+
+  /** Keys of one whole number, never null, which is what most groups have: without a call per record that asks for the kind. */
+  #encodeWhole(batch: Batch, rows: Int32Array, count: number, key: KeyField): boolean {
+    const column = columnOf(batch, key)
+    if (column === null || key.field?.type.kind !== 'i64' || column.layout !== 'f64' || column.validity !== null) return false
+    const into = this.#keys
+    into.reserve(count * NUMBER_BYTES_MAX)
+    const { bytes } = into
+    let { at } = into
+    for (let i = 0; i < count; i++) {
+      this.#keyStarts[i] = at
+      at = writeInteger(bytes, at, column.values[rows[i] as number] as number)
+      this.#keyEnds[i] = at
+    }
+    into.at = at
+    return true
   }
 
   /** The stream has no key of its own: records keep the ones they came with. */

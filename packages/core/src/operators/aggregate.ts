@@ -20,6 +20,7 @@ import { CustomFunction } from './aggregate-custom.ts'
 import { DistinctFunction } from './aggregate-distinct.ts'
 import type { AggregateFunction } from './aggregate-function.ts'
 import { groupKeyFields } from './aggregate-state.ts'
+import { InlineKeys } from './inline-keys.ts'
 import { KeyColumns } from './key-columns.ts'
 import { liveRows, RowList, withRows } from './live-rows.ts'
 import type { Operator, OperatorContext, TickEnd, TickStart } from './operator.ts'
@@ -67,6 +68,7 @@ export class AggregateOperator implements Operator {
   readonly #retracts: boolean
   readonly #rows: LambdaRows
   readonly #groups: GroupSlots
+  readonly #inlineKeys: InlineKeys | null
   readonly #keyColumns: KeyColumns
   readonly #onTime = new RowList()
   readonly #late = new RowList()
@@ -96,7 +98,9 @@ export class AggregateOperator implements Operator {
     this.#rows = options.rows
     this.#changed = new ChangedGroups(options.store)
     this.#groups = new GroupSlots(options.store, options.window !== null, options.keys.fields)
-    this.#keyColumns = new KeyColumns(groupKeyFields(options.window !== null, options.keys.fields))
+    const keyFields = groupKeyFields(options.window !== null, options.keys.fields)
+    this.#inlineKeys = InlineKeys.of(options.store, keyFields)
+    this.#keyColumns = new KeyColumns(keyFields)
   }
 
   startTick(start: TickStart): void {
@@ -350,7 +354,7 @@ export class AggregateOperator implements Operator {
   }
 
   #withKeys(slots: Int32Array, count: number, results: readonly Column[]): readonly Column[] {
-    const keys = this.#keyColumns.read(this.#store.keysOf(slots, count), count)
+    const keys = this.#inlineKeys?.read(slots, count) ?? this.#keyColumns.read(this.#store.keysOf(slots, count), count)
     if (this.#window === null) return [...keys, ...results]
     const [start, ...group] = keys
     if (start === undefined || start.layout !== 'f64') throw new TypeError('the start of a window is a time')

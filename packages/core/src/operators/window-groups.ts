@@ -131,15 +131,14 @@ export class GroupSlots implements RowListener {
   #findNumbers(starts: Float64Array, values: Float64Array, rows: Int32Array, count: number, slotsOut: Int32Array): void {
     if (this.#rowsSkipped > 0) {
       this.#rowsSkipped -= count
-      this.#encodeNumbers(starts, values, rows, count)
-      this.#look(count, slotsOut)
+      this.#lookNumbers(starts, values, rows, count, slotsOut)
       return
     }
     const missed = this.#remembered(starts, values, rows, count, slotsOut)
     this.#judge(count, missed)
-    const missedRows = this.#missed.rows
-    this.#encodeNumbers(starts, values, missedRows, missed)
-    this.#lookMissed(starts, values, missed, slotsOut)
+    const found = this.#missedSlots.reset(missed)
+    this.#lookNumbers(starts, values, this.#missed.rows, missed, found)
+    this.#remember(starts, values, missed, found, slotsOut)
   }
 
   /** With many keys the table is of no use, and looking there first only costs. */
@@ -194,7 +193,9 @@ export class GroupSlots implements RowListener {
     const missed = this.#rememberedTexts(starts, texts, rows, count, slotsOut)
     this.#judge(count, missed)
     this.#encodeTexts(starts, texts, this.#missed.rows, missed)
-    this.#lookMissed(starts, texts.ids === null ? this.#hashes : this.#rowHashes(texts.ids, missed), missed, slotsOut)
+    const found = this.#missedSlots.reset(missed)
+    this.#look(missed, found)
+    this.#remember(starts, texts.ids === null ? this.#hashes : this.#rowHashes(texts.ids, missed), missed, found, slotsOut)
   }
 
   /** Hashes stand by text; entries of the table are found by row. */
@@ -287,10 +288,8 @@ export class GroupSlots implements RowListener {
     return misses
   }
 
-  /** Looks the encoded keys of the missed rows up, and remembers them. */
-  #lookMissed(starts: Float64Array, values: Float64Array | Int32Array, missed: number, slotsOut: Int32Array): void {
-    const found = this.#missedSlots.reset(missed)
-    this.#look(missed, found)
+  /** Puts the slots of the missed rows where they belong, and remembers them. */
+  #remember(starts: Float64Array, values: Float64Array | Int32Array, missed: number, found: Int32Array, slotsOut: Int32Array): void {
     const rows = this.#missed.rows
     const places = this.#missedAt.rows
     let start = NaN
@@ -316,6 +315,30 @@ export class GroupSlots implements RowListener {
     if (count === 0) return
     this.#store.findOrInsertAll(this.#bytes, this.#starts, this.#ends, null, count, slotsOut)
     this.newCount = this.#store.newCount
+  }
+
+  /** Groups of rows whose key is one number: nearly always of one window, which is found once. */
+  #lookNumbers(starts: Float64Array, values: Float64Array, rows: Int32Array, count: number, slotsOut: Int32Array): void {
+    if (count > 0 && haveOneStart(starts, rows, count)) {
+      const start = starts[rows[0] as number] as number
+      this.#store.findOrInsertPairs(highWord(start), lowWord(start), this.#pairsOf(values, rows, count), count, slotsOut)
+      this.newCount = this.#store.newCount
+      return
+    }
+    this.#encodeNumbers(starts, values, rows, count)
+    this.#look(count, slotsOut)
+  }
+
+  #pairsOf(values: Float64Array, rows: Int32Array, count: number): Int32Array {
+    this.#reserveWords(count * 2)
+    const words = this.#words
+    for (let i = 0; i < count; i++) {
+      const value = values[rows[i] as number] as number
+      const small = value | 0
+      words[i * 2] = swap((small === value ? small >> 31 : Math.floor(value / TWO_32)) ^ 0x80000000)
+      words[i * 2 + 1] = swap(small === value ? small : (value - Math.floor(value / TWO_32) * TWO_32) | 0)
+    }
+    return words
   }
 
   #reserve(count: number): void {
@@ -395,6 +418,12 @@ export class GroupSlots implements RowListener {
     this.#words = grown
     this.#bytes = new Uint8Array(grown.buffer)
   }
+}
+
+function haveOneStart(starts: Float64Array, rows: Int32Array, count: number): boolean {
+  const start = starts[rows[0] as number]
+  for (let i = 1; i < count; i++) if (starts[rows[i] as number] !== start) return false
+  return true
 }
 
 /** The words of a whole number's canonical bytes, as a little-endian machine stores them. */

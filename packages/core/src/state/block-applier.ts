@@ -15,7 +15,14 @@ export interface BlockTarget {
   promoteTo(column: number): void
   find(key: Uint8Array, start: number, end: number): number
   findOrInsert(key: Uint8Array, start: number, end: number): number
-  findOrInsertAll(data: Uint8Array, starts: Int32Array, ends: Int32Array, rows: Int32Array | null, count: number, slotsOut: Int32Array): void
+  findOrInsertAll(
+    data: Uint8Array,
+    starts: Int32Array,
+    ends: Int32Array,
+    rows: Int32Array | null,
+    count: number,
+    slotsOut: Int32Array,
+  ): void
   delete(slot: number): void
   loaded(slot: number): void
 }

@@ -27,6 +27,11 @@ const FETCH_KEYS_MIN = 1 << 15
 const COUNT = 0
 const DEPTH = 1
 const TRAILER_WORDS = 2
+const TOGETHER_KEYS_MAX = 1 << 18
+/** A little below two, so that the tables double. */
+const GROWTH = 1.9
+/** Most keys made room for per key that is there: a small index wastes no more when many were expected. */
+const EXPECTED_FACTOR_MAX = 16
 /** What keys of one region share. */
 export const PREFIX_BYTES = 8
 const NO_BYTES = new Uint8Array(0)
@@ -128,6 +133,8 @@ export class HashIndex implements KeyIndex {
 
   /** Keys in the index, dead rows of unfinished ticks included. */
   count = 0
+  /** Keys that may come: what grows goes there in few steps instead of many. 0: not known. */
+  expected = 0
 
   /** @param prefix Set where all keys begin with it. */
   constructor({ rows, arena, keys, format, owner, seed }: HashIndexParts, prefix: KeyPrefix | null) {
@@ -208,14 +215,7 @@ export class HashIndex implements KeyIndex {
       const until = Math.min(count, from + GROUP)
       this.#hashPairs(pairs, from, until)
       this.#fetchGroup(until - from)
-      this.#findGroup(pairs, from, until, slotsOut)
-      for (let i = from; i < until; i++) {
-        if ((slotsOut[i] as number) >= 0) continue
-        // Looked up again: the key may stand twice in the group.
-        const hash = scratch.hashes[i - from] as number
-        const slot = this.#findPair(pairs[i * 2] as number, pairs[i * 2 + 1] as number, hash)
-        slotsOut[i] = slot >= 0 ? slot : this.#insertPair(pairs, i * 2, hash)
-      }
+      this.#findOrInsertGroup(pairs, from, until, slotsOut)
     }
   }
 
@@ -298,6 +298,11 @@ export class HashIndex implements KeyIndex {
   /** Makes the tables for `count` keys at once, so that a restore does not split its way up. The index must be empty. */
   reserve(count: number): void {
     assert(this.count === 0, 'tables are reserved in an empty index')
+    this.#setTables(count)
+  }
+
+  /** Empty tables for `count` keys. */
+  #setTables(count: number): void {
     const entries = Math.max(FIRST_ENTRIES, 1 << Math.ceil(Math.log2(count / FULL_SHARE + 1)))
     const depth = Math.min(DEPTH_MAX, Math.max(0, Math.ceil(Math.log2(entries / TABLE_ENTRIES_MAX))))
     this.#directory = Array.from({ length: 1 << depth }, () => newTable(Math.min(entries, TABLE_ENTRIES_MAX), depth))
@@ -395,6 +400,35 @@ export class HashIndex implements KeyIndex {
     }
   }
 
+  /** As `#findGroup`; a missing key goes where its search ended. */
+  #findOrInsertGroup(pairs: Int32Array, from: number, until: number, slotsOut: Int32Array): void {
+    const hashes = scratch.hashes
+    const pages = this.#words
+    const { stride, pageBits, pageMask, pairWord, pairBytes } = this.#geometry
+    for (let i = from; i < until; i++) {
+      const low = pairs[i * 2] as number
+      const high = pairs[i * 2 + 1] as number
+      const hash = hashes[i - from] as number
+      // A table may have grown for the key before.
+      const table = this.#directory[(hash >>> 16) & this.#directoryMask] as Int32Array
+      const mask = ((table.length - TRAILER_WORDS) >> 1) - 1
+      let entry = hash & mask
+      let found = -1
+      for (; ; entry = (entry + 1) & mask) {
+        const slot = (table[entry * 2] as number) - 1
+        if (slot < 0) break
+        if (table[entry * 2 + 1] !== hash) continue
+        const words = pages[slot >>> pageBits] as Int32Array
+        const at = (slot & pageMask) * stride
+        if (words[at + pairWord] === low && words[at + pairWord + 1] === high && (words[at + META_WORD] as number) >>> 1 === pairBytes) {
+          found = slot
+          break
+        }
+      }
+      slotsOut[i] = found >= 0 ? found : this.#insertPair(low, high, hash, table, entry)
+    }
+  }
+
   #find(view: DataView, start: number, end: number, hash: number): number {
     const table = this.#directory[(hash >>> 16) & this.#directoryMask] as Int32Array
     const mask = ((table.length - TRAILER_WORDS) >> 1) - 1
@@ -402,20 +436,6 @@ export class HashIndex implements KeyIndex {
       const slot = (table[entry * 2] as number) - 1
       if (slot < 0) return -1
       if (table[entry * 2 + 1] === hash && this.#hasKey(slot, view, start, end)) return slot
-    }
-  }
-
-  #findPair(low: number, high: number, hash: number): number {
-    const table = this.#directory[(hash >>> 16) & this.#directoryMask] as Int32Array
-    const mask = ((table.length - TRAILER_WORDS) >> 1) - 1
-    for (let entry = hash & mask; ; entry = (entry + 1) & mask) {
-      const slot = (table[entry * 2] as number) - 1
-      if (slot < 0) return -1
-      if (table[entry * 2 + 1] !== hash) continue
-      const words = this.#words[slot >>> this.#pageBits] as Int32Array
-      const at = (slot & this.#pageMask) * this.#stride
-      const key = at + this.#geometry.pairWord
-      if (words[key] === low && words[key + 1] === high && (words[at + META_WORD] as number) >>> 1 === this.#geometry.pairBytes) return slot
     }
   }
 
@@ -438,19 +458,27 @@ export class HashIndex implements KeyIndex {
     return true
   }
 
-  #insertPair(pairs: Int32Array, at: number, hash: number): number {
-    const { pairWord, pairBytes } = this.#geometry
+  /** `entry` of the table is free. */
+  #insertPair(low: number, high: number, hash: number, table: Int32Array, entry: number): number {
+    const { stride, pageBits, pageMask, pairWord, pairBytes } = this.#geometry
     const slot = this.#rows.allocate(this.chain)
-    const words = this.#words[slot >>> this.#pageBits] as Int32Array
-    const row = (slot & this.#pageMask) * this.#stride
+    const words = this.#words[slot >>> pageBits] as Int32Array
+    const row = (slot & pageMask) * stride
     words[row + META_WORD] = pairBytes << 1
     if (this.#prefix !== null) {
       words[row + this.#keyWord] = this.#prefix.first
       words[row + this.#keyWord + 1] = this.#prefix.second
     }
-    words[row + pairWord] = pairs[at] as number
-    words[row + pairWord + 1] = pairs[at + 1] as number
-    this.#add(slot, hash)
+    words[row + pairWord] = low
+    words[row + pairWord + 1] = high
+    const counter = table.length - TRAILER_WORDS + COUNT
+    const count = table[counter] as number
+    if (count < ((table.length - TRAILER_WORDS) >> 1) * FULL_SHARE) {
+      table[entry * 2] = slot + 1
+      table[entry * 2 + 1] = hash
+      table[counter] = count + 1
+      this.count++
+    } else this.#add(slot, hash)
     this.#owner.inserted(slot)
     return slot
   }
@@ -491,11 +519,27 @@ export class HashIndex implements KeyIndex {
   }
 
   #grow(table: Int32Array, hash: number): void {
+    if (this.expected > this.count * 2) return this.#makeRoomFor(Math.min(this.expected, this.count * EXPECTED_FACTOR_MAX))
+    // Up to here one step for all keys takes milliseconds, and table by table costs more in sum.
+    if (this.count < TOGETHER_KEYS_MAX) return this.#makeRoomFor(this.count * GROWTH)
     const entries = (table.length - TRAILER_WORDS) >> 1
     const depth = table[entries * 2 + DEPTH] as number
     if (entries < TABLE_ENTRIES_MAX) this.#replace(table, hash, resized(table, Math.min(TABLE_ENTRIES_MAX, entries * 4)))
     else if (depth < DEPTH_MAX && splits(table, depth)) this.#split(table)
     else this.#replace(table, hash, resized(table, entries * 2))
+  }
+
+  /** Goes to the size for `keys` in one step. */
+  #makeRoomFor(keys: number): void {
+    const tables = new Set(this.#directory)
+    this.#setTables(keys)
+    for (const table of tables) {
+      const words = table.length - TRAILER_WORDS
+      for (let at = 0; at < words; at += 2) {
+        const hash = table[at + 1] as number
+        if (table[at] !== 0) place(this.#directory[(hash >>> 16) & this.#directoryMask] as Int32Array, table[at] as number, hash)
+      }
+    }
   }
 
   /** Puts `next` wherever `table` stands; `hash` is one that it serves. */

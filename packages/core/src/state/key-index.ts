@@ -8,7 +8,14 @@ export interface KeyIndex {
   findOrInsert(key: Uint8Array, start: number, end: number): number
   /** `find` for `count` keys: key i is data[starts[r] .. ends[r]) with r = rows[i] (or i); slotsOut[i] is its slot or -1. */
   findAll(data: Uint8Array, starts: Int32Array, ends: Int32Array, rows: Int32Array | null, count: number, slotsOut: Int32Array): void
-  findOrInsertAll(data: Uint8Array, starts: Int32Array, ends: Int32Array, rows: Int32Array | null, count: number, slotsOut: Int32Array): void
+  findOrInsertAll(
+    data: Uint8Array,
+    starts: Int32Array,
+    ends: Int32Array,
+    rows: Int32Array | null,
+    count: number,
+    slotsOut: Int32Array,
+  ): void
   /** The same for whole keys of 8 bytes as pairs of little-endian words. */
   findPairs(pairs: Int32Array, count: number, slotsOut: Int32Array): void
   findOrInsertPairs(pairs: Int32Array, count: number, slotsOut: Int32Array): void

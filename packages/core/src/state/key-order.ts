@@ -39,45 +39,52 @@ export interface KeyedRows {
  */
 export function rowOrder(store: KeyedRows, slots: Int32Array): Int32Array {
   const count = slots.length
-  const length = count < RADIX_ROWS_MIN ? -1 : commonLength(store, slots)
-  if (length < 0) return Int32Array.from(keyOrder(store.keysOf(slots, count), count), (index) => slots[index] as number)
+  const differing = count < RADIX_ROWS_MIN ? null : differingBits(store, slots)
+  if (differing === null) return Int32Array.from(keyOrder(store.keysOf(slots, count), count), (index) => slots[index] as number)
+  const { words, pageBits, pageMask, stride } = store.rows
   let from = slots
   let to: Int32Array = new Int32Array(count)
-  const digits = new Uint32Array(count)
-  for (let word = length / 4 - 1; word >= 0; word--) {
-    const { words, pageBits, pageMask, stride } = store.rows
+  let values = new Uint32Array(count)
+  let moved = new Uint32Array(count)
+  for (let word = differing.length - 1; word >= 0; word--) {
+    const bits = differing[word] as number
+    if (bits === 0) continue
     const place = store.format.keyWord + word
-    let any = 0
-    let all = -1
     for (let i = 0; i < count; i++) {
       const slot = from[i] as number
-      const value = swap((words[slot >>> pageBits] as Int32Array)[(slot & pageMask) * stride + place] as number)
-      digits[i] = value
-      any |= value
-      all &= value
+      values[i] = swap((words[slot >>> pageBits] as Int32Array)[(slot & pageMask) * stride + place] as number)
     }
-    const differing = any ^ all
-    let values = digits
     for (let shift = 0; shift < 32; shift += DIGIT_BITS) {
-      if (((differing >>> shift) & (DIGITS - 1)) === 0) continue
-      const moved = new Uint32Array(count)
+      if (((bits >>> shift) & (DIGITS - 1)) === 0) continue
       countingPass(from, to, values, moved, shift)
       ;[from, to] = [to, from === slots ? new Int32Array(count) : from]
-      values = moved
+      ;[values, moved] = [moved, values]
     }
   }
   return from
 }
 
-/** Bytes of every key when all are as long, lie in their rows and fill whole words; else -1. */
-function commonLength(store: KeyedRows, slots: Int32Array): number {
+/** By word of the key the bits, as its order counts them, in which rows differ; null where keys differ in length, are long or end inside a word. */
+function differingBits(store: KeyedRows, slots: Int32Array): Int32Array | null {
   const { words, pageBits, pageMask, stride } = store.rows
-  const metaOf = (slot: number): number => (words[slot >>> pageBits] as Int32Array)[(slot & pageMask) * stride + META_WORD] as number
-  const meta = metaOf(slots[0] as number)
+  const { keyWord, keyBytesInline } = store.format
+  const first = slots[0] as number
+  const firstWords = words[first >>> pageBits] as Int32Array
+  const firstAt = (first & pageMask) * stride
+  const meta = firstWords[firstAt + META_WORD] as number
   const length = meta >>> 1
-  if (length % 4 !== 0 || length > store.format.keyBytesInline) return -1
-  for (let i = 1; i < slots.length; i++) if (metaOf(slots[i] as number) !== meta) return -1
-  return length
+  if (length % 4 !== 0 || length > keyBytesInline) return null
+  const differing = new Int32Array(length / 4)
+  for (let i = 0; i < slots.length; i++) {
+    const slot = slots[i] as number
+    const page = words[slot >>> pageBits] as Int32Array
+    const at = (slot & pageMask) * stride
+    if (page[at + META_WORD] !== meta) return null
+    for (let word = 0; word < differing.length; word++)
+      differing[word] =
+        (differing[word] as number) | ((page[at + keyWord + word] as number) ^ (firstWords[firstAt + keyWord + word] as number))
+  }
+  return differing.map(swap)
 }
 
 /** One stable pass over the digit at `shift`; values go along with their slots. */

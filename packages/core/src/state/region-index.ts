@@ -45,6 +45,8 @@ export class RegionIndex implements KeyIndex {
   readonly #byPrefix = new Map<number, Map<number, StoredRegion>>()
   readonly #byChain = new Map<PageChain, StoredRegion>()
   #last: StoredRegion | null = null
+  /** Rows that a region of late had. */
+  #expected = 0
   #viewed: Uint8Array = new Uint8Array(0)
   #view = new DataView(this.#viewed.buffer)
 
@@ -72,6 +74,7 @@ export class RegionIndex implements KeyIndex {
     const known = this.at(first, second)
     if (known !== null) return known
     const region = new StoredRegion(this.#parts, first, second, true)
+    region.index.expected = this.#expected
     this.#byChain.set(region.index.chain, region)
     this.#fresh.push(region)
     this.#show(region)
@@ -82,6 +85,7 @@ export class RegionIndex implements KeyIndex {
   drop(region: StoredRegion, tick: number): void {
     assert(region.droppedTick === 0, 'a region is dropped once')
     region.droppedTick = tick
+    this.#expected = region.index.count
     this.dropped.push(region)
     this.#hide(region)
   }
@@ -228,8 +232,7 @@ export class RegionIndex implements KeyIndex {
   /** A key that is all prefix is a region with one row: not worth a way of its own. */
   #eachPair(pairs: Int32Array, count: number, slotsOut: Int32Array, inserts: boolean): void {
     const bytes = new Uint8Array(pairs.buffer, pairs.byteOffset, count * 8)
-    for (let i = 0; i < count; i++)
-      slotsOut[i] = inserts ? this.findOrInsert(bytes, i * 8, i * 8 + 8) : this.find(bytes, i * 8, i * 8 + 8)
+    for (let i = 0; i < count; i++) slotsOut[i] = inserts ? this.findOrInsert(bytes, i * 8, i * 8 + 8) : this.find(bytes, i * 8, i * 8 + 8)
   }
 
   #regionOf(key: Uint8Array, start: number, end: number, makes: boolean): StoredRegion | null {

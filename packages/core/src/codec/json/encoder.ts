@@ -8,7 +8,7 @@ import { encodeBase64 } from '../base64.ts'
 import { generate } from '../generate.ts'
 import { GrowingBytes } from '../growing-bytes.ts'
 import { writeUtf8 } from '../utf8.ts'
-import { encoderSource, RUNTIME } from './encoder-source.ts'
+import { type EncodedShape, encoderSource, memberEnd, memberStart, RUNTIME } from './encoder-source.ts'
 import { jsonText } from './exact.ts'
 import { NUMBER_BYTES_MAX, writeBool, writeInteger, writeNull, writeNumber } from './write-number.ts'
 import { stringBytesMax, writeCompact, writeString } from './write-string.ts'
@@ -27,6 +27,8 @@ export interface JsonEncoderOptions {
   readonly codegen?: boolean
   /** True: a line feed behind every record, which then ends one byte before the next one starts. Default false. */
   readonly lines?: boolean
+  /** True: a record is the array of the values, in the order of the fields, at least one. Default false. */
+  readonly arrays?: boolean
 }
 
 /** Fields in the order in which a JavaScript object lists them: names that are array indexes come first. */
@@ -82,19 +84,23 @@ export function jsonEncoder(fields: readonly Field[], options: JsonEncoderOption
 
 /** The same as a function that appends to a buffer of the caller's. */
 export function rowEncoder(fields: readonly Field[], options: JsonEncoderOptions = {}): RowEncoder {
-  const lines = options.lines ?? false
-  return (options.codegen ?? true) ? generatedEncoder(fields, lines) : interpretedEncoder(fields, lines)
+  const shape = { lines: options.lines ?? false, arrays: options.arrays ?? false }
+  return (options.codegen ?? true) ? generatedEncoder(fields, shape) : interpretedEncoder(fields, shape)
 }
 
-function generatedEncoder(fields: readonly Field[], lines: boolean): RowEncoder {
-  return generate('runtime', { ...RUNTIME, writeValue }, encoderSource(fields, objectOrder(fields), lines)) as RowEncoder
+function orderOf(fields: readonly Field[], { arrays }: EncodedShape): number[] {
+  return arrays ? fields.map((_, index) => index) : objectOrder(fields)
 }
 
-function interpretedEncoder(fields: readonly Field[], lines: boolean): RowEncoder {
+function generatedEncoder(fields: readonly Field[], shape: EncodedShape): RowEncoder {
+  return generate('runtime', { ...RUNTIME, writeValue }, encoderSource(fields, orderOf(fields, shape), shape)) as RowEncoder
+}
+
+function interpretedEncoder(fields: readonly Field[], shape: EncodedShape): RowEncoder {
   const encoder = new TextEncoder()
-  const members = objectOrder(fields).map((index, place) => {
+  const members = orderOf(fields, shape).map((index, place) => {
     const field = fields[index] as Field
-    return { index, field, literal: encoder.encode(`${place === 0 ? '{' : ','}${JSON.stringify(field.name)}:`) }
+    return { index, field, literal: encoder.encode(memberStart(field, place, shape.arrays)) }
   })
   return (into, columns, rows, count, offsets) => {
     for (let i = 0; i < count; i++) {
@@ -104,8 +110,8 @@ function interpretedEncoder(fields: readonly Field[], lines: boolean): RowEncode
         into.copy(literal, 0, literal.length)
         writeValue(into, columns[index] ?? null, field, row)
       }
-      into.u8(125)
-      if (lines) into.u8(10)
+      into.u8(memberEnd(shape.arrays))
+      if (shape.lines) into.u8(10)
     }
   }
 }
