@@ -1,6 +1,6 @@
 // Follows a page of the documentation as a stranger would: writes its files, runs its commands and compares what comes out with what it shows.
-// ```LANGUAGE PATH: a file. ```sh: commands. ```sh terminal-1: a command that stays, until the next one of that terminal. ```text: the output
-// of the block before; white space does not count, `…` stands for anything. The files lie in a temporary folder that borrows node_modules.
+// ```LANGUAGE PATH: a file. ```sh: commands. ```sh terminal-1: a command that stays, until the next one of that terminal or a block of
+// ```sh stopped. ```sh fails: commands of which the last one must fail. ```text: the output of the block before; white space does not count, `…` stands for anything. The files lie in a temporary folder that borrows node_modules.
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -67,7 +67,8 @@ const init = { headers: {} }
 let url = ''
 for (let at = 0; at < given.length; at++) {
   const word = given[at]
-  if (word === '-X') init.method = given[++at]
+  if (word === '-m') init.signal = AbortSignal.timeout(1000 * Number(given[++at]))
+  else if (word === '-X') init.method = given[++at]
   else if (word === '-H') {
     const [, name, value] = /^([^:]+): *(.*)$/.exec(given[++at])
     init.headers[name] = value
@@ -78,7 +79,7 @@ for (let at = 0; at < given.length; at++) {
     init.body = body.startsWith('@') ? readFileSync(body.slice(1)) : body
   } else if (!word.startsWith('-')) url = word
 }
-fetch('http://' + url, init).then((answer) => answer.text()).then((text) => process.stdout.write(text))
+for await (const chunk of (await fetch('http://' + url, init)).body) process.stdout.write(chunk)
 `
 
 /** Somebody who has only the page. */
@@ -133,14 +134,14 @@ export class Stranger {
     return { child, output: () => text }
   }
 
-  /** Runs commands to their end. Reading is repeated until the page's output is there: tables follow an answer by milliseconds. */
-  async run(command: string, expected: string | null): Promise<void> {
+  /** Runs commands to their end; the last one must succeed, or fail. Reading is repeated until the page's output is there: tables follow an answer by milliseconds. */
+  async run(command: string, expected: string | null, fails = false): Promise<void> {
     const endsAt = performance.now() + STEP_MS
     const isRead = READS.test(command)
     for (;;) {
       const { child, output } = this.#spawn(command, STEP_MS)
       const code = await new Promise((resolve) => child.once('close', resolve))
-      const isRight = code === 0 && (expected === null || matches(output(), expected))
+      const isRight = (code === 0) !== fails && (expected === null || matches(output(), expected))
       if (isRight) return this.#follow(command)
       if (!isRead || performance.now() > endsAt) assert.equal(output(), expected ?? '', `${command} ended with ${String(code)}`)
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
@@ -198,8 +199,10 @@ export async function follow(stranger: Stranger, page: string, blocks: readonly 
     const what = `${page}:${line}`
     try {
       if (language === 'sh' && info === 'terminal-1') await stranger.stay(withoutSetUp(text.trim()), expected ?? '…')
-      else if (language === 'sh') await stranger.run(text.trim(), expected)
-      else if (language !== 'text') stranger.write(info, text)
+      else if (language === 'sh') {
+        if (info === 'stopped') await stranger.stop()
+        await stranger.run(text.trim(), expected, info === 'fails')
+      } else if (language !== 'text') stranger.write(info, text)
     } catch (error) {
       throw new Error(what, { cause: error })
     }

@@ -191,7 +191,7 @@ export interface PipelineSettings {
   /** Share of bad records among the newest `badShareWindow` that pauses the task. Default 0.5 of 10,000. */
   readonly badShareMax: number
   readonly badShareWindow: number
-  /** Most bytes of one partition in one tick. Default 4 MiB. */
+  /** Most bytes of one partition in one tick. Default 64 MiB. */
   readonly tickBytesMax: number
   /** Cadence of commits under load and when little happens. Defaults 100 and 5 ms. */
   readonly commitMsMax: number
