@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { seededRandom } from '../base/random.ts'
-import { hashKey } from './hash-index.ts'
+import { hashKey } from './key-hash.ts'
 import { layoutOf } from './layout.ts'
 import type { TableStore } from './store.ts'
 import { createTableStore } from './table-store.ts'

@@ -1,37 +1,21 @@
-// From key bytes to slot: open addressing with linear probing, in tables that split one at a time (extendible hashing), so that growth
-// never pauses for more than one table of 64 Ki entries. The keys themselves lie in the rows (or in the arena when long), so a look-up
+// From key bytes to slot: open addressing with linear probing in the tables of a directory that grow in small steps (hash-directory.ts).
+// Deletion shifts back, so there are no tombstones. The keys themselves lie in the rows (or in the arena when long), so a look-up
 // ends on the cache line that the caller is about to update.
-//
-// A table is one Int32Array: pairs (slot + 1, hash), then its count and its depth. Directory element i serves the hashes whose upper 16
-// bits end in i; the lower 16 bits choose the place inside a table. Deletion shifts back, so there are no tombstones; tables merge and
-// shrink when they empty. Keys that share one 32-bit hash cannot be split: their table grows on its own.
 //
 // Slots depend only on the order of calls, never on the hash: no result depends on the seed.
 import { assert } from '../base/assert.ts'
 import type { ByteArena } from './byte-arena.ts'
+import { COUNT, FULL_SHARE, HashDirectory, TRAILER_WORDS } from './hash-directory.ts'
+import { finish, hashKey, mixWord, tailWord } from './key-hash.ts'
 import type { KeyIndex } from './key-index.ts'
 import { META_WORD, type RowFormat } from './row-format.ts'
 import type { RowKeys } from './row-keys.ts'
 import { newChain, type PageChain, type RowPages } from './row-pages.ts'
 
-const FIRST_ENTRIES = 16
-const TABLE_ENTRIES_MAX = 1 << 16
-const DEPTH_MAX = 16
-/** At most 5/8 full: a miss then looks at about four entries, on one or two cache lines. */
-const FULL_SHARE = 5 / 8
 /** Keys that are hashed, fetched and looked up together: their cache lines fit the first two caches. */
 const GROUP = 256
 /** From this many keys on fetching ahead pays. */
 const FETCH_KEYS_MIN = 1 << 15
-/** Trailing words of a table. */
-const COUNT = 0
-const DEPTH = 1
-const TRAILER_WORDS = 2
-const TOGETHER_KEYS_MAX = 1 << 18
-/** A little below two, so that the tables double. */
-const GROWTH = 1.9
-/** Most keys made room for per key that is there: a small index wastes no more when many were expected. */
-const EXPECTED_FACTOR_MAX = 16
 /** What keys of one region share. */
 export const PREFIX_BYTES = 8
 const NO_BYTES = new Uint8Array(0)
@@ -40,42 +24,6 @@ const NO_VIEW = new DataView(NO_BYTES.buffer)
 /** What the owner does when a key gets a slot: `slot` has its key and is not alive yet. Called for missing keys only, so not hot. */
 export interface RowOwner {
   inserted(slot: number): void
-}
-
-function newTable(entries: number, depth: number): Int32Array {
-  const table = new Int32Array(entries * 2 + TRAILER_WORDS)
-  table[entries * 2 + DEPTH] = depth
-  return table
-}
-
-/** Mixes one word of the key into the hash. */
-function mixWord(hash: number, word: number): number {
-  return Math.imul(((hash << 5) | (hash >>> 27)) ^ word, 0x9e3779b1)
-}
-
-/** Spreads the bits: the lower half chooses the place in a table, the upper half the table. */
-function finish(hash: number, length: number): number {
-  const h = Math.imul(hash ^ (hash >>> 15) ^ length, 0x85ebca6b)
-  return h ^ (h >>> 16)
-}
-
-/** The last 1 to 3 bytes before `end` as a zero-padded word; `at` is where they start and `start` where the key does. */
-function tailWord(view: DataView, start: number, at: number, end: number): number {
-  const rest = end - at
-  if (end - start >= 4) return view.getInt32(end - 4, true) >>> ((4 - rest) << 3)
-  let word = view.getUint8(at)
-  if (rest > 1) word |= view.getUint8(at + 1) << 8
-  if (rest > 2) word |= view.getUint8(at + 2) << 16
-  return word
-}
-
-/** 32-bit hash of bytes start..end. */
-export function hashKey(view: DataView, start: number, end: number, seed: number): number {
-  let hash = seed
-  let at = start
-  for (; at + 4 <= end; at += 4) hash = mixWord(hash, view.getInt32(at, true))
-  if (at < end) hash = mixWord(hash, tailWord(view, start, at, end))
-  return finish(hash, end - start)
 }
 
 /** What a row of a region begins with: the first eight bytes of its key, as two words. */
@@ -123,18 +71,19 @@ export class HashIndex implements KeyIndex {
     readonly pairWord: number
     readonly pairBytes: number
   }
-  /** Power of two; a table of smaller depth stands in it several times. */
-  #directory: Int32Array[] = []
-  #directoryMask = 0
-  #depth = 0
-  #bytes = 0
+  readonly #directory = new HashDirectory()
   #viewed: Uint8Array = NO_BYTES
   #view: DataView = NO_VIEW
 
   /** Keys in the index, dead rows of unfinished ticks included. */
-  count = 0
-  /** Keys that may come: what grows goes there in few steps instead of many. 0: not known. */
-  expected = 0
+  get count(): number {
+    return this.#directory.count
+  }
+
+  /** So many keys may come. */
+  expect(count: number): void {
+    this.#directory.expected = count
+  }
 
   /** @param prefix Set where all keys begin with it. */
   constructor({ rows, arena, keys, format, owner, seed }: HashIndexParts, prefix: KeyPrefix | null) {
@@ -153,7 +102,6 @@ export class HashIndex implements KeyIndex {
     this.#skip = prefix === null ? 0 : PREFIX_BYTES
     const { stride, pageBits, pageMask } = rows
     this.#geometry = { stride, pageBits, pageMask, pairWord: format.keyWord + this.#skip / 4, pairBytes: this.#skip + 8 }
-    this.clear()
   }
 
   /** Slot of the key or -1; the row may be dead. */
@@ -238,13 +186,13 @@ export class HashIndex implements KeyIndex {
       for (let i = from; i < until; i++) {
         const hash = scratch.hashes[i - from] as number
         if (this.#hasTwin(first + i, hash)) twins.push(first + i)
-        else this.#add(first + i, hash)
+        else this.#directory.add(first + i, hash)
       }
     }
   }
 
   #hasTwin(slot: number, hash: number): boolean {
-    const table = this.#directory[(hash >>> 16) & this.#directoryMask] as Int32Array
+    const table = this.#directory.tables[(hash >>> 16) & this.#directory.mask] as Int32Array
     const mask = ((table.length - TRAILER_WORDS) >> 1) - 1
     for (let entry = hash & mask; table[entry * 2] !== 0; entry = (entry + 1) & mask) {
       if (table[entry * 2 + 1] !== hash) continue
@@ -258,25 +206,7 @@ export class HashIndex implements KeyIndex {
   /** Takes the slot out of the index; its row must still have its key. */
   remove(slot: number): void {
     const hash = this.hashOf(slot)
-    const table = this.#directory[(hash >>> 16) & this.#directoryMask] as Int32Array
-    const entries = (table.length - TRAILER_WORDS) >> 1
-    const mask = entries - 1
-    let hole = hash & mask
-    while (table[hole * 2] !== slot + 1) hole = (hole + 1) & mask
-    // Backward shift: pull up every later entry of the run whose home does not lie behind the hole.
-    for (let next = (hole + 1) & mask; table[next * 2] !== 0; next = (next + 1) & mask) {
-      const home = (table[next * 2 + 1] as number) & mask
-      if (((next - home) & mask) < ((next - hole) & mask)) continue
-      table[hole * 2] = table[next * 2] as number
-      table[hole * 2 + 1] = table[next * 2 + 1] as number
-      hole = next
-    }
-    table[hole * 2] = 0
-    table[hole * 2 + 1] = 0
-    const count = (table[entries * 2 + COUNT] as number) - 1
-    table[entries * 2 + COUNT] = count
-    this.count--
-    if (count * 8 < entries && entries > FIRST_ENTRIES) this.#shrink(table, hash)
+    this.#directory.remove(slot, hash)
   }
 
   /** Hash of the row's key. */
@@ -298,17 +228,7 @@ export class HashIndex implements KeyIndex {
   /** Makes the tables for `count` keys at once, so that a restore does not split its way up. The index must be empty. */
   reserve(count: number): void {
     assert(this.count === 0, 'tables are reserved in an empty index')
-    this.#setTables(count)
-  }
-
-  /** Empty tables for `count` keys. */
-  #setTables(count: number): void {
-    const entries = Math.max(FIRST_ENTRIES, 1 << Math.ceil(Math.log2(count / FULL_SHARE + 1)))
-    const depth = Math.min(DEPTH_MAX, Math.max(0, Math.ceil(Math.log2(entries / TABLE_ENTRIES_MAX))))
-    this.#directory = Array.from({ length: 1 << depth }, () => newTable(Math.min(entries, TABLE_ENTRIES_MAX), depth))
-    this.#directoryMask = this.#directory.length - 1
-    this.#depth = depth
-    this.#bytes = this.#directory.length * (this.#directory[0] as Int32Array).byteLength
+    this.#directory.setTables(count)
   }
 
   chainFor(): PageChain {
@@ -316,16 +236,11 @@ export class HashIndex implements KeyIndex {
   }
 
   clear(): void {
-    this.#directory = [newTable(FIRST_ENTRIES, 0)]
-    this.#directoryMask = 0
-    this.#depth = 0
-    this.#bytes = (this.#directory[0] as Int32Array).byteLength
-    this.count = 0
+    this.#directory.clear()
   }
 
-  /** Bytes of all tables. */
   bytes(): number {
-    return this.#bytes
+    return this.#directory.bytes()
   }
 
   /** A view over the same bytes; the one of the last call is kept, so a batch makes one. */
@@ -362,11 +277,10 @@ export class HashIndex implements KeyIndex {
     if (this.count < FETCH_KEYS_MIN) return
     const hashes = scratch.hashes
     const slots = scratch.fetched
-    const directory = this.#directory
-    const directoryMask = this.#directoryMask
+    const { tables, mask: directoryMask } = this.#directory
     for (let i = 0; i < count; i++) {
       const hash = hashes[i] as number
-      const table = directory[(hash >>> 16) & directoryMask] as Int32Array
+      const table = tables[(hash >>> 16) & directoryMask] as Int32Array
       slots[i] = (table[(hash & (((table.length - TRAILER_WORDS) >> 1) - 1)) * 2] as number) - 1
     }
     this.#rows.fetch(slots, count)
@@ -375,14 +289,13 @@ export class HashIndex implements KeyIndex {
   #findGroup(pairs: Int32Array, from: number, until: number, slotsOut: Int32Array): void {
     const hashes = scratch.hashes
     const pages = this.#words
-    const directory = this.#directory
-    const directoryMask = this.#directoryMask
+    const { tables, mask: directoryMask } = this.#directory
     const { stride, pageBits, pageMask, pairWord, pairBytes } = this.#geometry
     for (let i = from; i < until; i++) {
       const low = pairs[i * 2] as number
       const high = pairs[i * 2 + 1] as number
       const hash = hashes[i - from] as number
-      const table = directory[(hash >>> 16) & directoryMask] as Int32Array
+      const table = tables[(hash >>> 16) & directoryMask] as Int32Array
       const mask = ((table.length - TRAILER_WORDS) >> 1) - 1
       let found = -1
       for (let entry = hash & mask; ; entry = (entry + 1) & mask) {
@@ -410,7 +323,7 @@ export class HashIndex implements KeyIndex {
       const high = pairs[i * 2 + 1] as number
       const hash = hashes[i - from] as number
       // A table may have grown for the key before.
-      const table = this.#directory[(hash >>> 16) & this.#directoryMask] as Int32Array
+      const table = this.#directory.tables[(hash >>> 16) & this.#directory.mask] as Int32Array
       const mask = ((table.length - TRAILER_WORDS) >> 1) - 1
       let entry = hash & mask
       let found = -1
@@ -430,7 +343,7 @@ export class HashIndex implements KeyIndex {
   }
 
   #find(view: DataView, start: number, end: number, hash: number): number {
-    const table = this.#directory[(hash >>> 16) & this.#directoryMask] as Int32Array
+    const table = this.#directory.tables[(hash >>> 16) & this.#directory.mask] as Int32Array
     const mask = ((table.length - TRAILER_WORDS) >> 1) - 1
     for (let entry = hash & mask; ; entry = (entry + 1) & mask) {
       const slot = (table[entry * 2] as number) - 1
@@ -477,8 +390,8 @@ export class HashIndex implements KeyIndex {
       table[entry * 2] = slot + 1
       table[entry * 2 + 1] = hash
       table[counter] = count + 1
-      this.count++
-    } else this.#add(slot, hash)
+      this.#directory.count++
+    } else this.#directory.add(slot, hash)
     this.#owner.inserted(slot)
     return slot
   }
@@ -498,143 +411,8 @@ export class HashIndex implements KeyIndex {
       for (; from + 4 <= end; from += 4, word++) words[word] = view.getInt32(from, true)
       if (from < end) words[word] = tailWord(view, start, from, end)
     }
-    this.#add(slot, hash)
+    this.#directory.add(slot, hash)
     this.#owner.inserted(slot)
     return slot
   }
-
-  #add(slot: number, hash: number): void {
-    for (;;) {
-      const table = this.#directory[(hash >>> 16) & this.#directoryMask] as Int32Array
-      const entries = (table.length - TRAILER_WORDS) >> 1
-      const count = table[entries * 2 + COUNT] as number
-      if (count >= entries * FULL_SHARE) {
-        this.#grow(table, hash)
-        continue
-      }
-      place(table, slot + 1, hash)
-      this.count++
-      return
-    }
-  }
-
-  #grow(table: Int32Array, hash: number): void {
-    if (this.expected > this.count * 2) return this.#makeRoomFor(Math.min(this.expected, this.count * EXPECTED_FACTOR_MAX))
-    // Up to here one step for all keys takes milliseconds, and table by table costs more in sum.
-    if (this.count < TOGETHER_KEYS_MAX) return this.#makeRoomFor(this.count * GROWTH)
-    const entries = (table.length - TRAILER_WORDS) >> 1
-    const depth = table[entries * 2 + DEPTH] as number
-    if (entries < TABLE_ENTRIES_MAX) this.#replace(table, hash, resized(table, Math.min(TABLE_ENTRIES_MAX, entries * 4)))
-    else if (depth < DEPTH_MAX && splits(table, depth)) this.#split(table)
-    else this.#replace(table, hash, resized(table, entries * 2))
-  }
-
-  /** Goes to the size for `keys` in one step. */
-  #makeRoomFor(keys: number): void {
-    const tables = new Set(this.#directory)
-    this.#setTables(keys)
-    for (const table of tables) {
-      const words = table.length - TRAILER_WORDS
-      for (let at = 0; at < words; at += 2) {
-        const hash = table[at + 1] as number
-        if (table[at] !== 0) place(this.#directory[(hash >>> 16) & this.#directoryMask] as Int32Array, table[at] as number, hash)
-      }
-    }
-  }
-
-  /** Puts `next` wherever `table` stands; `hash` is one that it serves. */
-  #replace(table: Int32Array, hash: number, next: Int32Array): void {
-    const depth = table[table.length - TRAILER_WORDS + DEPTH] as number
-    const step = 1 << depth
-    for (let index = (hash >>> 16) & (step - 1); index < this.#directory.length; index += step) this.#directory[index] = next
-    this.#bytes += next.byteLength - table.byteLength
-  }
-
-  #split(table: Int32Array): void {
-    const entries = (table.length - TRAILER_WORDS) >> 1
-    const depth = table[entries * 2 + DEPTH] as number
-    if (depth === this.#depth) {
-      this.#directory = this.#directory.concat(this.#directory)
-      this.#depth++
-      this.#directoryMask = this.#directory.length - 1
-    }
-    const bit = 1 << depth
-    const count = table[entries * 2 + COUNT] as number
-    const upper = countWithBit(table, bit)
-    const low = newTable(entriesFor(count - upper), depth + 1)
-    const high = newTable(entriesFor(upper), depth + 1)
-    for (let entry = 0; entry < entries; entry++) {
-      const slot = table[entry * 2] as number
-      if (slot === 0) continue
-      const hash = table[entry * 2 + 1] as number
-      place((hash >>> 16) & bit ? high : low, slot, hash)
-    }
-    for (let index = 0; index < this.#directory.length; index++) {
-      if (this.#directory[index] === table) this.#directory[index] = index & bit ? high : low
-    }
-    this.#bytes += low.byteLength + high.byteLength - table.byteLength
-  }
-
-  /** Merges the table with its other half, or halves it when it is the only one. */
-  #shrink(table: Int32Array, hash: number): void {
-    const entries = (table.length - TRAILER_WORDS) >> 1
-    const depth = table[entries * 2 + DEPTH] as number
-    if (entries > TABLE_ENTRIES_MAX || depth === 0) {
-      this.#replace(table, hash, resized(table, entries >> 1))
-      return
-    }
-    const index = (hash >>> 16) & ((1 << depth) - 1)
-    const buddy = this.#directory[index ^ (1 << (depth - 1))] as Int32Array
-    const buddyEntries = (buddy.length - TRAILER_WORDS) >> 1
-    const buddyCount = buddy[buddyEntries * 2 + COUNT] as number
-    if (buddy[buddyEntries * 2 + DEPTH] !== depth || buddyEntries !== entries || buddyCount * 4 > entries) return
-    const merged = newTable(entries, depth - 1)
-    moveAll(table, merged)
-    moveAll(buddy, merged)
-    for (let at = 0; at < this.#directory.length; at++) {
-      if (this.#directory[at] === table || this.#directory[at] === buddy) this.#directory[at] = merged
-    }
-    this.#bytes += merged.byteLength - table.byteLength - buddy.byteLength
-  }
-}
-
-function place(table: Int32Array, value: number, hash: number): void {
-  const entries = (table.length - TRAILER_WORDS) >> 1
-  const mask = entries - 1
-  let entry = hash & mask
-  while (table[entry * 2] !== 0) entry = (entry + 1) & mask
-  table[entry * 2] = value
-  table[entry * 2 + 1] = hash
-  table[entries * 2 + COUNT] = (table[entries * 2 + COUNT] as number) + 1
-}
-
-function moveAll(from: Int32Array, to: Int32Array): void {
-  const words = from.length - TRAILER_WORDS
-  for (let at = 0; at < words; at += 2) if (from[at] !== 0) place(to, from[at] as number, from[at + 1] as number)
-}
-
-function resized(table: Int32Array, entries: number): Int32Array {
-  const next = newTable(entries, table[table.length - TRAILER_WORDS + DEPTH] as number)
-  moveAll(table, next)
-  return next
-}
-
-/** Entries of a half that gets `count` keys: a whole table, more only where keys of one hash overflow it. */
-function entriesFor(count: number): number {
-  let entries = TABLE_ENTRIES_MAX
-  while (count >= entries * FULL_SHARE) entries *= 2
-  return entries
-}
-
-function countWithBit(table: Int32Array, bit: number): number {
-  const words = table.length - TRAILER_WORDS
-  let count = 0
-  for (let at = 0; at < words; at += 2) if (table[at] !== 0 && ((table[at + 1] as number) >>> 16) & bit) count++
-  return count
-}
-
-/** Whether splitting by the next bit leaves each half room; keys of one hash would all go to one side. */
-function splits(table: Int32Array, depth: number): boolean {
-  const share = countWithBit(table, 1 << depth) / (table[table.length - TRAILER_WORDS + COUNT] as number)
-  return share > 0.1 && share < 0.9
 }

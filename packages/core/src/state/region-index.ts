@@ -74,7 +74,7 @@ export class RegionIndex implements KeyIndex {
     const known = this.at(first, second)
     if (known !== null) return known
     const region = new StoredRegion(this.#parts, first, second, true)
-    region.index.expected = this.#expected
+    region.index.expect(this.#expected)
     this.#byChain.set(region.index.chain, region)
     this.#fresh.push(region)
     this.#show(region)
