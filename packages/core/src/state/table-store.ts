@@ -11,7 +11,7 @@
 // It never reads a clock, never waits, and never depends on hash order. Laws: store.ts.
 import { assert, must } from '../base/assert.ts'
 import type { Column } from '../codec/column.ts'
-import { GrowingBytes } from '../codec/growing-bytes.ts'
+import type { GrowingBytes } from '../codec/growing-bytes.ts'
 import { BlockApplier } from './block-applier.ts'
 import { ByteArena } from './byte-arena.ts'
 import { ChangeDrain } from './change-drain.ts'
@@ -23,14 +23,14 @@ import { RegionIndex, type StoredRegion } from './region-index.ts'
 import { isAliveAt } from './row-compare.ts'
 import { RowCursor } from './row-cursor.ts'
 import { IMAGE_WORD, META_WORD, NULL_WORD, rowFormat, TICK_WORD, type Lane, type RowFormat } from './row-format.ts'
+import { RowCopies } from './row-copies.ts'
 import { RowKeys } from './row-keys.ts'
+import { RowLanes } from './row-lanes.ts'
 import { type PageChain, RowPages } from './row-pages.ts'
 import { dumpRows, loadRows, type DumpSource } from './snapshot.ts'
 import type { ChangeWriter, KeyRanges, Layout, Region, RowListener, RowMapping, RowReader, TableStore } from './store.ts'
 import { TickImages } from './tick-images.ts'
 
-/** Where there is no row: no block. */
-const NO_WORDS = new Int32Array(2)
 const TWO_53 = 9007199254740992n
 const TICK_MAX = 0x7fff_fff0
 const DEFAULT_SEED = 0x6d696c6c
@@ -84,9 +84,8 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
   readonly #then: RowCursor
   readonly #before: RowCursor
   readonly #columnKeys: ColumnKeys
-  readonly #keyBytes = new GrowingBytes()
-  #keyStarts = new Int32Array(0)
-  #keyEnds = new Int32Array(0)
+  readonly #lanes: RowLanes
+  readonly #copies: RowCopies
 
   constructor(layout: Layout, seed: number, firstTick: number, hasRegions: boolean) {
     this.#openTick = firstTick
@@ -102,6 +101,8 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
     this.index = this.#regions ?? (this.#main as HashIndex)
     this.#columnKeys = new ColumnKeys(this.index, layout.key)
     this.promoted = layout.value.map(() => false)
+    this.#lanes = new RowLanes(this.rows, this.format, this.promoted)
+    this.#copies = new RowCopies(this.rows, this.arena, this.keys)
     this.#words = this.rows.words
     this.#stride = this.rows.stride
     this.#pageBits = this.rows.pageBits
@@ -283,65 +284,37 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
   setNull(slot: number, column: number): void {
     this.touch(slot)
     const lane = this.format.lanes[column] as Lane
-    const words = this.#words[slot >>> this.#pageBits] as Int32Array
-    const at = (slot & this.#pageMask) * this.#stride
-    if (lane.kind === 'bytes') this.#dropBytes(words, at, lane)
-    // The lane of a null is zero, so that equal rows have equal words.
-    words[at + lane.word] = 0
-    words[at + lane.word + 1] = 0
-    words[at + lane.nullWord] = (words[at + lane.nullWord] as number) | lane.nullMask
+    if (lane.kind === 'bytes')
+      this.#dropBytes(this.#words[slot >>> this.#pageBits] as Int32Array, (slot & this.#pageMask) * this.#stride, lane)
+    this.#lanes.setNull(slot, lane)
   }
 
   setNumber(slot: number, column: number, value: number): void {
-    this.#setLane(slot, column, value)
+    this.touch(slot)
+    this.#lanes.set(slot, column, value)
   }
 
   setInteger(slot: number, column: number, value: bigint): void {
-    if (!(this.promoted[column] as boolean)) {
-      if (value <= TWO_53 && value >= -TWO_53) return this.#setLane(slot, column, Number(value))
-      this.#promote(column)
-    }
-    this.#setLane(slot, column, value)
-  }
-
-  #setLane(slot: number, column: number, value: number | bigint): void {
     this.touch(slot)
-    const lane = this.format.lanes[column] as Lane
-    const page = slot >>> this.#pageBits
-    const at = (slot & this.#pageMask) * this.#stride
-    if (this.promoted[column] === true) (this.rows.bigs[page] as BigInt64Array)[(at >> 1) + lane.unit] = BigInt(value)
-    else (this.rows.floats[page] as Float64Array)[(at >> 1) + lane.unit] = Number(value)
-    const words = this.#words[page] as Int32Array
-    words[at + lane.nullWord] = (words[at + lane.nullWord] as number) & ~lane.nullMask
+    if (this.promoted[column] !== true && value <= TWO_53 && value >= -TWO_53) return this.#lanes.set(slot, column, Number(value))
+    this.promoteTo(column)
+    this.#lanes.set(slot, column, value)
   }
 
   setBytes(slot: number, column: number, data: Uint8Array, start: number, end: number): void {
     this.touch(slot)
     const lane = this.format.lanes[column] as Lane
-    const words = this.#words[slot >>> this.#pageBits] as Int32Array
-    const at = (slot & this.#pageMask) * this.#stride
     const reference = this.arena.put(data, start, end)
-    this.#dropBytes(words, at, lane)
-    words[at + lane.word] = reference
-    words[at + lane.word + 1] = end - start
-    words[at + lane.nullWord] = (words[at + lane.nullWord] as number) & ~lane.nullMask
+    this.#dropBytes(this.#words[slot >>> this.#pageBits] as Int32Array, (slot & this.#pageMask) * this.#stride, lane)
+    this.#lanes.setBlock(slot, lane, reference, end - start)
   }
 
   isPromoted(column: number): boolean {
     return this.promoted[column] as boolean
   }
 
-  /** Rewrites the lane of every row and image as a 64-bit integer, once in a column's life. */
-  #promote(column: number): void {
-    const unit = (this.format.lanes[column] as Lane).unit
-    for (let page = 0; page < this.rows.pageCount; page++) {
-      const end = (this.rows.usedIn(page) * this.#stride) >> 1
-      for (let row = 0; row < end; row += this.#stride >> 1) widen(this.rows, page, row + unit)
-    }
-    for (const images of [this.#open, this.#sealed]) {
-      for (let copy = 0; copy < images.copyCount; copy++) widen(images, images.pageOfCopy(copy), (images.atOfCopy(copy) >> 1) + unit)
-    }
-    this.promoted[column] = true
+  promoteTo(column: number): void {
+    if (this.promoted[column] !== true) this.#lanes.promote(column, [this.#open, this.#sealed])
   }
 
   // Reading.
@@ -404,46 +377,11 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
   }
 
   copyBytesOf(column: number, slots: Int32Array, count: number, into: GrowingBytes, starts: Int32Array, ends: Int32Array): void {
-    const pages = this.#words
-    const { word } = this.format.lanes[column] as Lane
-    let total = 0
-    // References and sizes first, in a loop of their own: the processor then waits for many rows at once, and for many blocks after that.
-    for (let i = 0; i < count; i++) {
-      const slot = slots[i] as number
-      const words = slot < 0 ? NO_WORDS : (pages[slot >>> this.#pageBits] as Int32Array)
-      const at = slot < 0 ? 0 : (slot & this.#pageMask) * this.#stride + word
-      starts[i] = words[at] as number
-      ends[i] = words[at + 1] as number
-      total += words[at + 1] as number
-    }
-    into.reserve(total)
-    for (let i = 0; i < count; i++) {
-      const reference = starts[i] as number
-      const size = ends[i] as number
-      starts[i] = into.at
-      if (size > 0) {
-        const offset = this.arena.offset(reference)
-        into.copy(this.arena.chunk(reference), offset, offset + size)
-      }
-      ends[i] = into.at
-    }
+    this.#copies.bytesOf(this.format.lanes[column] as Lane, slots, count, into, starts, ends)
   }
 
   keysOf(slots: Int32Array, count: number): KeyRanges {
-    if (this.#keyStarts.length < count) {
-      this.#keyStarts = new Int32Array(count * 2)
-      this.#keyEnds = new Int32Array(count * 2)
-    }
-    const keys = this.#keyBytes
-    keys.reset()
-    for (let i = 0; i < count; i++) {
-      const slot = slots[i] as number
-      const start = this.keys.offset(slot)
-      this.#keyStarts[i] = keys.at
-      keys.copy(this.keys.bytes(slot), start, start + this.keys.length(slot))
-      this.#keyEnds[i] = keys.at
-    }
-    return { bytes: keys.bytes, starts: this.#keyStarts, ends: this.#keyEnds }
+    return this.#copies.keysOf(slots, count)
   }
 
   compareKeys(a: number, b: number): number {
@@ -771,17 +709,4 @@ class MemoryTableStore implements TableStore, RowOwner, DumpSource {
       }
     }
   }
-
-  promoteTo(column: number): void {
-    if (this.promoted[column] !== true) this.#promote(column)
-  }
-}
-
-function widen(
-  pages: { readonly floats: readonly Float64Array[]; readonly bigs: readonly BigInt64Array[] },
-  page: number,
-  unit: number,
-): void {
-  const value = (pages.floats[page] as Float64Array)[unit] as number
-  ;(pages.bigs[page] as BigInt64Array)[unit] = Number.isSafeInteger(value) || Math.abs(value) === 2 ** 53 ? BigInt(value) : 0n
 }
