@@ -4,7 +4,7 @@
  * `npm run crash [-- --rounds N] [--only kill|image] [--quick] [--json] [--fresh]`
  *   --rounds N  kills in one campaign (default 100), going on where the last one stopped
  *   --workers N threads that run the tasks (default: 0 and 2 by turns, folder by folder)
- *   --quick     the form of the tests: 3 kills; keeps no cursor
+ *   --quick     the form of the tests: 4 kills; keeps no cursor
  *   --fresh     forget the cursor
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -16,9 +16,10 @@ import { killRounds } from './crash/kill.ts'
 const STATE = new URL('state/', import.meta.url)
 const CURSOR = new URL('state/crash.json', import.meta.url)
 const ROUNDS = 100
-const QUICK_ROUNDS = 3
+const QUICK_ROUNDS = 4
 /** Kills on one data folder before it is checked. */
 const ROUNDS_PER_FOLDER = 10
+const QUICK_ROUNDS_PER_FOLDER = 2
 const IMAGES = 5
 
 interface Cursor {
@@ -38,6 +39,7 @@ const { values } = parseArgs({
   },
 })
 
+const roundsPerFolder = values.quick ? QUICK_ROUNDS_PER_FOLDER : ROUNDS_PER_FOLDER
 const say = (text: string): void => void process.stderr.write(`${text}\n`)
 const NOTHING: Cursor = { rounds: 0, events: 0, images: 0 }
 
@@ -70,7 +72,7 @@ function print(name: string, value: number, must: number, checked: boolean, skip
 
 /** By turns the main thread and two workers run the tasks, so that the thread boundary is crossed as well. */
 function workersOf(done: number): number {
-  return values.workers === undefined ? (Math.floor(done / ROUNDS_PER_FOLDER) % 2) * 2 : Number(values.workers)
+  return values.workers === undefined ? (Math.floor(done / roundsPerFolder) % 2) * 2 : Number(values.workers)
 }
 
 /** False at the first folder that is not what it must be. */
@@ -78,7 +80,7 @@ async function kill(start: Cursor): Promise<Cursor> {
   const goal = values.quick ? QUICK_ROUNDS : Number(values.rounds ?? ROUNDS)
   let cursor = start.rounds >= goal ? { ...start, rounds: 0, events: 0 } : start
   while (cursor.rounds < goal) {
-    const rounds = Math.min(goal - cursor.rounds, ROUNDS_PER_FOLDER)
+    const rounds = Math.min(goal - cursor.rounds, roundsPerFolder)
     const done = cursor.rounds
     const { problems, events } = await killRounds(rounds, workersOf(done), seededRandom(done + 1), (round) =>
       say(`kill ${done + round + 1} of ${goal}`),
