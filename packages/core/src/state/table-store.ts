@@ -26,7 +26,7 @@ import { IMAGE_WORD, META_WORD, NULL_WORD, rowFormat, TICK_WORD, type Lane, type
 import { RowCopies } from './row-copies.ts'
 import { RowKeys } from './row-keys.ts'
 import { RowLanes } from './row-lanes.ts'
-import { type PageChain, RowPages } from './row-pages.ts'
+import { RowPages } from './row-pages.ts'
 import { dumpRows, loadRows, type DumpSource } from './snapshot.ts'
 import type { ChangeWriter, KeyRanges, Layout, Region, RowListener, RowMapping, RowReader, TableStore } from './store.ts'
 import { TickImages } from './tick-images.ts'
