@@ -25,8 +25,8 @@ const BACKOFF_MS_MAX = 5000
 const RATE_SECONDS = 5
 /** Newest notices that are kept. */
 const NOTICES_MAX = 20
-/** Reads that are gathered into one commit: what one fdatasync costs is spread over a MiB. */
-const COMMIT_BYTES = 1024 * 1024
+/** Reads that are gathered into one commit: what its two syncs cost is spread over as much. A backlog alone fills it; the rest is committed at once. */
+const COMMIT_BYTES = 4 * 1024 * 1024
 /** Work without a turn of the event loop, so that others get theirs. */
 const SLICE_MS = 4
 const NAME = /^[A-Za-z0-9._-]{1,100}$/
