@@ -28,7 +28,12 @@ type KeyOf<V, F> =
 
 /** A schema whose output is an object. Its second half is what the schema cannot say: how the topic lives. */
 export interface TopicOptions<S, E, F> {
-  /** What a value looks like: `t.object({...})`, which drives code generation, or any Standard Schema (zod, valibot, arktype), which validates each value. */
+  /**
+   * What a value looks like: `t.object({...})`, which drives code generation, or any Standard Schema (zod, valibot, arktype), which validates
+   * each value whole. Of `t.object` a pipeline checks that the record is JSON, and the fields that it reads as columns: one that nobody
+   * reads may have another type, or be missing, without making the record a dead letter. Whoever wants every field checked, as it comes in,
+   * sets `validate`.
+   */
   readonly value: S
   /** Field that holds the event time. Default: the record's timestamp, which the collector sets when a record arrives. */
   readonly eventTime?: E

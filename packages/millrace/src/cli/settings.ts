@@ -110,7 +110,7 @@ export const SETTINGS: readonly SettingSpec[] = [
     default: '256MiB',
     isFlag: true,
     summary:
-      'Memory of the journal and of requests in flight: a quarter for bodies, a quarter for events that wait, a quarter for the journal.',
+      'Memory of what is in flight: a quarter for bodies, a quarter for events that wait, a quarter for the journal, and an eighth for what each task may have written ahead of a reader. State, and the `budgetBytes` of sinks, come on top.',
     reason: 'Enough for 300 MB/s, and small machines have it.',
   },
   {

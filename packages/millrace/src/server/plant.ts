@@ -76,7 +76,7 @@ export interface PlantOptions {
   readonly hosts?: readonly string[]
   /** Largest request body, before and after decompression. Default 32 MiB. */
   readonly bodyBytesMax?: number
-  /** Memory of the log and of requests in flight. Default 256 MiB. */
+  /** Memory of the log, of requests in flight and of what tasks write ahead of their readers (ADR 0012). Default 256 MiB. */
   readonly memoryBytes?: number
   /** Free disk space below which the collector answers 507. Default 256 MiB. */
   readonly diskReserveBytes?: number
@@ -256,7 +256,7 @@ class RunningPlant implements Plant {
     for (const { message, place } of warnings)
       this.#notices.add('warning', name, message, null, `${message}${place === null ? '' : ` (${place})`}`, null)
     const version = codeVersion(plan, this.#options.modules ?? [])
-    const { startAt, rebuild, bounded, workers = null, snapshotBytesMin } = this.#options
+    const { startAt, rebuild, bounded, workers = null, snapshotBytesMin, memoryBytes = MEMORY_BYTES } = this.#options
     const stateChanged = await this.#requireSameState(plan)
     const running = await RunningPipeline.start(plan, {
       stateChanged,
@@ -266,6 +266,7 @@ class RunningPlant implements Plant {
       disk: this.#disk,
       compiler,
       codeVersion: version,
+      aheadBytes: Math.floor(memoryBytes / 8),
       ...(startAt === undefined ? {} : { startAt }),
       ...(rebuild === undefined ? {} : { rebuild }),
       ...(bounded === undefined ? {} : { bounded }),
