@@ -20,6 +20,8 @@ export class SimulatedInode {
   modifiedMs: number
   #live = new Uint8Array(0)
   #safe = new Uint8Array(0)
+  /** True: both are the same bytes, since nothing was written yet. Most files are never written after a crash. */
+  #isShared = false
   #liveSize = 0
   #safeSize = 0
   #version = 0
@@ -50,12 +52,14 @@ export class SimulatedInode {
 
   write(source: Uint8Array, position: number): void {
     if (source.length === 0) return
+    this.#unshare()
     this.#resize(Math.max(this.#liveSize, position + source.length))
     this.#live.set(source, position)
     this.#markDirty(position, position + source.length)
   }
 
   truncate(size: number): void {
+    this.#unshare()
     const before = this.#liveSize
     this.#resize(size)
     if (size < before) this.#live.fill(0, size, before)
@@ -103,12 +107,18 @@ export class SimulatedInode {
     const survivor = new SimulatedInode(this.number, this.modifiedMs)
     const [small, large] = [Math.min(this.#safeSize, this.#liveSize), Math.max(this.#safeSize, this.#liveSize)]
     const size = random.pick([this.#safeSize, this.#liveSize, small + random.below(large - small + 1)])
-    const content = new Uint8Array(roundUp(Math.max(size, this.#live.length, this.#safe.length)))
-    content.set(this.#safe)
+    // Nobody reads or writes this inode any more, so its content may live on in the survivor.
+    const length = roundUp(Math.max(size, this.#live.length, this.#safe.length))
+    let content = this.#safe
+    if (content.length !== length) {
+      content = new Uint8Array(length)
+      content.set(this.#safe)
+    }
     for (const sector of this.#dirty.keys()) if (random.chance(0.5)) content.set(this.#sector(sector), sector * SECTOR_BYTES)
     content.fill(0, size)
     survivor.#live = content
-    survivor.#safe = content.slice()
+    survivor.#safe = content
+    survivor.#isShared = true
     survivor.#liveSize = size
     survivor.#safeSize = size
     return survivor
@@ -116,9 +126,16 @@ export class SimulatedInode {
 
   /** Flips one bit for readers and on the platter. */
   flipBit(position: number, bit: number): void {
+    this.#unshare()
     for (const content of [this.#live, this.#safe]) {
       if (position < content.length) content[position] = (content[position] ?? 0) ^ (1 << bit)
     }
+  }
+
+  #unshare(): void {
+    if (!this.#isShared) return
+    this.#safe = this.#live.slice()
+    this.#isShared = false
   }
 
   #settleSize(version: number, size: number): void {

@@ -12,6 +12,7 @@ import { indexPathOf, journalPath, readFormat } from './format.ts'
 import { Half } from './half.ts'
 import { INDEX_ROW_BYTES, IndexRows, readIndex } from './index-file.ts'
 import { openEmbeddedLog } from './open.ts'
+import { JOURNAL_HALF_BYTES } from './options.ts'
 import type { PartitionState } from './partition.ts'
 import { Recovery } from './recovery.ts'
 import { readUpTo, type Segment, walkBatches } from './segment.ts'
@@ -242,6 +243,8 @@ async function repair(disk: Disk, folder: string, findings: readonly FsckFinding
     disk,
     clock: options.clock ?? systemClock,
     scheduler: options.scheduler ?? systemScheduler,
+    // As large as the journal is: repairing must not need room that a full disk has not.
+    journalHalfBytes: disk.stat(journalPath(folder, 0))?.size ?? JOURNAL_HALF_BYTES,
     diskReserveBytes: 0,
     maintainEveryMs: 0,
   })
