@@ -417,6 +417,7 @@ function joined(first: Uint8Array, second: Uint8Array): Uint8Array {
 }
 
 function firstAtOrAfter(offsets: Float64Array, count: number, limit: number): number {
+  if (count > 0 && (offsets[count - 1] as number) < limit) return count
   for (let row = 0; row < count; row++) if ((offsets[row] as number) >= limit) return row
   return count
 }

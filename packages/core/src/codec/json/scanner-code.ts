@@ -277,29 +277,50 @@ export class ScannerCode {
   }
 
   /**
-   * Moves `at` from inside a string to its closing quote; `#quote` is below -1 when there were escapes. Sixteen bytes at once: signed, all
-   * control characters and all bytes that are not ASCII lie below the space.
+   * Moves `at` from inside a string to its closing quote; `#quote` is below -1 when there were escapes. Sixteen bytes are tested at first,
+   * then sixty-four at once, so that strings of some length do not surprise the processor by how many steps they take.
    */
   #toStringEnd(): void {
     const { body } = this
-    body.loop('vectors', () => {
-      body.get(this.at).loadVector(0).tee(this.#vector).get(this.#spaces).vector(VECTOR_OP.bytesLtS)
-      body.get(this.#vector).get(this.#quotes).vector(VECTOR_OP.bytesEq).vector(VECTOR_OP.or)
-      body.get(this.#vector).get(this.#backslashes).vector(VECTOR_OP.bytesEq).vector(VECTOR_OP.or)
-      body.vector(VECTOR_OP.bitmask).tee(this.#byte).op(OP.i32Eqz)
-      body.when(() => {
+    this.#pushSpecial(0)
+    body.tee(this.#byte)
+    body.when(
+      () => body.get(this.at).get(this.#byte).op(OP.i32Ctz, OP.i32Add).set(this.at),
+      () => {
         this.advance(VECTOR_BYTES)
-        body.get(this.at).get(this.#end).op(OP.i32GeS).jumpIf('miss')
-        body.jump('vectors')
-      })
-    })
-    body.get(this.at).get(this.#byte).op(OP.i32Ctz, OP.i32Add).tee(this.at).tee(this.#quote)
-    body.load('byte', 0).i32(34).op(OP.i32Ne)
+        body.loop('vectors', () => {
+          body.get(this.at).get(this.#end).op(OP.i32GeS).jumpIf('miss')
+          for (let vector = 0; vector < 4; vector++) {
+            this.#pushSpecial(vector * VECTOR_BYTES)
+            body.op(OP.i64ExtendI32U)
+            if (vector > 0) body.i64(BigInt(vector * VECTOR_BYTES)).op(OP.i64Shl, OP.i64Or)
+          }
+          body.tee(this.#word).i64(0n).op(OP.i64Eq)
+          body.when(() => {
+            this.advance(4 * VECTOR_BYTES)
+            body.jump('vectors')
+          })
+        })
+        body.get(this.at).get(this.#word).op(OP.i64Ctz, OP.i32WrapI64, OP.i32Add).set(this.at)
+      },
+    )
+    body.get(this.at).tee(this.#quote).load('byte', 0).i32(34).op(OP.i32Ne)
     body.when(() => {
       body.get(this.at).get(this.#end).call(CALL_STRING_REST).tee(this.#quote).i32(-1).op(OP.i32Eq).jumpIf('miss')
       body.i32(-2).get(this.#quote).op(OP.i32Sub).get(this.#quote)
       body.get(this.#quote).i32(0).op(OP.i32LtS).select().set(this.at)
     })
+  }
+
+  /**
+   * A bit for each of the sixteen bytes at `at` + `offset` that is a quote, a backslash, a control character or not ASCII: signed, the last
+   * two lie below the space.
+   */
+  #pushSpecial(offset: number): void {
+    const { body } = this
+    body.get(this.at).loadVector(offset).tee(this.#vector).get(this.#spaces).vector(VECTOR_OP.bytesLtS)
+    body.get(this.#vector).get(this.#quotes).vector(VECTOR_OP.bytesEq).vector(VECTOR_OP.or)
+    body.get(this.#vector).get(this.#backslashes).vector(VECTOR_OP.bytesEq).vector(VECTOR_OP.or).vector(VECTOR_OP.bitmask)
   }
 
   #number(index: number, slot: FieldSlot | null): void {

@@ -5,7 +5,7 @@ import { must } from '../../base/assert.ts'
 import type { FieldSlot } from '../decoded-columns.ts'
 import type { LayoutMember, RecordLayout } from './layout.ts'
 import { ScannerCode } from './scanner-code.ts'
-import { OP } from './wasm-body.ts'
+import { type FunctionBody, OP } from './wasm-body.ts'
 
 const TABLE_BITS = 8
 const MULTIPLIERS_TRIED = 4000
@@ -63,73 +63,105 @@ export function unorderedModule(layouts: readonly RecordLayout[], slots: readonl
   if (multiplier === null) return null
   const table = Array.from({ length: 1 << TABLE_BITS }, () => 'miss')
   ;[...groups.keys()].forEach((key, number) => (table[Math.imul(key, multiplier) >>> (32 - TABLE_BITS)] = `group ${number}`))
-  const code = new ScannerCode(slots)
-  const { body } = code
-  const seen = [body.local('i32'), body.local('i32')] as const
-  const memberCode = (index: number): void => {
-    const member = must(members[index], 'member')
-    const { word, bit } = bitOf(seen, index)
-    body.get(word).i32(bit).op(OP.i32And).jumpIf('miss')
-    body.get(word).i32(bit).op(OP.i32Or).set(word)
-    code.advance(member.name.length)
-    code.readValue(member)
+  return new MembersCode(members, slots).module(spacing, [...groups.values()], table, multiplier)
+}
+
+/** The code of one scanner, under construction. */
+class MembersCode {
+  readonly #members: readonly LayoutMember[]
+  readonly #slots: readonly FieldSlot[]
+  readonly #code: ScannerCode
+  readonly #body: FunctionBody
+  readonly #seen: readonly [number, number]
+
+  constructor(members: readonly LayoutMember[], slots: readonly FieldSlot[]) {
+    this.#members = members
+    this.#slots = slots
+    this.#code = new ScannerCode(slots)
+    this.#body = this.#code.body
+    this.#seen = [this.#body.local('i32'), this.#body.local('i32')]
   }
-  /** The members that share their first three bytes, one after the other. */
-  const groupCode = (group: readonly number[]): void => {
-    const [index, ...others] = group
-    if (index === undefined) {
-      body.jump('miss')
-      return
-    }
-    code.differs(must(members[index], 'member').name)
-    body.when(
-      () => groupCode(others),
-      () => memberCode(index),
-    )
+
+  /** `table` has the label of a group (`group 0` ...) or `miss` for each hash of a key's first bytes. */
+  module(spacing: Spacing, groups: readonly (readonly number[])[], table: readonly string[], multiplier: number): Uint8Array<ArrayBuffer> {
+    const code = this.#code
+    const body = this.#body
+    return code.module(() => {
+      for (const word of this.#seen) body.i32(0).set(word)
+      code.expect(spacing.open)
+      body.loop('members', () => {
+        code.missBeyondEnd()
+        body.block('value read', () => this.#dispatch(groups, table, multiplier))
+        code.missBeyondEnd()
+        code.differs(spacing.between)
+        body.op(OP.i32Eqz)
+        body.when(() => {
+          code.advance(spacing.between.length)
+          body.jump('members')
+        })
+      })
+      code.expect(spacing.tail)
+      this.#missing()
+    })
   }
+
   /** Each group's code stands behind the block whose end its label leads to. */
-  const groupsCode = (numbered: readonly (readonly number[])[]): void => {
-    const group = numbered.at(-1)
+  #dispatch(groups: readonly (readonly number[])[], table: readonly string[], multiplier: number): void {
+    const body = this.#body
+    const group = groups.at(-1)
     if (group === undefined) {
-      body.get(code.at).load('i32', 0).i32(0xffffff).op(OP.i32And).i32(multiplier).op(OP.i32Mul)
+      body.get(this.#code.at).load('i32', 0).i32(0xffffff).op(OP.i32And).i32(multiplier).op(OP.i32Mul)
       body
         .i32(32 - TABLE_BITS)
         .op(OP.i32ShrU)
         .jumpTable(table)
       return
     }
-    body.block(`group ${numbered.length - 1}`, () => groupsCode(numbered.slice(0, -1)))
-    groupCode(group)
+    body.block(`group ${groups.length - 1}`, () => this.#dispatch(groups.slice(0, -1), table, multiplier))
+    this.#group(group)
     body.jump('value read')
   }
-  return code.module(() => {
-    for (const word of seen) body.i32(0).set(word)
-    code.expect(spacing.open)
-    body.loop('members', () => {
-      code.missBeyondEnd()
-      body.block('value read', () => groupsCode([...groups.values()]))
-      code.missBeyondEnd()
-      code.differs(spacing.between)
-      body.op(OP.i32Eqz)
-      body.when(() => {
-        code.advance(spacing.between.length)
-        body.jump('members')
-      })
-    })
-    code.expect(spacing.tail)
-    slots.forEach((slot, index) => {
-      const place = members.findIndex((member) => member.key === slot.field.name)
-      if (place < 0) return code.setMissing(index)
-      const { word, bit } = bitOf(seen, place)
+
+  /** The members that share their first three bytes, one after the other. */
+  #group(group: readonly number[]): void {
+    const [index, ...others] = group
+    if (index === undefined) {
+      this.#body.jump('miss')
+      return
+    }
+    this.#code.differs(must(this.#members[index], 'member').name)
+    this.#body.when(
+      () => this.#group(others),
+      () => this.#member(index),
+    )
+  }
+
+  #member(index: number): void {
+    const body = this.#body
+    const member = must(this.#members[index], 'member')
+    const { word, bit } = this.#bitOf(index)
+    body.get(word).i32(bit).op(OP.i32And).jumpIf('miss')
+    body.get(word).i32(bit).op(OP.i32Or).set(word)
+    this.#code.advance(member.name.length)
+    this.#code.readValue(member)
+  }
+
+  /** A required field that was not seen ends the attempt; an optional one is null. */
+  #missing(): void {
+    const body = this.#body
+    this.#slots.forEach((slot, index) => {
+      const place = this.#members.findIndex((member) => member.key === slot.field.name)
+      if (place < 0) return this.#code.setMissing(index)
+      const { word, bit } = this.#bitOf(place)
       body.get(word).i32(bit).op(OP.i32And, OP.i32Eqz)
-      if (slot.field.nullable) body.when(() => code.setMissing(index))
+      if (slot.field.nullable) body.when(() => this.#code.setMissing(index))
       else body.jumpIf('miss')
     })
-  })
-}
+  }
 
-function bitOf(seen: readonly [number, number], index: number): { readonly word: number; readonly bit: number } {
-  return { word: seen[index < 30 ? 0 : 1], bit: 1 << (index % 30) }
+  #bitOf(index: number): { readonly word: number; readonly bit: number } {
+    return { word: this.#seen[index < 30 ? 0 : 1], bit: 1 << (index % 30) }
+  }
 }
 
 function perfectMultiplier(keys: readonly number[]): number | null {
