@@ -27,8 +27,8 @@ import type { Operator, OperatorContext, TickEnd, TickStart } from './operator.t
 import type { KeySource, LambdaRows, RowPredicate } from './row-functions.ts'
 import { GroupSlots } from './window-groups.ts'
 
-/** Rows per emitted batch. */
-const EMIT_ROWS = 4096
+/** Rows per emitted batch: their cache lines fit the second cache. */
+const EMIT_ROWS = 2048
 
 export interface WindowShape {
   readonly sizeMs: number
@@ -338,8 +338,13 @@ export class AggregateOperator implements Operator {
   /** Emits rows of groups: group fields, the window, the results. */
   #push(slots: Int32Array, count: number, times: Float64Array, weights: Int32Array | null): void {
     if (count === 0) return
-    const results = this.#aggregates.map((aggregate) => aggregate.function.results(slots, count))
-    const columns = this.#withKeys(slots, count, results)
+    // Keys first: reading them takes no branch, so the processor fetches many rows at once, and the results find theirs in the caches.
+    const keys = this.#readKeys(slots, count)
+    const columns = this.#withWindow(
+      keys,
+      count,
+      this.#aggregates.map((aggregate) => aggregate.function.results(slots, count)),
+    )
     this.#context.output.push({
       rowCount: count,
       columns,
@@ -353,8 +358,12 @@ export class AggregateOperator implements Operator {
     })
   }
 
-  #withKeys(slots: Int32Array, count: number, results: readonly Column[]): readonly Column[] {
-    const keys = this.#inlineKeys?.read(slots, count) ?? this.#keyColumns.read(this.#store.keysOf(slots, count), count)
+  #readKeys(slots: Int32Array, count: number): readonly Column[] {
+    return this.#inlineKeys?.read(slots, count) ?? this.#keyColumns.read(this.#store.keysOf(slots, count), count)
+  }
+
+  /** Keys, the end of the window, the results. */
+  #withWindow(keys: readonly Column[], count: number, results: readonly Column[]): readonly Column[] {
     if (this.#window === null) return [...keys, ...results]
     const [start, ...group] = keys
     if (start === undefined || start.layout !== 'f64') throw new TypeError('the start of a window is a time')
@@ -380,8 +389,8 @@ export class AggregateOperator implements Operator {
     const count = slots.length
     if (count === 0) return
     const taken = Int32Array.from(slots)
-    const columns = this.#withKeys(
-      taken,
+    const columns = this.#withWindow(
+      this.#readKeys(taken, count),
       count,
       builders.map((builder) => builder.finish()),
     )

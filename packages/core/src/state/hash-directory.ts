@@ -11,7 +11,8 @@ export const FULL_SHARE = 5 / 8
 export const COUNT = 0
 const DEPTH = 1
 export const TRAILER_WORDS = 2
-const TOGETHER_KEYS_MAX = 1 << 18
+const ENTRY_BYTES = 8
+const TOGETHER_KEYS_MAX = 1 << 19
 /** A little below two, so that the tables double. */
 const GROWTH = 1.9
 /** Most keys made room for per key that is there: a small index wastes no more when many were expected. */
@@ -27,6 +28,8 @@ export class HashDirectory {
   expected = 0
   #depth = 0
   #bytes = 0
+  /** A table has grown beyond the largest size. */
+  #isSkewed = false
 
   constructor() {
     this.clear()
@@ -38,6 +41,7 @@ export class HashDirectory {
     this.#depth = 0
     this.#bytes = (this.tables[0] as Int32Array).byteLength
     this.count = 0
+    this.#isSkewed = false
   }
 
   /** Bytes of all tables. */
@@ -94,14 +98,23 @@ export class HashDirectory {
   }
 
   #grow(table: Int32Array, hash: number): void {
-    if (this.expected > this.count * 2) return this.#makeRoomFor(Math.min(this.expected, this.count * EXPECTED_FACTOR_MAX))
-    // Up to here one step for all keys takes milliseconds, and table by table costs more in sum.
-    if (this.count < TOGETHER_KEYS_MAX) return this.#makeRoomFor(this.count * GROWTH)
+    const goal = this.#goal()
+    // Tables of the largest size split by further bits into such as hold their keys; a larger one, full of one hash, does not.
+    if (!this.#isSkewed && goal / FULL_SHARE > this.#bytes / ENTRY_BYTES) return this.#makeRoomFor(goal)
     const entries = (table.length - TRAILER_WORDS) >> 1
     const depth = table[entries * 2 + DEPTH] as number
     if (entries < TABLE_ENTRIES_MAX) this.#replace(table, hash, resized(table, Math.min(TABLE_ENTRIES_MAX, entries * 4)))
     else if (depth < DEPTH_MAX && splits(table, depth)) this.#split(table)
-    else this.#replace(table, hash, resized(table, entries * 2))
+    else {
+      this.#isSkewed = true
+      this.#replace(table, hash, resized(table, entries * 2))
+    }
+  }
+
+  /** Keys to make room for in one step; 0 to go on table by table. Up to a size one step takes milliseconds, and costs less than many. */
+  #goal(): number {
+    if (this.expected > this.count * 2) return Math.min(this.expected, this.count * EXPECTED_FACTOR_MAX)
+    return this.count < TOGETHER_KEYS_MAX ? this.count * GROWTH : 0
   }
 
   /** Goes to the size for `keys` in one step. */
