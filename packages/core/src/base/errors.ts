@@ -385,7 +385,7 @@ export const ERRORS = {
   MR_SERVER_PIPELINE_UNKNOWN: entry(
     'invalid',
     'No pipeline of this name runs.',
-    'See `millrace topics` or the page for the names of the pipelines.',
+    'See `millrace status` or the page for the names of the pipelines.',
   ),
   MR_SERVER_UNREACHABLE: entry(
     'transient',

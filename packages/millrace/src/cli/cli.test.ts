@@ -136,6 +136,7 @@ describe('without a server', () => {
     assert.equal((await millrace(folder, ['init', 'plant'])).code, 0)
     assert.match((await millrace(folder, ['check', 'plant/pipeline.ts'])).out, /valid: web/)
     assert.ok(existsSync(path.join(folder, 'plant/.gitignore')))
+    assert.match((await millrace(folder, ['init', 'package.json'])).errors, /MR_CLI_FOLDER_TAKEN: there is a file of this name/)
   })
 })
 

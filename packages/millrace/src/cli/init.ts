@@ -1,5 +1,5 @@
 // `millrace init`: a small project that runs at once.
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import { MillraceError } from '@millrace/core/engine'
 import { VERSION } from '../version.ts'
@@ -45,6 +45,13 @@ export const init: Command = {
     const files: Readonly<Record<string, string>> = {
       ...Object.fromEntries(Object.entries(FILES).map(([file, template]) => [file, templateText(template)])),
       'package.json': `${JSON.stringify(manifest, undefined, 2)}\n`,
+    }
+    if (existsSync(folder) && !statSync(folder).isDirectory()) {
+      throw new MillraceError('MR_CLI_FOLDER_TAKEN', {
+        message: 'there is a file of this name; nothing was written.',
+        details: { folder },
+        fix: 'Name another folder: `millrace init FOLDER`.',
+      })
     }
     const taken = Object.keys(files).filter((file) => existsSync(join(folder, file)))
     if (taken.length > 0) {

@@ -85,7 +85,10 @@ async function showSources(context: CliContext, json: boolean, sources: Definiti
 function settingsText(settings: Readonly<Record<string, unknown>>): string {
   const { path, ...rest } = settings
   const named = Object.entries(rest).filter(([, value]) => value !== null && value !== false)
-  return [...(typeof path === 'string' ? [path] : Array.isArray(path) ? path.map(String) : []), ...named.map(([name, value]) => `${name}=${JSON.stringify(value)}`)].join(' ')
+  return [
+    ...(typeof path === 'string' ? [path] : Array.isArray(path) ? path.map(String) : []),
+    ...named.map(([name, value]) => `${name}=${JSON.stringify(value)}`),
+  ].join(' ')
 }
 
 function changesText(changes: readonly PlanChange[], isNew: boolean): string {

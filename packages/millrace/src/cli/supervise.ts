@@ -6,6 +6,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { type FSWatcher, watch } from 'node:fs'
 import { dirname } from 'node:path'
+import { withoutPlace } from './place-text.ts'
 
 /** Editors write a file in several steps. */
 const SETTLE_MS = 60
@@ -204,7 +205,7 @@ function shownError(text: string): string {
       }
     }
     const { place } = error.details
-    return `error ${error.code}: ${place === undefined ? error.message : error.message.replace(/,? *place=`[^`]*`/, '')}${place === undefined ? '' : `\n  at ${place}`}\n  fix: ${error.fix}\n`
+    return `error ${error.code}: ${place === undefined ? error.message : withoutPlace(error.message)}${place === undefined ? '' : `\n  at ${place}`}\n  fix: ${error.fix}\n`
   } catch {
     return text
   }

@@ -76,7 +76,7 @@ function topicMetrics(text: Text, { topics, rates }: PlantStatus): void {
     'millrace_topic_records_per_second',
     'gauge',
     'Records appended per second.',
-    Object.entries(rates.topics).map(([topic, rate]) => [{ topic }, rate]),
+    topics.map((topic) => [{ topic: topic.name }, rates.topics[topic.name] ?? 0]),
   )
 }
 
@@ -142,7 +142,7 @@ function nodeMetrics(text: Text, { pipelines, rates }: PlantStatus): void {
     'millrace_operator_rows_per_second',
     'gauge',
     'Rows that reached the operator, per second.',
-    Object.entries(rates.nodes).map(([operator, rate]) => [{ operator }, rate]),
+    each((node) => rates.nodes[node.name] ?? 0),
   )
   const tables = pipelines.flatMap(({ pipeline, tables: own }) =>
     own.map((table) => [{ pipeline, table: table.name }, table.rows] as const),

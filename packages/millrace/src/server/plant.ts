@@ -95,6 +95,8 @@ export interface PlantOptions {
   readonly workers?: WorkerOptions | null
   /** Bytes of a task's changelog between two snapshots of its state. Fewer: faster starts, more writing. Default: 64 MiB, and as much as the state has. */
   readonly snapshotBytesMin?: number
+  /** Folder of the built page. Default: the one that comes with the package. */
+  readonly page?: string
   readonly log?: LogLines
   readonly clock?: Clock
   readonly scheduler?: Scheduler
@@ -306,7 +308,7 @@ class RunningPlant implements Plant {
       memoryBytes = MEMORY_BYTES,
     } = this.#options
     const router: Router = new Router(this.#routes(() => router.routes))
-    const page = new ConsoleFiles(consoleFolder())
+    const page = new ConsoleFiles(this.#options.page ?? consoleFolder())
     try {
       this.#server = await listen({
         host,
