@@ -197,3 +197,13 @@ test('a file keeps its identity through a rename, and another file has another o
   fs.writeFileSync(first, 'd')
   assert.notEqual(nodeDisk.stat(first)?.identity, before?.identity)
 })
+
+test('a folder that cannot be made is refused at once, also where node would try for ever', (t) => {
+  const dir = folder(t)
+  nodeDisk.makeFolder(join(dir, 'a/b/c'))
+  nodeDisk.makeFolder(join(dir, 'a/b/c'))
+  assert.ok(fs.statSync(join(dir, 'a/b/c')).isDirectory())
+  fs.writeFileSync(join(dir, 'file'), '')
+  assert.throws(() => nodeDisk.makeFolder(join(dir, 'file/below')), failsWith('MR_DISK_FAILED', 'make folder'))
+  assert.throws(() => nodeDisk.makeFolder('/proc/millrace/data'), failsWith('MR_DISK_FAILED', 'make folder'))
+})

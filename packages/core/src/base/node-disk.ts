@@ -4,6 +4,7 @@
 // A sync that failed is final: the kernel may have dropped the dirty pages and would report success the next time, so the file refuses
 // everything after it (see "Can applications recover from fsync failures?", Rebello et al., USENIX ATC 2020).
 import fs from 'node:fs'
+import { dirname } from 'node:path'
 import { assert } from './assert.ts'
 import { worthAround, writeAround } from './direct-write.ts'
 import type { Disk, DiskFile, FileStat, OpenMode } from './disk.ts'
@@ -28,7 +29,7 @@ export const nodeDisk: Disk = {
   exists: (path) => fs.existsSync(path),
   stat: (path) => guard(path, 'stat', () => statFile(path)),
   list: (path) => guard(path, 'list', () => (fs.existsSync(path) ? fs.readdirSync(path).sort() : [])),
-  makeFolder: (path) => guard(path, 'make folder', () => void fs.mkdirSync(path, { recursive: true })),
+  makeFolder: (path) => guard(path, 'make folder', () => makeFolder(path)),
   remove: (path) => guard(path, 'remove', () => fs.rmSync(path, { recursive: true, force: true })),
   rename: (from, to) => guard(from, 'rename', () => fs.renameSync(from, to)),
   syncFolder: (path) => guard(path, 'sync folder', () => syncFolder(path)),
@@ -174,4 +175,17 @@ function diskError(path: string, operation: string, cause: unknown): MillraceErr
   const code = typeof cause === 'object' && cause !== null && 'code' in cause ? String(cause.code) : 'unknown'
   const full = code === 'ENOSPC' || code === 'EDQUOT'
   return new MillraceError(full ? 'MR_DISK_FULL' : 'MR_DISK_FAILED', { details: { path, operation, code }, cause })
+}
+
+/** Not `recursive: true`: that never comes back where the parent refuses as /proc does (Node 24). */
+function makeFolder(path: string): void {
+  const isThere = (): boolean => fs.statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+  if (isThere()) return
+  makeFolder(dirname(path))
+  try {
+    fs.mkdirSync(path)
+  } catch (error) {
+    // Another process may have been faster.
+    if (!isThere()) throw error
+  }
 }

@@ -1,7 +1,7 @@
 // `millrace init`: a small project that runs at once.
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
-import { MillraceError } from '@millrace/core/engine'
+import { MillraceError, nodeDisk } from '@millrace/core/engine'
 import { VERSION } from '../version.ts'
 import type { Command } from './context.ts'
 
@@ -61,7 +61,7 @@ export const init: Command = {
         fix: 'Name another folder: `millrace init FOLDER`.',
       })
     }
-    mkdirSync(folder, { recursive: true })
+    nodeDisk.makeFolder(folder)
     for (const [file, text] of Object.entries(files)) writeFileSync(join(folder, file), text)
     const where = words[0] === undefined ? '' : `cd ${words[0]} && `
     context.out(

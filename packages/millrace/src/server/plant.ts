@@ -2,7 +2,6 @@
 //
 //   log opened (folder locked) -> pipelines started -> HTTP listens -> running
 //   stop: HTTP takes nothing new -> pipelines commit and publish -> log closed
-import { mkdirSync } from 'node:fs'
 import {
   type AnyTopic,
   type Clock,
@@ -146,7 +145,7 @@ function requireSafeAddress({ host = DEFAULT_HOST, token = null }: PlantOptions)
 async function openLog(options: PlantOptions, clock: Clock, scheduler: Scheduler): Promise<Log> {
   const { folder, disk = nodeDisk, memoryBytes = MEMORY_BYTES, diskReserveBytes = DISK_RESERVE_BYTES } = options
   if (folder === null) return new MemoryLog({ clock, scheduler, random: seededRandom(clock.nowUs()), gaps: false })
-  mkdirSync(folder, { recursive: true })
+  disk.makeFolder(folder)
   // The journal's two halves are the largest part of the log's memory; they grow with the budget.
   const journalHalfBytesMax = Math.max(8 << 20, Math.min(64 << 20, Math.floor(memoryBytes / 8)))
   return openEmbeddedLog({ folder: logFolder(folder), disk, clock, scheduler, diskReserveBytes, journalHalfBytesMax })
