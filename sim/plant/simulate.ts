@@ -76,7 +76,8 @@ async function run(world: World, random: Random): Promise<string> {
   await rest(world)
   const after = await readSeen(world, world.pipeline, '')
   checkSame('after a start at rest', seen, after)
-  if (scenario.replays && !scenario.hasThrough) await checkReplay(world, after)
+  // A look-up in a topic's table behind `through` is refused in replays.
+  if (scenario.replays && !(scenario.hasThrough && scenario.hasPrices)) await checkReplay(world, after)
   world.checkFailures()
   const digest = await digestOf(world)
   if (scenario.extras?.rotsAtRest === true && scenario.log === 'embedded') await checkRot(world)
