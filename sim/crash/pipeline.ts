@@ -36,8 +36,9 @@ export const definition: PipelineDefinition = pipeline(
     all
       .dedupe({ by: 'id', withinMs: 86_400_000, name: 'once' })
       .map((row) => ({ id: row.id, key: row.key, value: row.value, at: row.at }), { name: 'copied', value: event })
-      .to(copies)
-    all.to(ndjson({ dir: path.join(folder, 'archive-ndjson'), rollMs: ROLL_MS }), { name: 'ndjson' })
+      .through(copies)
+      // Written by the task that reads the copies; the other archive, beside tables and topic, has a task of its own.
+      .to(ndjson({ dir: path.join(folder, 'archive-ndjson'), rollMs: ROLL_MS }), { name: 'ndjson' })
     all.to(parquet({ dir: path.join(folder, 'archive-parquet'), rollMs: ROLL_MS }), { name: 'parquet' })
   },
   { groups: GROUPS },
