@@ -24,7 +24,11 @@ function stop(signal: NodeJS.Signals): void {
   onStop = []
 }
 
-process.on('SIGINT', stop)
+/** A plant under `dev`: the terminal's Ctrl-C reaches it, too, and its supervisor ends it in good order. */
+const isSupervised = process.argv.includes(`--${SUPERVISED}`)
+process.on('SIGINT', (signal) => {
+  if (!isSupervised) stop(signal)
+})
 process.on('SIGTERM', stop)
 // Whoever read our output may have gone (`millrace tail | head`): nothing is left to say then.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
@@ -89,7 +93,7 @@ async function runCommand(args: readonly string[]): Promise<number> {
 const alive = setInterval(() => undefined, 1 << 30)
 
 const args = process.argv.slice(2)
-const isSupervisor = args[0] === 'dev' && !args.includes('--help') && !args.includes('-h') && !args.includes(`--${SUPERVISED}`)
+const isSupervisor = args[0] === 'dev' && !args.includes('--help') && !args.includes('-h') && !isSupervised
 // Whoever supervises this process may be killed: its plant must not go on without it.
 if (process.connected) process.once('disconnect', () => stop('SIGTERM'))
 const code = isSupervisor

@@ -30,13 +30,13 @@ export function project(files: Readonly<Record<string, string>> = {}): string {
   return folder
 }
 
-function start(cwd: string, args: readonly string[]): ChildProcess {
+function start(cwd: string, args: readonly string[], detached = false): ChildProcess {
   const env = Object.fromEntries(
     Object.entries(process.env).filter(
       ([name]) => !name.startsWith('MILLRACE_') && name !== 'NODE_OPTIONS' && name !== 'NODE_TEST_CONTEXT',
     ),
   )
-  const child = spawn(process.execPath, ['--conditions=mr-source', ENTRY, ...args], { cwd, env, stdio: 'pipe' })
+  const child = spawn(process.execPath, ['--conditions=mr-source', ENTRY, ...args], { cwd, env, stdio: 'pipe', detached })
   children.add(child)
   child.once('exit', () => children.delete(child))
   return child
@@ -64,7 +64,8 @@ export class Running {
   #wake: () => void = () => undefined
 
   constructor(cwd: string, args: readonly string[]) {
-    this.#child = start(cwd, args)
+    // A group of its own, as a shell makes one, so that a terminal's signal can be played.
+    this.#child = start(cwd, args, true)
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => {
         this.#text += text
@@ -99,6 +100,12 @@ export class Running {
         this.#wake = resolve
       })
     }
+  }
+
+  /** Ctrl-C in a terminal: every process of the group gets it. Resolves to the exit code. */
+  async interrupt(): Promise<number> {
+    process.kill(-(this.#child.pid ?? 0), 'SIGINT')
+    return this.#ended
   }
 
   /** Sends a signal and resolves to the exit code. */

@@ -40,5 +40,20 @@ test('dev waits when the file does not load at first, and starts when it does', 
   await dev.says(/waiting for a change/)
   writeFileSync(path.join(folder, 'pipeline.ts'), PIPELINE)
   await dev.says(/millrace runs: web/)
-  assert.equal(await dev.stop('SIGINT'), 0)
+  // Whoever presses Ctrl-C sends it to the plant as well, which must take it once.
+  assert.equal(await dev.interrupt(), 0)
+  assert.equal(dev.text.match(/: stopping/g)?.length, 1)
+})
+
+test('dev ends with the plant when the port is taken, and with usage when it is called wrongly', async () => {
+  const folder = project({ 'pipeline.ts': PIPELINE })
+  const first = new Running(folder, ['start', 'pipeline.ts', '--port', '0'])
+  const [, port = ''] = await first.says(/page +http:\/\/127\.0\.0\.1:(\d+)/)
+  const second = await millrace(folder, ['dev', 'pipeline.ts', '--port', port, '--data', 'other'])
+  assert.equal(second.code, 1)
+  assert.match(second.errors, /MR_SERVER_PORT_TAKEN/)
+  const third = await millrace(folder, ['dev', 'pipeline.ts', '--prot', '1'])
+  assert.equal(third.code, 2)
+  assert.match(third.errors, /dev has no flag `--prot`; did you mean `--port`\?/)
+  assert.equal(await first.stop(), 0)
 })

@@ -64,6 +64,7 @@ export function readTableOf(context: PlantContext, table: string, query: TableQu
       names.push(known.name)
     }
   }
+  if (!context.isReady()) throw new MillraceError('MR_SERVER_STARTING')
   const near = nearestWord(table, names)
   throw new MillraceError('MR_RUNTIME_TABLE_UNKNOWN', {
     message: `no running pipeline has the table \`${table.slice(0, 100)}\`; ${near === null ? `there are: ${names.join(', ') || 'none'}.` : `did you mean \`${near}\`?`}`,
