@@ -1,7 +1,7 @@
 // Writes around the system's memory of files (O_DIRECT), for bytes that nobody is expected to read soon.
 //
-// Such a write takes no page of that memory: writing 64 KiB behind the end of a file cost 25-30 us this way and 5 us of CPU, against 55 us and
-// 24 us in pages that the machine had at hand, and 300 us and 180 us in pages that a virtual machine first had to ask its host for (measured,
+// Such a write takes no page of that memory: writing 64 KiB behind the end of a file cost 4-7 us of CPU this way, 24 us in pages that the
+// machine had at hand, and 140-180 us in pages that a virtual machine first had to ask its host for (measured one after the other,
 // ADR 0003). The device wants whole blocks out of memory that starts at one, so the bytes are gathered in a buffer of this module; what
 // does not fill a block at both ends goes the usual way. The system keeps both ways coherent, and fdatasync of the file covers both.
 import fs from 'node:fs'

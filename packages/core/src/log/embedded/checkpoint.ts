@@ -93,7 +93,7 @@ export class Checkpointer {
 
   /** Makes sure that the folder exists and remembers to sync it once a file was made in it. Returns nothing; cheap when known. */
   prepareFile(partition: PartitionState, path: string): void {
-    if (this.#disk.exists(path)) return
+    if (this.#files.has(path) || this.#disk.exists(path)) return
     this.#disk.makeFolder(partition.folder)
     this.#freshFolders.add(partition.folder)
   }
@@ -134,6 +134,7 @@ export class Checkpointer {
   }
 
   #syncFolders(): void {
+    if (this.#freshFolders.size === 0) return
     // A new partition's folder is itself an entry of its topic's folder, and so on up to the log's own.
     const folders = new Set<string>()
     for (const folder of this.#freshFolders) {

@@ -34,6 +34,11 @@ export class FileCache {
     return file
   }
 
+  /** True when the file is open, so it exists. */
+  has(path: string): boolean {
+    return this.#open.has(path)
+  }
+
   /** Keeps the file open until `unpin`. */
   pin(path: string): DiskFile {
     const file = this.get(path)
