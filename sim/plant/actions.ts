@@ -152,7 +152,7 @@ async function answered(world: World, sent: Promise<void>): Promise<unknown> {
 async function overReserve(world: World, feed: Feed, random: Random): Promise<void> {
   world.squeezeToReserve()
   await world.time.advance(ASK_AGAIN_MS)
-  if (world.isDead) return
+  if (world.isDead) return world.relax()
   // Trimming may have made room meanwhile.
   world.squeezeToReserve()
   const request = feed.events()

@@ -83,6 +83,7 @@ export async function checkResults(world: World, replayed: Seen | null = null): 
     clocks,
     ended: replayed !== null,
     isScattered: scenario.isScattered,
+    isReordered: moves.size > 0 || (replayed !== null && scenario.hasThrough),
     letters: expected,
     seenLetters: letters,
     moves,

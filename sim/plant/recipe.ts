@@ -25,6 +25,8 @@ export interface OracleContext {
   readonly ended: boolean
   /** True: rows of one source partition went through several tasks on their way. */
   readonly isScattered: boolean
+  /** True: rows come in another order than the live run bound them, because they were sent back or several tasks wrote them to a topic anew. */
+  readonly isReordered: boolean
   readonly letters: ExpectedLetter[]
   /** The dead letters that are there, and how often records were sent back from there. */
   readonly seenLetters: readonly SeenLetter[]
