@@ -173,6 +173,16 @@ export const ERRORS = {
     'The stored state has another layout than the pipeline.',
     'See what changed with `millrace plan FILE`; put the old shape back, give the pipeline a new name, or start with `--rebuild`: the whole pipeline then runs over its sources again, and topics and sinks behind it get those rows again.',
   ),
+  MR_RUNTIME_STATE_LOST: entry(
+    'invalid',
+    'Stored state belongs to an operator or table that the pipeline no longer has.',
+    'See what changed with `millrace plan FILE`; keep the old name if it was renamed. Else start with `--drop-state` to give that state up, or with `--rebuild`: the whole pipeline then runs over its sources again, and topics and sinks behind it get those rows again.',
+  ),
+  MR_RUNTIME_REBUILD_TOPIC: entry(
+    'invalid',
+    'The state cannot be built again, because the pipeline reads a topic that it writes itself: what was written before would count twice.',
+    'Put the old shape back, or give the pipeline and the topic new names.',
+  ),
   MR_RUNTIME_GROUPS_FIXED: entry(
     'invalid',
     'The number of task groups is fixed when a pipeline is first started.',
@@ -392,6 +402,12 @@ export const ERRORS = {
     'The server does not answer.',
     'Start it with `millrace start FILE`, or name its port with `--port N`.',
   ),
+  MR_REPLAY_EMPTY: entry(
+    'invalid',
+    'The range of the replay holds nothing.',
+    'Look at the times and offsets with `millrace tail TOPIC --from earliest`; `--by append` chooses by the time of collection.',
+  ),
+  MR_REPLAY_UNKNOWN: entry('invalid', 'No replay has this id.', 'See `millrace replay list`.'),
   MR_REPLAY_RUNNING: entry('invalid', 'A replay with this id is running or has run.', 'Choose another `--id`, or leave it out.'),
   // settings and command line
   MR_SETTINGS_INVALID: entry('invalid', 'A setting is not valid.', 'Correct it; the message names the place and what was expected.'),
@@ -402,6 +418,11 @@ export const ERRORS = {
     'Export a pipeline as default: `export default pipeline(name, (mill) => { ... })`.',
   ),
   MR_CLI_FOLDER_TAKEN: entry('invalid', 'The folder has files of these names already.', 'Choose another folder.'),
+  MR_CLI_PACK: entry(
+    'invalid',
+    'The clone that a new project is to run on does not build.',
+    'Read the messages of the compiler above; in the clone `npm run build` shows them again.',
+  ),
   // client
   MR_CLIENT_REFUSED: entry(
     'invalid',

@@ -52,8 +52,8 @@ test('another aggregate is another layout, another group another exchange', () =
       .toTable('urls'),
   )
   assert.deepEqual(changes(before, layout), [
-    'state-rebuilt `per-url` keeps other columns than before: its state is rebuilt from the input that the log still has.',
-    'state-rebuilt `table.urls` keeps other columns than before: its state is rebuilt from the input that the log still has.',
+    'state-rebuilt `per-url` keeps other columns than before: its state must be built again from the input that the log still has.',
+    'state-rebuilt `table.urls` keeps other columns than before: its state must be built again from the input that the log still has.',
   ])
   const group = stored((mill) =>
     mill
@@ -99,8 +99,8 @@ test('a rename is recognised', () => {
   assert.deepEqual(changes(before, after), [
     'state-new `by-url` is new and starts with empty state.',
     'state-new `table.links` is new and starts with empty state.',
-    "state-lost no operator is named `per-url` any more: its state is lost. Was it renamed to `by-url`? Then keep the old name: `{ name: 'per-url' }`.",
-    'state-lost no operator is named `table.urls` any more: its state is lost. Was it renamed to `table.links`? Then keep the old name: `toTable("urls")`.',
+    "state-lost no operator is named `per-url` any more: its state would be lost. Was it renamed to `by-url`? Then keep the old name: `{ name: 'per-url' }`.",
+    'state-lost no operator is named `table.urls` any more: its state would be lost. Was it renamed to `table.links`? Then keep the old name: `toTable("urls")`.',
   ])
 })
 

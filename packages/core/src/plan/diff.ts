@@ -121,7 +121,7 @@ function stateChange(
     return {
       ...base,
       kind: 'state-rebuilt',
-      message: `\`${after.name}\` groups its rows by another key: its state is rebuilt from the input that the log still has.`,
+      message: `\`${after.name}\` groups its rows by another key: its state must be built again from the input that the log still has.`,
       advice: null,
     }
   }
@@ -129,7 +129,7 @@ function stateChange(
     return {
       ...base,
       kind: 'state-rebuilt',
-      message: `\`${after.name}\` keeps other columns than before: its state is rebuilt from the input that the log still has.`,
+      message: `\`${after.name}\` keeps other columns than before: its state must be built again from the input that the log still has.`,
       advice: null,
     }
   }
@@ -154,7 +154,7 @@ function nodeChanges(before: StoredPlan, after: StoredPlan): readonly PlanChange
         kind: 'state-lost',
         name: node.name,
         place: node.place,
-        message: `\`${node.name}\` was a ${known.kind} and is a ${node.kind}, which keeps no state: its state is lost.`,
+        message: `\`${node.name}\` was a ${known.kind} and is a ${node.kind}, which keeps no state: its state would be lost.`,
         advice: 'Give the new operator another name if the old one should stay.',
       })
     } else if (has) {
@@ -200,7 +200,7 @@ function goneChange(node: StoredNode, fresh: readonly StoredNode[]): PlanChange 
     kind: 'state-lost',
     name: node.name,
     place: null,
-    message: `no operator is named \`${node.name}\` any more: its state is lost.`,
+    message: `no operator is named \`${node.name}\` any more: its state would be lost.`,
     advice,
   }
 }

@@ -2,6 +2,7 @@
 //   0             the commit record (commit-state.ts), one key, the newest one counts
 //   1 u16         rows of store number u16 that a tick changed: value = a block of state/row-block.ts by the store's layout
 //   5 u16 prefix  the rows of store number u16 whose keys begin with these eight bytes are gone; no value
+//   6 u16         store number u16 is gone: the pipeline no longer had it when it was started. What follows of that name gets another number
 //   4             everything of stores below the number in the value is void: the state is built again from here
 //   3             the newest complete snapshot (snapshot.ts)
 //   2 u16         the layout of store number u16 as JSON {id, store, key, value}
@@ -32,12 +33,17 @@ export function layoutKey(store: number): Uint8Array {
   return Uint8Array.of(2, store >> 8, store & 255)
 }
 
+export function goneKey(store: number): Uint8Array {
+  return Uint8Array.of(6, store >> 8, store & 255)
+}
+
 export type ChangelogKey =
   | { readonly kind: 'commit' }
   | { readonly kind: 'rows'; readonly store: number }
   /** The prefix starts at byte `prefixAt` of the same bytes. */
   | { readonly kind: 'drop'; readonly store: number; readonly prefixAt: number }
   | { readonly kind: 'layout'; readonly store: number }
+  | { readonly kind: 'gone'; readonly store: number }
   | { readonly kind: 'snapshot' }
   | { readonly kind: 'reset' }
   | { readonly kind: 'unknown' }
@@ -51,6 +57,7 @@ export function parseKey(bytes: Uint8Array, start: number, end: number): Changel
   if (tag === 1 && end - start === STORE_KEY_BYTES) return { kind: 'rows', store }
   if (tag === 5 && end - start === STORE_KEY_BYTES + PREFIX_BYTES) return { kind: 'drop', store, prefixAt: start + STORE_KEY_BYTES }
   if (tag === 2 && end - start === STORE_KEY_BYTES) return { kind: 'layout', store }
+  if (tag === 6 && end - start === STORE_KEY_BYTES) return { kind: 'gone', store }
   return { kind: 'unknown' }
 }
 

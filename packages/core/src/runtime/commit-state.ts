@@ -36,6 +36,8 @@ export interface CommitState {
   /** Running number of rows handed to the sink. */
   readonly sinkSequence: number
   readonly codeVersion: string
+  /** The last tick before state was built again: dead letters up to it were read again from the source. Left out when it never was. */
+  readonly rebuiltTick?: number
 }
 
 export const EMPTY_STATE: CommitState = {

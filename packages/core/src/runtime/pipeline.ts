@@ -19,6 +19,7 @@ import type { ReplaySettings } from './replay.ts'
 import { isStateChanged } from './restore.ts'
 import { mergeSlices } from './table-reader.ts'
 import type { TaskHost, TaskReport } from './task-host.ts'
+import { ownTopics } from '../plan/rebuild.ts'
 import { prepareTopology } from './topics.ts'
 import type { WorkerOptions } from './workers/worker-options.ts'
 import { openWorkers } from './workers/worker-tasks.ts'
@@ -55,13 +56,16 @@ const AHEAD_BYTES = 32 * 1024 * 1024
 export class RunningPipeline {
   readonly plan: Plan
   readonly topology: Topology
+  /** Whether state was built again by this start. */
+  readonly isRebuilt: boolean
   readonly #hosts: readonly TaskHost[]
   readonly #options: PipelineOptions
   readonly #startedAtMs: number
   #stopped = false
 
-  private constructor(plan: Plan, topology: Topology, hosts: readonly TaskHost[], options: PipelineOptions) {
+  private constructor(plan: Plan, topology: Topology, hosts: readonly TaskHost[], isRebuilt: boolean, options: PipelineOptions) {
     this.plan = plan
+    this.isRebuilt = isRebuilt
     this.topology = topology
     this.#hosts = hosts
     this.#options = options
@@ -70,12 +74,13 @@ export class RunningPipeline {
 
   /**
    * Starts the pipeline and resolves when every task has been restored and runs.
-   * @throws {MillraceError} `MR_RUNTIME_GROUPS_FIXED`, `MR_RUNTIME_STATE_LAYOUT`, `MR_WORKER_CODE`, `MR_WORKER_MODULE` and the log's errors;
+   * @throws {MillraceError} `MR_RUNTIME_GROUPS_FIXED`, `MR_RUNTIME_STATE_LAYOUT`, `MR_RUNTIME_REBUILD_TOPIC`, `MR_WORKER_CODE`, `MR_WORKER_MODULE` and the log's errors;
    * nothing runs then.
    */
   static async start(plan: Plan, options: PipelineOptions): Promise<RunningPipeline> {
     const topology = await prepareTopology(plan, options)
-    const pipeline = new RunningPipeline(plan, topology, await openHosts(plan, topology, options), options)
+    const reset = await mustReset(plan, topology, options)
+    const pipeline = new RunningPipeline(plan, topology, await openHosts(plan, topology, reset, options), reset, options)
     for (const host of pipeline.#hosts) host.start()
     await Promise.all(pipeline.#hosts.map((host) => host.ready()))
     const failed = pipeline.#failures().find(({ phase }) => phase === 'failed')
@@ -190,15 +195,25 @@ export class RunningPipeline {
   }
 }
 
+/** Whether the tasks begin with empty state at the start of the sources: asked for, and needed. */
+async function mustReset(plan: Plan, topology: Topology, options: PipelineOptions): Promise<boolean> {
+  if (options.rebuild !== true) return false
+  const { log, clock, scheduler } = options
+  const environment = { log, clock, scheduler, plan, topology, reset: false, report: (): void => undefined }
+  if (options.stateChanged !== true && !(await isStateChanged(environment))) return false
+  const topics = ownTopics(plan)
+  if (topics.length > 0)
+    throw new MillraceError('MR_RUNTIME_REBUILD_TOPIC', { details: { pipeline: plan.pipeline, topics: topics.join(', ') } })
+  return true
+}
+
 /** Where the tasks run: here, or in as many workers as asked for. */
-async function openHosts(plan: Plan, topology: Topology, options: PipelineOptions): Promise<readonly TaskHost[]> {
+async function openHosts(plan: Plan, topology: Topology, reset: boolean, options: PipelineOptions): Promise<readonly TaskHost[]> {
   const { log, clock, scheduler, disk, compiler, replay = null, workers } = options
   const report = options.onEvent ?? ((): void => undefined)
   const settings = {
     startAt: options.startAt ?? 'earliest',
-    reset:
-      options.rebuild === true &&
-      (options.stateChanged === true || (await isStateChanged({ log, clock, scheduler, plan, topology, reset: false, report }))),
+    reset,
     codegen: options.codegen ?? true,
     guardRows: options.guardRows ?? false,
     bounded: options.bounded ?? options.replay !== undefined,

@@ -25,12 +25,16 @@ interface Survey {
   readonly last: CommitState | null
   readonly voidBelow: number
   readonly numbersFrom: number
+  /** Stores that an earlier version of the pipeline dropped. */
+  readonly gone: ReadonlySet<number>
   readonly layouts: readonly Layout[]
 }
 
 export interface RestoredTask {
   /** Set when the state is built again: the first commit must void the stores below this number. */
   readonly voidBelow: number | null
+  /** Stores that the part no longer has: the first commit must say so, else one of the same name would find rows that it has missed. */
+  readonly gone: readonly number[]
   readonly state: CommitState | null
   readonly stores: ReadonlyMap<string, StoreEntry>
 }
@@ -75,6 +79,7 @@ class Restore {
   readonly #stores: ReadonlyMap<string, TableStore>
   #state: CommitState | null = null
   #voidBelow = 0
+  #gone: ReadonlySet<number> = new Set()
   #rows = 0
 
   constructor(environment: RestoreEnvironment, part: SubTopology, group: number, stores: ReadonlyMap<string, TableStore>) {
@@ -92,6 +97,7 @@ class Restore {
     const { reset, topology } = this.#environment
     if (reset && survey.last?.codeVersion !== topology.codeVersion) return this.#fromNothing(survey)
     this.#voidBelow = survey.voidBelow
+    this.#gone = survey.gone
     if (survey.snapshot !== null) await this.#load(survey.snapshot)
     await this.#eachBatch(survey.snapshot?.changelogFrom ?? ends.start, ends.end, (rows, count) => this.#applyBatch(rows, count))
     for (const store of this.#stores.values()) {
@@ -105,7 +111,13 @@ class Restore {
         rows: this.#rows,
         ms: this.#environment.clock.monotonicMs() - startedAt,
       })
-    return { state: this.#state, stores: this.#entries(0), voidBelow: null }
+    const gone = [...this.#byNumber.values()].filter(({ number, store }) => store === null && !this.#gone.has(number))
+    return {
+      state: this.#state,
+      stores: this.#entries(Math.max(0, ...Array.from(this.#gone, (number) => number + 1))),
+      voidBelow: null,
+      gone: gone.map(({ number }) => number),
+    }
   }
 
   /** True when the layout of a store that the part still has is another than the stored one. */
@@ -132,8 +144,9 @@ class Restore {
             retryNext: last.retryNext,
             intent: last.intent,
             sinkSequence: last.sinkSequence,
+            rebuiltTick: last.through,
           }
-    return { state, stores: this.#entries(numbersFrom), voidBelow: numbersFrom }
+    return { state, stores: this.#entries(numbersFrom), voidBelow: numbersFrom, gone: [] }
   }
 
   #changelogEnds(): { readonly start: number; readonly end: number } {
@@ -150,6 +163,7 @@ class Restore {
     let last: CommitState | null = null
     let voidBelow = 0
     const layouts = new Map<number, Layout>()
+    const gone = new Set<number>()
     await this.#eachBatch(ends.start, ends.end, (rows, count) => {
       for (let row = 0; row < count; row++) {
         const { bytes } = rows
@@ -157,6 +171,7 @@ class Restore {
         const key = parseKey(bytes, rows.keyStarts[row] as number, rows.keyEnds[row] as number)
         if (key.kind === 'layout') layouts.set(key.store, decodeLayout(bytes, start, end))
         else if (key.kind === 'commit') last = decodeCommitState(bytes.subarray(start, end))
+        else if (key.kind === 'gone') gone.add(key.store)
         else if (key.kind === 'reset') voidBelow = Number(new TextDecoder().decode(bytes.subarray(start, end)))
         else if (key.kind === 'snapshot') {
           snapshot = decodeSnapshotRecord(bytes, start, end)
@@ -170,8 +185,9 @@ class Restore {
       snapshot: isVoid ? null : named,
       last,
       voidBelow,
-      numbersFrom: Math.max(voidBelow, ...[...layouts.keys()].map((number) => number + 1)),
-      layouts: [...layouts].filter(([number]) => number >= voidBelow).map(([, layout]) => layout),
+      numbersFrom: Math.max(voidBelow, ...[...layouts.keys(), ...gone].map((number) => number + 1)),
+      gone,
+      layouts: [...layouts].filter(([number]) => number >= voidBelow && !gone.has(number)).map(([, layout]) => layout),
     }
   }
 
@@ -226,7 +242,7 @@ class Restore {
     const start = rows.valueStarts[row] as number
     const end = rows.valueEnds[row] as number
     if (key.kind === 'commit') this.#state = decodeCommitState(rows.bytes.subarray(start, end))
-    else if (key.kind === 'reset') return
+    else if (key.kind === 'reset' || key.kind === 'gone') return
     else if (key.kind === 'layout') this.#open(key.store, decodeLayout(rows.bytes, start, end))
     else if (key.kind !== 'snapshot')
       throw new MillraceError('MR_LOG_FORMAT_NEWER', {
@@ -238,6 +254,10 @@ class Restore {
   /** A store that the pipeline no longer has is skipped; one whose layout changed is rebuilt on request, else refused. */
   #open(number: number, layout: Layout): void {
     if (number < this.#voidBelow) return
+    if (this.#gone.has(number)) {
+      this.#byNumber.set(number, { number, layout, store: null })
+      return
+    }
     const wanted = this.#stores.get(layout.store)?.layout
     if (wanted !== undefined && wanted.id !== layout.id) {
       throw new MillraceError('MR_RUNTIME_STATE_LAYOUT', {

@@ -15,7 +15,7 @@ import { assert, must } from '../base/assert.ts'
 import { MillraceError, isMillraceError } from '../base/errors.ts'
 import { sleep } from '../base/scheduler.ts'
 import { RecordBatchBuilder } from '../codec/record-batch.ts'
-import { COMMIT_KEY, RESET_KEY, dropKey, encodeLayout, layoutKey, rowsKey } from './changelog.ts'
+import { COMMIT_KEY, RESET_KEY, dropKey, encodeLayout, goneKey, layoutKey, rowsKey } from './changelog.ts'
 import { EMPTY_STATE, encodeCommitState } from './commit-state.ts'
 import { encodeLetter, makeLetter } from './dead-letter.ts'
 import { ExchangeOutput } from './exchange-output.ts'
@@ -101,6 +101,7 @@ export class TaskCore {
   #tickWallMs = 0
   #changelogParts: LogPart[] = []
   #voidBelow: number | null = null
+  #gone: readonly number[] = []
   #letterAttempt = 1
   #sinkPort: ((batch: Batch) => void) | null = null
 
@@ -136,6 +137,7 @@ export class TaskCore {
     const core = new TaskCore(environment, part, group, writer, stores)
     const restored = await restoreTask(environment, part, group, stores)
     core.#voidBelow = restored.voidBelow
+    core.#gone = restored.gone
     core.#begin(restored.state ?? EMPTY_STATE, restored.stores)
     return core
   }
@@ -324,6 +326,7 @@ export class TaskCore {
       intent: sink === null ? this.#state.intent : sink.intent,
       sinkSequence: sink?.sequence ?? this.#state.sinkSequence,
       codeVersion: this.environment.topology.codeVersion,
+      ...(this.#state.rebuiltTick === undefined ? {} : { rebuiltTick: this.#state.rebuiltTick }),
     }
     const stated = { watermarkMs, status: clock.status, wallMs }
     const entries = this.#entries(through, stated, input.passed ?? [])
@@ -362,6 +365,8 @@ export class TaskCore {
     this.#drainStores(state.wallMs)
     if (this.#voidBelow !== null) this.#changelog.append(RESET_KEY, new TextEncoder().encode(String(this.#voidBelow)), state.wallMs)
     this.#voidBelow = null
+    for (const store of this.#gone) this.#changelog.append(goneKey(store), null, state.wallMs)
+    this.#gone = []
     const snapshot = this.#snapshots.takeComplete()
     if (snapshot !== null) this.#changelog.append(SNAPSHOT_KEY, encodeSnapshotRecord(snapshot), state.wallMs)
     this.#changelog.append(COMMIT_KEY, encodeCommitState(state), state.wallMs)

@@ -185,9 +185,21 @@ describe('with a server', () => {
     await server.says(/page/)
     assert.equal(await server.stop('SIGINT'), 0)
     writeFileSync(path.join(folder, 'pipeline.ts'), PIPELINE.replace('per-minute', 'each-minute'))
-    const { out } = await millrace(folder, ['plan', 'pipeline.ts'])
+    const { code, out } = await millrace(folder, ['plan', 'pipeline.ts'])
     assert.match(out, /against what ran last:/)
-    assert.match(out, /- no operator is named `per-minute` any more: its state is lost\.[^]*Was it renamed to `each-minute`/)
+    assert.equal(code, 1)
+    assert.match(
+      out,
+      /`start` refuses this as it is:\n {2}--rebuild reads 0 records of `hits` again; only tables.*\n {2}--drop-state gives up/,
+    )
+    assert.match(out, /- no operator is named `per-minute` any more: its state would be lost\.[^]*Was it renamed to `each-minute`/)
+    const refused = await millrace(folder, ['start', 'pipeline.ts', '--port', '0'])
+    assert.equal(refused.code, 1)
+    assert.match(refused.errors, /MR_RUNTIME_STATE_LOST: no operator is named `per-minute` any more[^]*fix: .*--drop-state/)
+    const dropping = new Running(folder, ['start', 'pipeline.ts', '--port', '0', '--drop-state'])
+    await dropping.says(/page/)
+    assert.equal(await dropping.stop(), 0)
+    assert.equal((await millrace(folder, ['plan', 'pipeline.ts'])).code, 0)
   })
 
   test('tail follows until it is stopped', async () => {

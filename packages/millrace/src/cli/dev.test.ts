@@ -27,10 +27,49 @@ test('dev restarts when a module changes, keeps the old plant while the new file
 
   from = dev.text.length
   writeFileSync(path.join(folder, 'size.ts'), 'export const SIZE_MS = 30_000\n')
-  await dev.says(/changed; starting again[^]*millrace runs: web/, from)
+  await dev.says(/changed; starting again[^]*rebuilt: .*`per-minute`.* from 120 records of `hits`[^]*millrace runs: web/, from)
   // Twelve half minutes of the same events: the log has kept them.
   await eventually(rows, (count) => count === 12)
   assert.equal(await dev.stop(), 0)
+})
+
+const COPIES = `import { count, max, ndjsonFile, pipeline, t, topic } from 'millrace'
+const hits = topic('hits', { value: t.object({ at: t.time(), url: t.string() }), eventTime: 'at' })
+const copy = topic('copy', { value: t.object({ at: t.time(), url: t.string() }) })
+export default pipeline('web', (mill) => {
+  const all = mill.from(hits)
+  all.groupBy('url').aggregate({ n: count() }, { name: 'per-url' }).toTable('per_url')
+  all.to(copy)
+  all.to(ndjsonFile({ path: 'out.ndjson' }), { name: 'file' })
+}, { idleMs: 50 })
+`
+
+test('dev sends nothing a second time by itself: it says what a rebuild would repeat, and does it when asked', async () => {
+  const folder = project({ 'pipeline.ts': COPIES })
+  const dev = new Running(folder, ['dev', 'pipeline.ts', '--port', '0'])
+  await dev.says(/millrace runs: web/)
+  await millrace(folder, ['produce', 'hits'], hitLines(20))
+  const copies = async (): Promise<number> =>
+    (await millrace(folder, ['tail', 'copy', '--from', 'earliest', '-n', '100', '--json'])).out.split('\n').length - 1
+  await eventually(copies, (count) => count === 20)
+
+  const from = dev.text.length
+  writeFileSync(path.join(folder, 'pipeline.ts'), COPIES.replace('n: count()', "n: count(), last: max('at')"))
+  await dev.says(
+    /MR_RUNTIME_STATE_LAYOUT: .*A rebuild reads 20 records of `hits` again and sends their rows to topic `copy` and sink `file` a second time/,
+    from,
+  )
+  await dev.says(/fix: .*--rebuild[^]*waiting for a change/, from)
+  const plan = await millrace(folder, ['plan', 'pipeline.ts'])
+  assert.equal(plan.code, 1)
+  assert.match(plan.out, /--rebuild reads 20 records of `hits` again; topic `copy` and sink `file` get their rows a second time/)
+  assert.equal(await copies(), 20)
+  assert.equal(await dev.stop(), 0)
+
+  const again = new Running(folder, ['dev', 'pipeline.ts', '--port', '0', '--rebuild'])
+  await again.says(/rebuilt: .*`per-url`.*, whose rows go to topic `copy` and sink `file` again[^]*millrace runs: web/)
+  await eventually(copies, (count) => count === 40)
+  assert.equal(await again.stop(), 0)
 })
 
 test('dev waits when the file does not load at first, and starts when it does', async () => {

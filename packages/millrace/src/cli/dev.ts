@@ -3,14 +3,18 @@
 import { isMillraceError } from '@millrace/core/engine'
 import type { CliContext, Command, Invocation } from './context.ts'
 import { type Definitions, loadDefinitions } from './load-definitions.ts'
-import { runPlant } from './serve.ts'
+import { DROP_STATE, runPlant } from './serve.ts'
 import type { LoadedModules } from './supervise.ts'
 
 export const dev: Command = {
   name: 'dev',
   usage: 'FILE',
   summary: 'Runs a file with its page, and starts it again when it changes. The data stays.',
-  options: [{ name: 'no-rebuild', summary: 'Refuse a start whose state has another layout, instead of building it again.' }],
+  options: [
+    { name: 'rebuild', summary: 'Build state again that has changed also where topics and sinks get rows again.' },
+    { name: 'no-rebuild', summary: 'Never build state again.' },
+    DROP_STATE,
+  ],
   examples: [
     { line: 'millrace dev pipeline.ts', does: 'edit, save, look' },
     { line: 'millrace dev pipeline.ts --data /tmp/try --port 0', does: 'on data of its own and a free port' },
@@ -21,13 +25,19 @@ export const dev: Command = {
     // Also what did load is to be watched: the mistake may be there.
     const sayLoaded = (): void => context.report({ kind: 'loaded', file, ...loadedModules(context) })
     try {
-      return await runPlant(context, invocation, { rebuild: invocation.options['no-rebuild'] !== true, onLoaded: sayLoaded })
+      return await runPlant(context, invocation, { rebuild: rebuildOf(invocation), onLoaded: sayLoaded })
     } catch (error) {
       sayLoaded()
       if (isHopeless(error)) context.report({ kind: 'hopeless' })
       throw error
     }
   },
+}
+
+/** By itself only what nobody can notice. */
+function rebuildOf({ options }: Invocation): boolean | 'unnoticed' {
+  if (options['no-rebuild'] === true) return false
+  return options['rebuild'] === true ? true : 'unnoticed'
 }
 
 /** Errors of the machine, the port and the data folder: an edited pipeline does not change them. */

@@ -1,7 +1,17 @@
 // `millrace plan FILE`: what a pipeline is, what it promises, and what starting it would change, before anything runs.
 import { existsSync } from 'node:fs'
 import type { PipelineDefinition } from '@millrace/core'
-import { describePlan, diffPlans, type PlanChange, serializePlan } from '@millrace/core/engine'
+import {
+  describePlan,
+  diffPlans,
+  isRefused,
+  isStateChange,
+  outputsText,
+  type PlanChange,
+  rowsAgain,
+  type RowsAgain,
+  serializePlan,
+} from '@millrace/core/engine'
 import type { PlantStatus, TopicStatus } from '../api.ts'
 import type { StartedPlan } from '../server/plan-store.ts'
 import { logFolder } from '../server/defaults.ts'
@@ -43,20 +53,28 @@ export const plan: Command = {
 
 async function show(context: CliContext, { json, options }: Invocation, definitions: Definitions, remote: Remote | null): Promise<number> {
   let refused = false
-  const topics =
-    remote === null ? new Set<string>() : new Set((await remote.json<readonly TopicStatus[]>('/topics')).map(({ name }) => name))
+  const records = new Map<string, number>(
+    remote === null ? [] : (await remote.json<readonly TopicStatus[]>('/topics')).map((topic) => [topic.name, topic.records]),
+  )
+  const topics = new Set(records.keys())
   for (const { name, plan: wanted, warnings } of definitions.pipelines) {
     const before = remote === null ? null : await remote.json<StartedPlan | null>(`/api/pipelines/${encodeURIComponent(name)}/plan`)
     const changes = diffPlans(before?.plan ?? null, serializePlan(wanted), { topics })
-    refused ||= changes.some((change) => change.kind === 'refused')
+    const isPipelineRefused = changes.some(isRefused)
+    refused ||= isPipelineRefused
+    const again = rowsAgain(wanted)
     if (json) {
-      context.out(`${JSON.stringify({ pipeline: name, plan: serializePlan(wanted), guarantees: guarantees(wanted), warnings, changes })}\n`)
+      const rebuild = changes.some(isStateChange) ? { ...again, records: recordsOf(again, records) } : null
+      context.out(
+        `${JSON.stringify({ pipeline: name, plan: serializePlan(wanted), guarantees: guarantees(wanted), warnings, changes, refused: isPipelineRefused, rebuild })}\n`,
+      )
       continue
     }
     context.out(describePlan(wanted, { root: context.cwd, shapes: options['shapes'] === true }))
     for (const { output, guarantee } of guarantees(wanted)) context.out(`  ${output}: ${guarantee}\n`)
     for (const warning of warnings) context.out(`  warning: ${warning.message}${warning.place === null ? '' : ` (${warning.place})`}\n`)
     context.out(changesText(changes, before === null))
+    context.out(refusalText(changes, again, recordsOf(again, records)))
   }
   await showSources(context, json, definitions.sources, remote)
   return refused ? 1 : 0
@@ -99,6 +117,24 @@ function changesText(changes: readonly PlanChange[], isNew: boolean): string {
   }
   if (changes.length === 0) lines.push('  nothing changes')
   return `${lines.join('\n')}\n`
+}
+
+/** Records that a rebuild reads again. */
+function recordsOf({ sources }: RowsAgain, records: ReadonlyMap<string, number>): number {
+  return sources.reduce((sum, topic) => sum + (records.get(topic) ?? 0), 0)
+}
+
+/** What the next start says to these changes, and what each way on costs. */
+function refusalText(changes: readonly PlanChange[], again: RowsAgain, records: number): string {
+  const lines: string[] = []
+  if (changes.some(isStateChange)) {
+    const outputs = outputsText(again)
+    const read = `${records} ${records === 1 ? 'record' : 'records'} of ${again.sources.map((topic) => `\`${topic}\``).join(' and ')}`
+    const noticed = outputs === null ? 'only tables are made of them.' : `${outputs} get their rows a second time.`
+    lines.push('`start` refuses this as it is:', `  --rebuild reads ${read} again; ${noticed}`)
+    if (changes.some(({ kind }) => kind === 'state-lost')) lines.push('  --drop-state gives up what is lost above.')
+  } else if (changes.some(isRefused)) lines.push('`start` refuses this.')
+  return lines.map((line) => `${line}\n`).join('')
 }
 
 /** What each output promises: inside the plant exactly once; a sink says for itself. */

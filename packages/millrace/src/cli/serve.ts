@@ -9,6 +9,9 @@ import type { Plant } from '../server/plant.ts'
 import type { CliContext, Invocation } from './context.ts'
 import { loadDefinitions } from './load-definitions.ts'
 
+/** What `start` and `dev` take when state has changed. */
+export const DROP_STATE = { name: 'drop-state', summary: 'Give up the state of operators that the file no longer has.' } as const
+
 /** Hashes of what lambdas may call: the user's modules, and the lock file, which pins everybody else's. */
 export function moduleHashes(context: CliContext, file: string): readonly string[] {
   const hashes = context.modules.list().map(({ hash }) => hash)
@@ -40,8 +43,8 @@ export async function useNativeChecksum(): Promise<void> {
 }
 
 export interface RunPlantOptions {
-  /** Builds state again whose layout has changed. */
-  readonly rebuild: boolean
+  /** Whether state that has changed is built again. */
+  readonly rebuild: boolean | 'unnoticed'
   /** Called when the file and everything that it imports is loaded. */
   readonly onLoaded?: () => void
 }
@@ -65,7 +68,7 @@ export async function runPlant(context: CliContext, invocation: Invocation, opti
 
 async function servePlant(
   context: CliContext,
-  { words, settings, json }: Invocation,
+  { words, settings, options, json }: Invocation,
   { rebuild, onLoaded }: RunPlantOptions,
   onFatal: (error: unknown) => void,
 ): Promise<Plant> {
@@ -91,6 +94,7 @@ async function servePlant(
     diskReserveBytes: settings.diskReserveBytes,
     startAt: settings.startAt,
     rebuild,
+    dropState: options['drop-state'] === true,
     workers: settings.workers === 0 ? null : workerOptions(settings.workers, resolve(context.cwd, file)),
     ...(settings.snapshotBytesMin === null ? {} : { snapshotBytesMin: settings.snapshotBytesMin }),
     modules: moduleHashes(context, file),

@@ -8,7 +8,6 @@ import {
   codeVersion,
   compiler,
   deadLetterTopic,
-  diffPlans,
   type Disk,
   type EmbeddedLog,
   type Log,
@@ -17,10 +16,11 @@ import {
   nodeDisk,
   openEmbeddedLog,
   type Plan,
+  outputsText,
+  rowsAgain,
   RunningPipeline,
   type Scheduler,
   seededRandom,
-  serializePlan,
   systemClock,
   systemScheduler,
   type Timer,
@@ -33,16 +33,16 @@ import { VERSION } from '../version.ts'
 import { BodyBudget } from './body.ts'
 import { Collector } from './collector.ts'
 import { ConsoleFiles, consoleFolder } from './console-files.ts'
-import { type PlantContext, type PlantPipeline, pipelineStatuses } from './context.ts'
+import { type PlantContext, type PlantPipeline, pipelineStatuses, replayOf } from './context.ts'
 import { LetterBoxes } from './letter-boxes.ts'
 import { BODY_BYTES_MAX, DEFAULT_HOST, DEFAULT_PORT, DISK_RESERVE_BYTES, logFolder, MEMORY_BYTES } from './defaults.ts'
 import { type HttpServer, listen, type TlsFiles } from './http-server.ts'
 import { type LogLines, silentLog } from './log-lines.ts'
 import { Notices } from './notices.ts'
-import { newestPlan, storePlan } from './plan-store.ts'
+import { storePlan } from './plan-store.ts'
 import { askPortOwner } from './port-owner.ts'
 import { Rates } from './rates.ts'
-import { type Replay, type ReplayRequest, startReplay } from './replays.ts'
+import { deleteReplayTopics, type Replay, type ReplayRequest, replaysLeft, startReplay } from './replays.ts'
 import { Router } from './router.ts'
 import { deadLetterRoutes } from './routes/dead-letters.ts'
 import { pipelineRoutes } from './routes/pipelines.ts'
@@ -52,6 +52,7 @@ import { topicRoutes, topicStatuses } from './routes/topics.ts'
 import { isLoopback, Security } from './security.ts'
 import { removeServerFile, writeServerFile } from './server-file.ts'
 import { Sources } from './sources.ts'
+import { passStateGate, type Rebuilt, sourcesText } from './state-gate.ts'
 import { Streams } from './streams.ts'
 
 const SECOND_MS = 1000
@@ -81,8 +82,13 @@ export interface PlantOptions {
   readonly diskReserveBytes?: number
   /** Hashes of user modules and the lock file, for the code version. */
   readonly modules?: readonly string[]
-  /** Builds state again whose layout has changed. Default false: such a start is refused. */
-  readonly rebuild?: boolean
+  /**
+   * Builds state again that has changed. Default false: such a start is refused. `unnoticed`: only where no topic and no sink would get rows
+   * a second time and the log still has every record.
+   */
+  readonly rebuild?: boolean | 'unnoticed'
+  /** Gives up the state of operators that the pipelines no longer have. Default false: such a start is refused. */
+  readonly dropState?: boolean
   /** Where sources without a position start. Default earliest. */
   readonly startAt?: 'earliest' | 'latest'
   /** Ends the pipelines when what is in the sources at the start is processed. */
@@ -120,7 +126,7 @@ export interface Plant {
 /**
  * Starts a plant and resolves when it listens and every pipeline runs.
  * @throws {MillraceError} `MR_LOG_LOCKED`, `MR_LOG_FORMAT_NEWER`, `MR_SERVER_PORT_TAKEN`, `MR_SERVER_ADDRESS`, `MR_SERVER_TLS`,
- * `MR_RUNTIME_STATE_LAYOUT`, `MR_RUNTIME_GROUPS_FIXED`; nothing is left running then.
+ * `MR_RUNTIME_STATE_LAYOUT`, `MR_RUNTIME_STATE_LOST`, `MR_RUNTIME_GROUPS_FIXED`; nothing is left running then.
  * @example
  * const plant = await startPlant({ folder: 'millrace-data', pipelines: [definition] })
  */
@@ -257,10 +263,19 @@ class RunningPlant implements Plant {
     for (const { message, place } of warnings)
       this.#notices.add('warning', name, message, null, `${message}${place === null ? '' : ` (${place})`}`, null)
     const version = codeVersion(plan, this.#options.modules ?? [])
-    const { startAt, rebuild, bounded, workers = null, snapshotBytesMin, memoryBytes = MEMORY_BYTES } = this.#options
-    const stateChanged = await this.#requireSameState(plan)
+    const {
+      startAt,
+      rebuild = false,
+      dropState = false,
+      bounded,
+      workers = null,
+      snapshotBytesMin,
+      memoryBytes = MEMORY_BYTES,
+    } = this.#options
+    const rebuilt = await passStateGate(this.log, plan, { rebuild, dropState })
     const running = await RunningPipeline.start(plan, {
-      stateChanged,
+      rebuild: rebuild === true || rebuilt.length > 0,
+      stateChanged: rebuilt.length > 0,
       log: this.log,
       clock: this.#clock,
       scheduler: this.#scheduler,
@@ -269,7 +284,6 @@ class RunningPlant implements Plant {
       codeVersion: version,
       aheadBytes: Math.floor(memoryBytes / 8),
       ...(startAt === undefined ? {} : { startAt }),
-      ...(rebuild === undefined ? {} : { rebuild }),
       ...(bounded === undefined ? {} : { bounded }),
       ...(workers === null ? {} : { workers }),
       ...(snapshotBytesMin === undefined ? {} : { snapshotBytesMin }),
@@ -280,20 +294,24 @@ class RunningPlant implements Plant {
     for (const node of plan.nodes)
       if (node.kind === 'table-source' && node.from.kind === 'topic') this.#declarations.set(node.from.name, node.from)
     this.#reserved.add(deadLetterTopic(name))
-    await storePlan(this.log, plan, version, this.#clock.nowMs())
+    const { isRebuilt } = running
+    if (isRebuilt) this.#sayRebuilt(plan, rebuilt)
+    await storePlan(this.log, plan, { codeVersion: version, atMs: this.#clock.nowMs(), ...(isRebuilt ? { isRebuilt } : {}) })
   }
 
-  /** Whether state means something else than when the pipeline ran last. Throws MR_RUNTIME_STATE_LAYOUT unless it may be built again. */
-  async #requireSameState(plan: Plan): Promise<boolean> {
-    const before = await newestPlan(this.log, plan.pipeline)
-    const changed = before === null ? [] : diffPlans(before.plan, serializePlan(plan)).filter(({ kind }) => kind === 'state-rebuilt')
-    if (changed.length > 0 && this.#options.rebuild !== true) {
-      throw new MillraceError('MR_RUNTIME_STATE_LAYOUT', {
-        message: changed.map(({ message }) => message).join(' '),
-        details: { pipeline: plan.pipeline, operators: changed.map(({ name }) => name).join(', ') },
-      })
-    }
-    return changed.length > 0
+  #sayRebuilt(plan: Plan, rebuilt: Rebuilt): void {
+    const again = rowsAgain(plan)
+    const outputs = outputsText(again)
+    const changed = rebuilt.map(({ name }) => `\`${name}\``).join(', ')
+    const message = `rebuilt: ${changed === '' ? 'stored state has another layout' : `${changed} changed`}; the state is made again from ${sourcesText(this.log, again.sources)}`
+    this.#notices.add(
+      'info',
+      plan.pipeline,
+      'rebuilt',
+      null,
+      outputs === null ? message : `${message}, whose rows go to ${outputs} again`,
+      null,
+    )
   }
 
   async #listen(): Promise<void> {
@@ -340,6 +358,7 @@ class RunningPlant implements Plant {
       replays: this.#replays,
       reserved: this.#reserved,
       status: () => this.status(),
+      deleteReplay: (id) => this.#deleteReplay(id),
       startReplay: (pipeline, request) => this.#startReplay(pipeline, request),
       eachSecond: (run) => {
         this.#seconds.add(run)
@@ -355,7 +374,7 @@ class RunningPlant implements Plant {
     ]
   }
 
-  async #startReplay({ plan }: PlantPipeline, request: ReplayRequest): Promise<Replay> {
+  async #startReplay({ plan, running }: PlantPipeline, request: ReplayRequest): Promise<Replay> {
     const environment = {
       log: this.log,
       clock: this.#clock,
@@ -363,9 +382,22 @@ class RunningPlant implements Plant {
       disk: this.#disk,
       onEvent: (name: string, event: Parameters<Notices['take']>[1]) => this.#notices.take(name, event),
     }
-    const replay = await startReplay(environment, plan, request)
+    const replay = await startReplay(environment, plan, running.topology.codeVersion, request)
     this.#replays.set(request.id, replay)
     return replay
+  }
+
+  async #deleteReplay(id: string): Promise<readonly string[]> {
+    const pipelines = [
+      ...[...this.#replays.values()].map((replay) => replay.status()),
+      ...replaysLeft(this.log, new Set(this.#replays.keys())),
+    ]
+    const found = pipelines.find((status) => status.id === id)
+    if (found === undefined) replayOf({ replays: this.#replays }, id)
+    else await this.#letters.forget(`${found.pipeline}.replay-${id}`)
+    await this.#replays.get(id)?.stop()
+    this.#replays.delete(id)
+    return deleteReplayTopics(this.log, id)
   }
 
   #sayRecovery(): void {

@@ -1,0 +1,57 @@
+// What building the state of a pipeline again costs those who read it. State begins empty at the start of the sources, so every record that
+// the log still has runs through the whole pipeline once more: tables come out the same, topics and sinks get their rows a second time.
+import type { PlanChange } from './diff.ts'
+import type { Plan } from './node.ts'
+
+export interface RowsAgain {
+  /** Topics that others may read and that get rows again. */
+  readonly topics: readonly string[]
+  readonly sinks: readonly string[]
+  /** Topics that are read from their start. */
+  readonly sources: readonly string[]
+}
+
+/** Who notices a rebuild. No topics and no sinks: tables alone, which nobody can tell from before. */
+export function rowsAgain({ nodes }: Plan): RowsAgain {
+  const topics = nodes.flatMap((node) =>
+    (node.kind === 'to-topic' || node.kind === 'through') && !node.topic.private ? [node.topic.name] : [],
+  )
+  const sources = nodes.flatMap((node) => {
+    if (node.kind === 'source') return [node.topic.name]
+    return node.kind === 'table-source' && node.from.kind === 'topic' ? [node.from.name] : []
+  })
+  return {
+    topics: [...new Set(topics)],
+    sinks: nodes.flatMap((node) => (node.kind === 'to-sink' ? [node.name] : [])),
+    sources: [...new Set(sources)],
+  }
+}
+
+/**
+ * The topics that a pipeline writes and reads itself. They keep what was written before, so state behind them would count it twice: such
+ * a pipeline cannot be built again.
+ */
+export function ownTopics({ nodes }: Plan): readonly string[] {
+  const written = new Set(nodes.flatMap((node) => (node.kind === 'to-topic' || node.kind === 'through' ? [node.topic.name] : [])))
+  const read = nodes.flatMap((node) => {
+    if (node.kind === 'source' || node.kind === 'through') return [node.topic.name]
+    return node.kind === 'table-source' && node.from.kind === 'topic' ? [node.from.name] : []
+  })
+  return [...new Set(read.filter((name) => written.has(name)))]
+}
+
+/** The outputs in words: "topic `copy` and sink `file`"; null when there are none. */
+export function outputsText({ topics, sinks }: RowsAgain): string | null {
+  const names = [...topics.map((name) => `topic \`${name}\``), ...sinks.map((name) => `sink \`${name}\``)]
+  return names.length === 0 ? null : names.join(' and ')
+}
+
+/** Whether the change needs state to be built again, or to be given up. A start refuses it unless it is told which. */
+export function isStateChange({ kind }: PlanChange): boolean {
+  return kind === 'state-rebuilt' || kind === 'state-lost'
+}
+
+/** Whether `start` refuses the change as it stands. */
+export function isRefused(change: PlanChange): boolean {
+  return change.kind === 'refused' || isStateChange(change)
+}

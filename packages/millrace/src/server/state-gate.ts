@@ -1,0 +1,68 @@
+// Before a pipeline starts: whether its state still means what it meant when the pipeline ran last, and what is done when it does not.
+// Nothing is thrown away, and nothing is sent a second time, unless the user has said so.
+import {
+  diffPlans,
+  isStateChange,
+  type Log,
+  MillraceError,
+  outputsText,
+  type Plan,
+  type PlanChange,
+  rowsAgain,
+  serializePlan,
+} from '@millrace/core/engine'
+import { newestPlan } from './plan-store.ts'
+
+/** How a start may go on when state has changed. */
+export interface StatePolicy {
+  /** Build it again: never, always, or only where that cannot be told from before: no topic, no sink, and every record still in the log. */
+  readonly rebuild: boolean | 'unnoticed'
+  /** Give up the state of operators that are gone. */
+  readonly dropState: boolean
+}
+
+/** The state that a start builds again; empty when nothing is. */
+export type Rebuilt = readonly PlanChange[]
+
+/**
+ * Decides what happens to the stored state of a pipeline.
+ * @throws {MillraceError} `MR_RUNTIME_STATE_LAYOUT` and `MR_RUNTIME_STATE_LOST` when the policy does not allow what would have to be done.
+ */
+export async function passStateGate(log: Log, plan: Plan, { rebuild, dropState }: StatePolicy): Promise<Rebuilt> {
+  const before = await newestPlan(log, plan.pipeline)
+  if (before === null) return []
+  const changed = diffPlans(before.plan, serializePlan(plan)).filter(
+    (change) => isStateChange(change) && !(dropState && change.kind === 'state-lost'),
+  )
+  if (changed.length === 0) return []
+  const noticed = noticedBy(log, plan)
+  if (rebuild === true || (rebuild === 'unnoticed' && noticed === null)) return changed
+  throw new MillraceError(changed.some(({ kind }) => kind === 'state-lost') ? 'MR_RUNTIME_STATE_LOST' : 'MR_RUNTIME_STATE_LAYOUT', {
+    message: [...changed.map(sentences), ...(noticed === null ? [] : [noticed])].join(' '),
+    details: { pipeline: plan.pipeline, operators: changed.map(({ name }) => name).join(', ') },
+  })
+}
+
+function sentences({ message, advice, kind }: PlanChange): string {
+  return kind === 'state-lost' && advice !== null ? `${message} ${advice}` : message
+}
+
+/** One sentence: who would notice that state is built again. Null: nobody. */
+function noticedBy(log: Log, plan: Plan): string | null {
+  const again = rowsAgain(plan)
+  const outputs = outputsText(again)
+  if (outputs !== null) return `A rebuild reads ${sourcesText(log, again.sources)} again and sends their rows to ${outputs} a second time.`
+  const cut = again.sources.find((topic) => log.topic(topic) !== null && log.ends(topic).some(({ start }) => start > 0))
+  if (cut === undefined) return null
+  return `A rebuild reads ${sourcesText(log, again.sources)} again: what retention took away from \`${cut}\` would be missing.`
+}
+
+/** "20 records of `hits`", for every source. */
+export function sourcesText(log: Log, sources: readonly string[]): string {
+  const texts = sources.map((topic) => {
+    const ends = log.topic(topic) === null ? [] : log.ends(topic)
+    const count = ends.reduce((sum, { start, end }) => sum + end - start, 0)
+    return `${count} ${count === 1 ? 'record' : 'records'} of \`${topic}\``
+  })
+  return texts.join(' and ')
+}
