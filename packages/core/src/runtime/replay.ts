@@ -8,6 +8,10 @@
 // mean nothing here. So the part behind begins when the parts that write the topic have ended, and binds anew, with the other sources of the
 // same task bounded by the range; what others wrote to the live topic is not replayed. The order of each partition holds, every row is read
 // once, and the watermark is moved by rows alone, so that no row is later than it was live by more than where ticks are cut.
+//
+// A range of event time is not a range of offsets: what a record says of its own time is known when it has been decoded, and the log's index
+// knows only when it was collected. So such a replay reads what may hold rows of the range, follows the clocks of all of it, and leaves out
+// the rows outside.
 import type { FetchPosition, Log } from '../log/log.ts'
 import type { Plan, PlanNode } from '../plan/node.ts'
 import type { AnyTopic } from '../connect/topic.ts'
@@ -22,6 +26,8 @@ import { progressTopic } from './topic-names.ts'
 export interface ReplayRange {
   /** By source topic and partition: offsets [from, to). */
   readonly topics: ReadonlyMap<string, readonly { readonly partition: number; readonly from: number; readonly to: number }[]>
+  /** Of the rows there only those with an event time in [fromMs, toMs); default: all. */
+  readonly eventTimes?: { readonly fromMs: number; readonly toMs: number }
 }
 
 /** Where a replay takes its ticks from. */
@@ -30,6 +36,8 @@ export interface ReplaySettings {
   /** Name of the live pipeline. */
   readonly of: string
   readonly range: ReplayRange
+  /** Code version of the live pipeline: what it bound with another one may have had another disorder. Default: not known. */
+  readonly codeVersion?: string
 }
 
 /** One tick of the live pipeline as it was bound, clipped to the range. */
@@ -43,6 +51,8 @@ export interface ReplayTick {
     readonly partition: number
     readonly to: number
     readonly refused: readonly number[]
+    /** Nothing of it can be in the range of event times: it need not be read. */
+    readonly isOutside: boolean
   }[]
 }
 
@@ -93,8 +103,8 @@ function withoutNodes(nodes: readonly PlanNode[], dropped: ReadonlySet<number>):
 }
 
 /**
- * Offsets of all sources of a plan between two times.
- * @param by Event time (default of the tools) or time of append.
+ * What a plan's sources hold between two times.
+ * @param by Event time (default of the tools), which is that of the record where a topic declares none; or time of append.
  */
 export async function rangeByTime(log: Log, plan: Plan, fromMs: number, toMs: number, by: 'event' | 'append'): Promise<ReplayRange> {
   const topics = new Map<string, { partition: number; from: number; to: number }[]>()
@@ -102,17 +112,31 @@ export async function rangeByTime(log: Log, plan: Plan, fromMs: number, toMs: nu
     if (node.kind !== 'source') continue
     const list: { partition: number; from: number; to: number }[] = []
     for (const ends of log.ends(node.topic.name)) {
-      const from = await log.offsetForTime(node.topic.name, ends.partition, fromMs, by)
-      const to = toMs === Number.POSITIVE_INFINITY ? ends.end : await log.offsetForTime(node.topic.name, ends.partition, toMs, by)
-      list.push({ partition: ends.partition, from, to: Math.max(from, to) })
+      const { partition } = ends
+      const isIndexed = by === 'append' || node.topic.eventTime === null
+      const from = isIndexed ? await log.offsetForTime(node.topic.name, partition, fromMs, by) : ends.start
+      // Behind the first record at or after an event time there may be earlier ones; time of append only goes on.
+      const to =
+        by === 'append' && toMs !== Number.POSITIVE_INFINITY ? await log.offsetForTime(node.topic.name, partition, toMs, by) : ends.end
+      list.push({ partition, from, to: Math.max(from, to) })
     }
     topics.set(node.topic.name, list)
   }
-  return { topics }
+  const isWhole = fromMs <= 0 && toMs === Number.POSITIVE_INFINITY
+  return by === 'append' || isWhole ? { topics } : { topics, eventTimes: { fromMs, toMs } }
 }
 
-/** The kept ticks of one task of the live pipeline, oldest first, clipped to the range; ticks that bind nothing of it move clocks only. */
-export async function keptTicks(log: Log, settings: ReplaySettings, part: string, group: number): Promise<readonly ReplayTick[]> {
+/**
+ * The kept ticks of one task of the live pipeline, oldest first, clipped to the range; ticks that bind nothing of it move clocks only.
+ * @param disorderMs By topic, as the live pipeline has it.
+ */
+export async function keptTicks(
+  log: Log,
+  settings: ReplaySettings,
+  part: string,
+  group: number,
+  disorderMs: ReadonlyMap<string, number>,
+): Promise<readonly ReplayTick[]> {
   const topic = progressTopic(settings.of, part)
   const ends = log.ends(topic).find((other) => other.partition === group)
   if (ends === undefined) throw new MillraceError('MR_REPLAY_NO_BINDINGS', { details: { pipeline: settings.of, part } })
@@ -128,7 +152,7 @@ export async function keptTicks(log: Log, settings: ReplaySettings, part: string
     for (let row = 0; row < count; row++) {
       const record = decodeProgress(fetched.bytes, rows.valueStarts[row] as number, rows.valueEnds[row] as number)
       clock = record.entries.at(-1) ?? clock
-      ticks.push(...ticksOf(record.bindings, clock, record.through, settings.range))
+      ticks.push(...ticksOf(record.bindings, clock, record.through, settings, disorderMs))
     }
     if (fetched.next === offset) break
     offset = fetched.next
@@ -137,7 +161,14 @@ export async function keptTicks(log: Log, settings: ReplaySettings, part: string
   return ticks
 }
 
-function ticksOf(bindings: readonly Binding[], clock: ProgressEntry, through: number, range: ReplayRange): readonly ReplayTick[] {
+function ticksOf(
+  bindings: readonly Binding[],
+  clock: ProgressEntry,
+  through: number,
+  { range, codeVersion }: ReplaySettings,
+  disorderMs: ReadonlyMap<string, number>,
+): readonly ReplayTick[] {
+  const fromMs = range.eventTimes?.fromMs ?? Number.NEGATIVE_INFINITY
   const state = { watermarkMs: clock.watermark, status: clock.status }
   if (bindings.length === 0) return [{ tick: through, wallMs: clock.wallMs, ...state, ranges: [] }]
   return bindings.map((binding) => ({
@@ -146,9 +177,13 @@ function ticksOf(bindings: readonly Binding[], clock: ProgressEntry, through: nu
     ...state,
     ranges: binding.ranges.flatMap((bound) => {
       const wanted = range.topics.get(bound.topic)?.find((other) => other.partition === bound.partition)
-      if (wanted === undefined) return [{ topic: bound.topic, partition: bound.partition, to: bound.to, refused: bound.refused }]
+      const { topic, partition, refused } = bound
+      if (wanted === undefined) return [{ topic, partition, to: bound.to, refused, isOutside: false }]
+      // No row up to here was later than the watermark and the disorder: the range has not begun.
+      const largestMs = bound.watermark + (disorderMs.get(topic) ?? Number.POSITIVE_INFINITY)
+      const isOutside = binding.codeVersion === codeVersion && largestMs < fromMs
       const to = Math.min(bound.to, wanted.to)
-      return to > Math.max(bound.from, wanted.from) ? [{ topic: bound.topic, partition: bound.partition, to, refused: bound.refused }] : []
+      return to > Math.max(bound.from, wanted.from) ? [{ topic, partition, to, refused, isOutside }] : []
     }),
   }))
 }

@@ -8,7 +8,7 @@ import type { PipelineSettings } from '../plan/node.ts'
 import type { CombinedClock } from '../time/partition-clock.ts'
 import type { SourcePosition } from './commit-state.ts'
 import type { BoundRange } from './progress.ts'
-import type { InputStatus } from './task.ts'
+import type { InputStatus, ReplayedRows } from './task.ts'
 import { must } from '../base/assert.ts'
 import { MillraceError } from '../base/errors.ts'
 import { RecordBatchBuilder } from '../codec/record-batch.ts'
@@ -21,6 +21,7 @@ const FETCH_BYTES = 512 * 1024
 /** What a dead letter keeps of a source's record. */
 export interface RetriedRecord {
   readonly original: Uint8Array
+  readonly key: Uint8Array | null
   readonly timeMs: number
   readonly partition: number
   readonly offset: number
@@ -70,6 +71,8 @@ export class SourceInput {
   #bounded: ReadonlyMap<number, number> | null = null
   #replaying = false
   #replayRefused: ReadonlySet<number> = new Set()
+  #eventTimes: { readonly fromMs: number; readonly toMs: number } | null = null
+  #replayed: { -readonly [Name in keyof ReplayedRows]: ReplayedRows[Name] } | null = null
 
   constructor(
     log: Log,
@@ -137,9 +140,27 @@ export class SourceInput {
     return taken
   }
 
+  /** Replay: counts the rows of the range, and leaves out those with another event time. */
+  replayOnly(eventTimes: { readonly fromMs: number; readonly toMs: number } | null): void {
+    this.#eventTimes = eventTimes
+    this.#replayed = { rows: 0, outside: 0, timeless: 0, unread: 0 }
+  }
+
+  /** What a replay has made of the records so far; null outside of one. */
+  get replayed(): ReplayedRows | null {
+    return this.#replayed
+  }
+
   /** Nothing will be read any more. */
   endAll(): void {
     for (const partition of this.#partitions) partition.clock.end()
+  }
+
+  /** Replay: leaves out what is known to have other event times. */
+  skipTo(partitionNumber: number, to: number): void {
+    const partition = this.#partitions.find((other) => other.partition === partitionNumber)
+    if (partition !== undefined && this.#replayed !== null) this.#replayed.unread += Math.max(0, to - partition.next)
+    this.seek(partitionNumber, to)
   }
 
   /** Replay: where to begin. */
@@ -248,9 +269,10 @@ export class SourceInput {
       return atEnd ? 0 : null
     }
     partition.heldEnd = -1
-    for (const { row, error } of bad) if (row < verdict.taken) handlers.reject(batch, row, error)
+    for (const { row, error } of bad) if (row < verdict.taken && this.#isBadInRange(row)) handlers.reject(batch, row, error)
     for (const row of verdict.rejected) {
       partition.refused.push(this.#rows.offsets[row] as number)
+      if (!this.#isInRange(batch.times[row] as number)) continue
       handlers.reject(
         batch,
         row,
@@ -264,7 +286,8 @@ export class SourceInput {
         }),
       )
     }
-    const live = narrow(batch, verdict.taken, verdict.rejected)
+    const narrowed = narrow(batch, verdict.taken, verdict.rejected)
+    const live = this.#replayed === null ? narrowed : this.#inRange(narrowed)
     if (live.selectedCount > 0) handlers.process(live)
     const wholeFetch = verdict.taken === batch.rowCount
     partition.next = wholeFetch ? part.next : (this.#rows.offsets[verdict.taken] as number)
@@ -281,6 +304,34 @@ export class SourceInput {
       else if ((batch.times[row] as number) > largestMs) largestMs = batch.times[row] as number
     }
     return { taken: count, rejected, largestMs }
+  }
+
+  /** Counts the row in a replay, and says whether it is of the range. */
+  #isInRange(timeMs: number): boolean {
+    if (this.#replayed === null) return true
+    const isIn = this.#eventTimes === null || (timeMs >= this.#eventTimes.fromMs && timeMs < this.#eventTimes.toMs)
+    if (isIn) this.#replayed.rows++
+    else this.#replayed.outside++
+    return isIn
+  }
+
+  /** A record that could not be decoded has a time when its topic takes that of the record. */
+  #isBadInRange(row: number): boolean {
+    if (this.#replayed === null || this.#eventTimes === null) return this.#isInRange(Number.NaN)
+    if (this.spec.topic.eventTime === null) return this.#isInRange(this.#rows.times[row] as number)
+    this.#replayed.timeless++
+    return false
+  }
+
+  /** The rows of a batch that are of the replayed range. */
+  #inRange(batch: Batch): Batch {
+    const selected = new Int32Array(batch.selectedCount)
+    let count = 0
+    for (let index = 0; index < batch.selectedCount; index++) {
+      const row = batch.selected === null ? index : (batch.selected[index] as number)
+      if (this.#isInRange(batch.times[row] as number)) selected[count++] = row
+    }
+    return count === batch.selectedCount ? batch : { ...batch, selected, selectedCount: count }
   }
 
   #endIfBounded(partition: SourcePartition): void {
@@ -303,7 +354,7 @@ export class SourceInput {
   /** Decodes one record that comes back from the dead letters and hands it on; it moves no clock and no position. */
   retry(letter: RetriedRecord, handlers: SourceHandlers): void {
     const builder = new RecordBatchBuilder(letter.original.length + 256)
-    builder.append(null, letter.original, Math.max(0, letter.timeMs))
+    builder.append(letter.key, letter.original, Math.max(0, letter.timeMs))
     const rows = new RecordRows()
     rows.read(builder.finish(), 0)
     // A record that fails once more is still the one that it was.

@@ -66,6 +66,9 @@ export class SourceInputs {
   static async open(core: TaskCore, wake: () => void): Promise<SourceInputs> {
     const inputs = new SourceInputs(core, wake)
     const { bounded, replay } = core.environment
+    if (replay !== null)
+      for (const { input } of inputs.#sources)
+        if (!input.spec.table && replay.range.topics.has(input.spec.topic.name)) input.replayOnly(replay.range.eventTimes ?? null)
     // A restart behind the end has nothing left to read.
     if (!bounded || core.state.status === 'ended') return inputs
     inputs.#writers = inputs.#throughWriters()
@@ -119,7 +122,8 @@ export class SourceInputs {
 
   async #keptTicks(replay: ReplaySettings): Promise<readonly ReplayTick[]> {
     const { environment, part, group, state } = this.#core
-    const kept = await keptTicks(environment.log, replay, part.name, group)
+    const disorderMs = new Map(this.#sources.map(({ input: { spec } }) => [spec.topic.name, spec.topic.disorderMs]))
+    const kept = await keptTicks(environment.log, replay, part.name, group, disorderMs)
     for (const { input } of this.#sources)
       for (const { partition, from } of replay.range.topics.get(input.spec.topic.name) ?? []) input.seek(partition, from)
     return kept.filter((tick) => tick.tick > state.through)
@@ -130,8 +134,9 @@ export class SourceInputs {
     for (const source of this.#sources) {
       const handlers = this.#handlers(source)
       for (const range of tick.ranges)
-        if (range.topic === source.input.spec.topic.name)
-          await source.input.replayTo(range.partition, range.to, range.refused, handlers, settle)
+        if (range.topic !== source.input.spec.topic.name) continue
+        else if (range.isOutside) source.input.skipTo(range.partition, range.to)
+        else await source.input.replayTo(range.partition, range.to, range.refused, handlers, settle)
     }
   }
 
@@ -246,6 +251,7 @@ export class SourceInputs {
       lag: input.lag(this.#core.environment.log),
       partitions: input.status(),
       producers: [],
+      ...(input.replayed === null ? {} : { replayed: { ...input.replayed } }),
     }))
   }
 

@@ -42,6 +42,18 @@ export interface TaskLoop {
   finished(): boolean
 }
 
+/** What a replay has made of the records that it read of a source. */
+export interface ReplayedRows {
+  /** Rows of the range, bad ones included. */
+  readonly rows: number
+  /** Rows whose event time lies outside the range. */
+  readonly outside: number
+  /** Records without a usable event time, which are in no range of times. */
+  readonly timeless: number
+  /** Offsets of records that could only be earlier than the range, and were left out unread. */
+  readonly unread: number
+}
+
 export interface InputStatus {
   readonly input: string
   readonly kind: 'source' | 'exchange' | 'file-table'
@@ -57,6 +69,8 @@ export interface InputStatus {
     /** Set while the clock guard holds the next record back: its event time, and after how long without another record it is decided. */
     readonly held?: { readonly eventTimeMs: number; readonly forMs: number; readonly untilMs: number }
   }[]
+  /** Of a source in a replay. */
+  readonly replayed?: ReplayedRows
   /** Exchanges: producers and how far each has come. */
   readonly producers: readonly { readonly task: string; readonly through: number; readonly watermarkMs: number; readonly status: string }[]
 }

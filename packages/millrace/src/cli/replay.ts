@@ -1,19 +1,24 @@
 // `millrace replay PIPELINE`: a range of the sources through a running pipeline again, beside the live one.
 import { MillraceError, sleep } from '@millrace/core/engine'
 import type { ReplayStatus } from '../server/replays.ts'
+import { table } from './format.ts'
 import type { CliContext, Command, Invocation } from './context.ts'
-import { findServer, type Remote } from './remote.ts'
+import { findServer, type Remote, withRemote } from './remote.ts'
 
 const ASK_MS = 200
 
 export const replay: Command = {
   name: 'replay',
-  usage: 'PIPELINE',
+  usage: 'PIPELINE | list | delete ID',
   summary: 'Sends a range through a running pipeline again, beside the live one; outputs go to topics with the suffix .replay-ID.',
   options: [
     { name: 'from', value: 'TIME', summary: 'Start: ISO-8601, ms, or an age such as -2h. Default: all that is kept.' },
     { name: 'to', value: 'TIME', summary: 'End, exclusive. Default: now.' },
-    { name: 'by', value: 'event|append', summary: 'Which time; default event.' },
+    {
+      name: 'by',
+      value: 'event|append',
+      summary: 'Which time; default event: the one that the topic declares. Append: when it was collected.',
+    },
     { name: 'topic', value: 'TOPIC', summary: 'Offsets of this source instead of times.' },
     { name: 'partition', value: 'N', summary: 'Its partition; default 0.' },
     { name: 'from-offset', value: 'N', summary: 'First offset.' },
@@ -27,9 +32,20 @@ export const replay: Command = {
       line: 'millrace replay flights --topic departures --from-offset 1000 --to-offset 2000 --id check',
       does: 'a thousand records; results in alerts.replay-check',
     },
+    { line: 'millrace table hourly --replay check', does: 'what the replay has in a table, while it runs and afterwards' },
+    { line: 'millrace replay list', does: 'replays and what they wrote' },
+    { line: 'millrace replay delete check', does: 'its topics and tables' },
   ],
-  words: [1, 1],
+  words: [1, 2],
   async run(context, invocation) {
+    const [word = '', id] = invocation.words
+    if (word === 'list') return withRemote(context, invocation, { create: false }, (remote) => list(context, invocation, remote))
+    if (word === 'delete') return withRemote(context, invocation, { create: false }, (remote) => remove(context, invocation, remote, id))
+    if (id !== undefined)
+      throw new MillraceError('MR_CLI_USAGE', {
+        message: `replay takes one pipeline, and \`${id}\` is one word too many.`,
+        fix: 'See `millrace replay --help`.',
+      })
     const remote = findServer(invocation)
     if (remote === null) {
       throw new MillraceError('MR_SERVER_UNREACHABLE', {
@@ -37,13 +53,51 @@ export const replay: Command = {
         details: { folder: invocation.settings.data },
       })
     }
-    const pipeline = invocation.words[0] as string
-    const started = await remote.json<ReplayStatus>(`/api/pipelines/${encodeURIComponent(pipeline)}/replays`, requestOf(invocation))
-    context.note(
-      `replay ${started.id} of ${pipeline} runs${started.outputs.length === 0 ? '' : `; it writes to ${started.outputs.join(', ')}`}\n`,
-    )
+    const started = await remote.json<ReplayStatus>(`/api/pipelines/${encodeURIComponent(word)}/replays`, requestOf(invocation))
+    context.note(`replay ${started.id} of ${word} runs${whereText(started)}\n`)
     return watch(context, invocation, remote, started.id)
   },
+}
+
+/** Where to look at what the replay computes. */
+function whereText({ id, outputs, tables }: ReplayStatus): string {
+  const topics = outputs.length === 0 ? '' : `; it writes to ${outputs.join(', ')}`
+  return tables.length === 0
+    ? topics
+    : `${topics}; look with ${tables.map((name) => `\`millrace table ${name} --replay ${id}\``).join(', ')}`
+}
+
+function timelessText({ rowsTimeless }: ReplayStatus): string {
+  return rowsTimeless === 0 ? '' : `, ${rowsTimeless} left out because they have no usable event time`
+}
+
+async function list(context: CliContext, { json }: Invocation, remote: Remote): Promise<number> {
+  const replays = await remote.json<readonly ReplayStatus[]>('/api/replays')
+  if (json) for (const one of replays) context.out(`${JSON.stringify(one)}\n`)
+  else if (replays.length === 0) context.out('no replays\n')
+  else
+    context.out(
+      table(
+        ['replay', 'pipeline', 'phase', 'rows', 'tables', 'topics'],
+        replays.map(({ id, pipeline, phase, rowsIn, tables, outputs }) => [
+          id,
+          pipeline,
+          phase,
+          phase === 'left' ? '' : String(rowsIn),
+          tables.join(', '),
+          outputs.join(', '),
+        ]),
+      ),
+    )
+  return 0
+}
+
+async function remove(context: CliContext, { json }: Invocation, remote: Remote, id: string | undefined): Promise<number> {
+  if (id === undefined)
+    throw new MillraceError('MR_CLI_USAGE', { message: '`replay delete` needs the id of a replay.', fix: 'millrace replay delete ID' })
+  const gone = await remote.json<{ readonly topics: readonly string[] }>(`/api/replays/${encodeURIComponent(id)}`, undefined, 'DELETE')
+  context.out(json ? `${JSON.stringify(gone)}\n` : `${id} deleted${gone.topics.length === 0 ? '' : `: ${gone.topics.join(', ')}`}\n`)
+  return 0
 }
 
 function requestOf({ options }: Invocation): Readonly<Record<string, unknown>> {
@@ -72,7 +126,7 @@ async function watch(context: CliContext, { json }: Invocation, remote: Remote, 
     const status = await remote.json<ReplayStatus>(`/api/replays/${id}`)
     if (status.phase !== 'running') {
       if (json) context.out(`${JSON.stringify(status)}\n`)
-      else if (status.error === null) context.out(`finished: ${status.rowsIn} rows read\n`)
+      else if (status.error === null) context.out(`finished: ${status.rowsIn} rows read${timelessText(status)}\n`)
       else context.note(`error ${status.error.code}: ${status.error.message}\n  fix: ${status.error.fix}\n`)
       return status.phase === 'finished' ? 0 : 1
     }

@@ -36,6 +36,8 @@ export interface PlantContext {
   readonly letters: LetterBoxes
   readonly sources: () => readonly SourceStatus[]
   readonly replays: Map<string, Replay>
+  /** Ends it when it runs, and deletes its topics and tables. Returns the topics that users saw. Throws MR_REPLAY_UNKNOWN. */
+  readonly deleteReplay: (id: string) => Promise<readonly string[]>
   readonly startReplay: (pipeline: PlantPipeline, request: ReplayRequest) => Promise<Replay>
   /** Topics that the plant writes and users may read. */
   readonly reserved: ReadonlySet<string>
@@ -52,6 +54,17 @@ export function pipelineOf(context: PlantContext, name: string): PlantPipeline {
   throw new MillraceError('MR_SERVER_PIPELINE_UNKNOWN', {
     message: `no pipeline of this name runs${near === null ? '.' : `; did you mean \`${near}\`?`}`,
     details: { pipeline: name.slice(0, 100), running: [...context.pipelines.keys()].join(', ') },
+  })
+}
+
+/** @throws {MillraceError} `MR_REPLAY_UNKNOWN` with the nearest id. */
+export function replayOf(context: Pick<PlantContext, 'replays'>, id: string): Replay {
+  const found = context.replays.get(id)
+  if (found !== undefined) return found
+  const near = nearestWord(id, context.replays.keys())
+  throw new MillraceError('MR_REPLAY_UNKNOWN', {
+    message: `no replay of this id has run since the server started${near === null ? '.' : `; did you mean \`${near}\`?`}`,
+    details: { id: id.slice(0, 40) },
   })
 }
 

@@ -38,6 +38,13 @@ export class LetterBoxes {
     return box
   }
 
+  /** Lets go of what is remembered of a pipeline whose dead letters are deleted. */
+  async forget(pipeline: string): Promise<void> {
+    const box = this.#boxes.get(pipeline)
+    this.#boxes.delete(pipeline)
+    await box?.close()
+  }
+
   async close(): Promise<void> {
     for (const box of this.#boxes.values()) await box.close()
   }

@@ -1,10 +1,10 @@
 // Pipelines over HTTP: the plan that runs, and replays beside it.
 import { MillraceError, serializePlan } from '@millrace/core/engine'
-import { type PlantContext, pipelineOf } from '../context.ts'
+import { type PlantContext, pipelineOf, replayOf } from '../context.ts'
 import { ANSWERED, type Exchange } from '../exchange.ts'
 import { sendJson } from '../answers.ts'
 import { newestPlan } from '../plan-store.ts'
-import type { ReplayRequest } from '../replays.ts'
+import { type ReplayRequest, replaysLeft, type ReplayStatus } from '../replays.ts'
 import type { Route } from '../router.ts'
 import { timeOrAgeMs } from '../times.ts'
 import * as schemas from './schemas.ts'
@@ -47,20 +47,26 @@ export function pipelineRoutes(context: PlantContext): readonly Route[] {
       refusals: [400, 404, 409],
       handle: async (exchange) => {
         const pipeline = pipelineOf(context, exchange.params['pipeline'] as string)
-        const request = replayOf(await exchange.json(REPLAY_MEMBERS), context.clock.nowMs())
+        const request = replayRequestOf(await exchange.json(REPLAY_MEMBERS), context.clock.nowMs())
         if (context.replays.has(request.id))
           throw new MillraceError('MR_REPLAY_RUNNING', { details: { id: request.id, pipeline: pipeline.name } })
         const replay = await context.startReplay(pipeline, request)
         return replay.status()
       },
     },
+    ...replayRoutes(context),
+  ]
+}
+
+function replayRoutes(context: PlantContext): readonly Route[] {
+  return [
     {
       method: 'GET',
       path: '/api/replays',
       access: 'read',
-      summary: 'Replays since the server started.',
+      summary: 'Replays since the server started, and earlier ones whose topics are still there.',
       answer: { types: ['application/json'], summary: 'Replays.', schema: { type: 'array', items: schemas.REPLAY_STATUS } },
-      handle: () => Array.from(context.replays.values(), (replay) => replay.status()),
+      handle: () => statuses(context),
     },
     {
       method: 'GET',
@@ -71,19 +77,29 @@ export function pipelineRoutes(context: PlantContext): readonly Route[] {
       refusals: [404],
       handle: (exchange) => one(context, exchange),
     },
+    {
+      method: 'DELETE',
+      path: '/api/replays/{id}',
+      access: 'change',
+      summary: 'Ends a replay when it runs, and deletes its tables and its topics with the suffix `.replay-ID`.',
+      answer: { types: ['application/json'], summary: 'The topics that are gone.', schema: schemas.REPLAY_DELETED },
+      refusals: [404],
+      handle: async (exchange) => {
+        const id = exchange.params['id'] as string
+        return { id, topics: await context.deleteReplay(id) }
+      },
+    },
   ]
+}
+
+function statuses({ log, replays }: PlantContext): readonly ReplayStatus[] {
+  return [...Array.from(replays.values(), (replay) => replay.status()), ...replaysLeft(log, new Set(replays.keys()))]
 }
 
 function one(context: PlantContext, exchange: Exchange): typeof ANSWERED {
   const id = exchange.params['id'] as string
-  const replay = context.replays.get(id)
-  if (replay === undefined)
-    throw new MillraceError('MR_HTTP_ROUTE_UNKNOWN', {
-      message: 'no replay has this id.',
-      details: { id: id.slice(0, 40) },
-      fix: 'See `/api/replays`.',
-    })
-  sendJson(exchange.response, 200, replay.status())
+  const status = statuses(context).find((other) => other.id === id) ?? replayOf(context, id).status()
+  sendJson(exchange.response, 200, status)
   return ANSWERED
 }
 
@@ -107,7 +123,7 @@ function wholeMember(body: Readonly<Record<string, unknown>>, member: string, fa
 }
 
 /** The request of a body. Throws MR_HTTP_BODY_INVALID. */
-export function replayOf(body: Readonly<Record<string, unknown>>, nowMs: number): ReplayRequest {
+export function replayRequestOf(body: Readonly<Record<string, unknown>>, nowMs: number): ReplayRequest {
   const { id = nowMs.toString(36), by = 'event', topic, sinks = false } = body
   if (typeof id !== 'string' || !ID.test(id)) throw invalid('id', '1 to 40 of a-z A-Z 0-9 _ -')
   if (by !== 'event' && by !== 'append') throw invalid('by', '`event` or `append`')

@@ -136,13 +136,17 @@ export const REPLAY: object = {
   additionalProperties: false,
 }
 
+export const REPLAY_DELETED: object = object({ id: text, topics: { type: 'array', items: text } })
+
 export const REPLAY_STATUS: object = object({
   id: text,
   pipeline: text,
-  phase: { enum: ['running', 'finished', 'failed'] },
-  startedAtMs: whole,
+  phase: { enum: ['running', 'finished', 'failed', 'left'] },
+  startedAtMs: maybeWhole,
   endedAtMs: maybeWhole,
   outputs: { type: 'array', items: text },
+  tables: { type: 'array', items: text },
   rowsIn: whole,
+  rowsTimeless: whole,
   error: { type: ['object', 'null'] },
 })

@@ -1,7 +1,7 @@
 // Live tables over HTTP: rows as they were at the last commit.
 import type { TablePage, TableQuery } from '@millrace/core/engine'
 import type { PlantContext } from '../context.ts'
-import { readTableOf } from '../context.ts'
+import { readTableOf, replayOf } from '../context.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Route } from '../router.ts'
 import * as schemas from './schemas.ts'
@@ -36,6 +36,7 @@ export function tableRoutes(context: PlantContext): readonly Route[] {
         { name: 'prefix', in: 'query', type: 'string', summary: 'Values of the first fields of the key, in the same two forms.' },
         { name: 'from', in: 'query', type: 'string', summary: 'Least value, inclusive, of the key field behind the prefix.' },
         { name: 'to', in: 'query', type: 'string', summary: 'Largest value, exclusive.' },
+        { name: 'replay', in: 'query', type: 'string', summary: 'Id of a replay: its table instead of the live one.' },
         { name: 'limit', in: 'query', type: 'integer', default: 1000, summary: `Rows, at most ${LIMIT_MAX}.` },
         { name: 'descending', in: 'query', type: 'boolean', default: false, summary: 'Largest key first.' },
       ],
@@ -48,7 +49,9 @@ export function tableRoutes(context: PlantContext): readonly Route[] {
 
 function read(context: PlantContext, exchange: Exchange): Promise<TablePage> {
   const table = exchange.params['table'] as string
-  const keyFields = keyFieldCount(context, table)
+  const id = exchange.query.get('replay')
+  const replay = id === null ? null : replayOf(context, id)
+  const keyFields = replay === null ? keyFieldCount(context, table) : replay.keyFields(table)
   const key = values(exchange, 'key', keyFields)
   const prefix = values(exchange, 'prefix', keyFields)
   const from = exchange.query.get('from')
@@ -61,7 +64,7 @@ function read(context: PlantContext, exchange: Exchange): Promise<TablePage> {
     limit: exchange.number('limit', 1000, 1, LIMIT_MAX),
     descending: exchange.flag('descending'),
   }
-  return readTableOf(context, table, query)
+  return replay === null ? readTableOf(context, table, query) : replay.table(table, query)
 }
 
 function keyFieldCount(context: PlantContext, table: string): number {

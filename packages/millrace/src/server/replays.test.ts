@@ -1,0 +1,72 @@
+// Replays over HTTP: their range, what they have in tables, and how they go.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { errorOf, eventually, PlantUnderTest, webPipeline } from './plant.fixture.ts'
+import type { ReplayStatus } from './replays.ts'
+
+const START_MS = 1_767_225_600_000
+
+async function webPlant(): Promise<PlantUnderTest> {
+  const plant = await PlantUnderTest.start({ pipelines: [webPipeline()] })
+  const lines = Array.from({ length: 10 }, (_, n) => `{"at":${START_MS + n * 60_000},"url":"/${n % 2}"}`)
+  await plant.post('/topics/hits', [...lines, '{"url":"/without"}'].join('\n'))
+  await eventually(
+    async () => (await plant.get('/tables/per_minute')).value as { readonly rows: readonly unknown[] },
+    ({ rows }) => rows.length === 10,
+  )
+  return plant
+}
+
+async function ended(plant: PlantUnderTest, id: string): Promise<ReplayStatus> {
+  return eventually(
+    async () => (await plant.get(`/api/replays/${id}`)).value as ReplayStatus,
+    (status) => status.phase !== 'running',
+  )
+}
+
+test('a range of event time is that of the rows, and the table of the replay can be read until it is deleted', async () => {
+  const plant = await webPlant()
+  const started = await plant.post(
+    '/api/pipelines/web/replays',
+    JSON.stringify({ id: 'a', from: START_MS + 120_000, to: START_MS + 300_000 }),
+  )
+  assert.equal(started.status, 200, started.text)
+  const status = await ended(plant, 'a')
+  assert.equal(status.error, null)
+  assert.deepEqual([status.rowsIn, status.rowsTimeless, status.tables], [3, 1, ['per_minute', 'orders']])
+  const page = (await plant.get('/tables/per_minute?replay=a')).value as { readonly rows: readonly { readonly windowStart: number }[] }
+  assert.deepEqual(
+    page.rows.map(({ windowStart }) => windowStart).sort(),
+    [2, 3, 4].map((n) => START_MS + n * 60_000),
+  )
+  assert.equal(((await plant.get('/tables/per_minute')).value as { readonly rows: readonly unknown[] }).rows.length, 10)
+  assert.equal((await plant.get('/tables/per_minute?replay=a&prefix=/1')).status, 200)
+  assert.equal((await plant.get('/tables/none?replay=a')).status, 404)
+  assert.equal(errorOf(await plant.get('/tables/per_minute?replay=b')).code, 'MR_REPLAY_UNKNOWN')
+
+  assert.equal((await plant.ask('DELETE', '/api/replays/a')).status, 200)
+  assert.equal(errorOf(await plant.get('/tables/per_minute?replay=a')).code, 'MR_REPLAY_UNKNOWN')
+  assert.equal(errorOf(await plant.ask('DELETE', '/api/replays/a')).code, 'MR_REPLAY_UNKNOWN')
+  assert.deepEqual((await plant.get('/api/replays')).value, [])
+  const topics = (await plant.get('/topics?internal=true')).value as readonly { readonly name: string }[]
+  assert.deepEqual(
+    topics.filter(({ name }) => name.includes('replay')),
+    [],
+  )
+  // The id is free again.
+  assert.equal((await plant.post('/api/pipelines/web/replays', '{"id":"a"}')).status, 200)
+  await ended(plant, 'a')
+  await plant.stop()
+})
+
+test('a range that holds nothing is said', async () => {
+  const plant = await webPlant()
+  const beyond = await plant.post('/api/pipelines/web/replays', '{"topic":"hits","fromOffset":300,"toOffset":500}')
+  assert.deepEqual([beyond.status, errorOf(beyond).code], [400, 'MR_REPLAY_EMPTY'])
+  assert.match(errorOf(beyond).message, /hits\/0 from 0 to \d/)
+  await plant.post('/api/pipelines/web/replays', '{"id":"late","from":"2027-01-01"}')
+  const { phase, error } = await ended(plant, 'late')
+  assert.deepEqual([phase, error?.code], ['failed', 'MR_REPLAY_EMPTY'])
+  assert.match(error?.message ?? '', /all that are kept are earlier/)
+  await plant.stop()
+})
