@@ -1,4 +1,4 @@
-// What a record decoder fills: one slot per field that is wanted, a status per row, and the errors of the rows that were refused. Owned by
+// What a record decoder fills: one slot per field that is read or checked, a status per row, and the errors of the rows that were refused. Owned by
 // whoever reads the batch and reused from batch to batch: the columns of one `decode` are valid until the next one into the same object.
 import { must } from '../base/assert.ts'
 import type { ErrorCode } from '../base/errors.ts'
@@ -44,12 +44,14 @@ function slotKind(type: FieldType): SlotKind {
 
 const NONE = new Uint8Array(0)
 
-/** The arrays of one wanted field. All of one shape, so that the hot loops stay monomorphic; those that a kind does not use are empty. */
+/** The arrays of one field that is read or checked. All of one shape, so that the hot loops stay monomorphic; those that a kind does not use are empty. */
 export class FieldSlot {
   readonly field: Field
   /** Index among the schema's fields. */
   readonly index: number
   readonly kind: SlotKind
+  /** False: values are held to the schema and not kept. */
+  readonly isRead: boolean
   readonly interner: Interner | null
   /** Numbers, times, scaled decimals. */
   f64: Float64Array = new Float64Array(0)
@@ -70,11 +72,12 @@ export class FieldSlot {
   readonly nested: Map<number, unknown> = new Map()
   arena: GrowingBytes = new GrowingBytes(0)
 
-  constructor(field: Field, index: number, dictionary: boolean) {
+  constructor(field: Field, index: number, isRead: boolean, dictionary: boolean) {
     this.field = field
     this.index = index
     this.kind = slotKind(field.type)
-    this.interner = dictionary && this.kind === 'string' ? new Interner() : null
+    this.isRead = isRead
+    this.interner = isRead && dictionary && this.kind === 'string' ? new Interner() : null
   }
 
   prepare(rows: number): void {
@@ -169,7 +172,7 @@ export class FieldSlot {
 
 export class DecodedColumns {
   readonly slots: readonly FieldSlot[]
-  /** By field index; null where the field is not wanted. */
+  /** By field index; null where the field is not read. */
   readonly columns: (Column | null)[]
   /** ROW_OK, ROW_NULL or ROW_BAD by row; ROW_NULL for rows outside the selection that was decoded. */
   status: Uint8Array = new Uint8Array(0)
@@ -181,8 +184,13 @@ export class DecodedColumns {
   /** By row, ascending, after `finish`. */
   readonly errors: DecodeError[] = []
 
-  constructor(fields: readonly Field[], projection: readonly number[], dictionary: readonly number[] = []) {
-    this.slots = projection.map((index) => new FieldSlot(must(fields[index], `field ${index}`), index, dictionary.includes(index)))
+  /** `checked`: the fields outside the projection are held to the schema, too. */
+  constructor(fields: readonly Field[], projection: readonly number[], dictionary: readonly number[] = [], checked = false) {
+    const read = new Set(projection)
+    const indexes = checked ? [...fields.keys()] : projection
+    this.slots = indexes.map(
+      (index) => new FieldSlot(must(fields[index], `field ${index}`), index, read.has(index), dictionary.includes(index)),
+    )
     this.columns = fields.map(() => null)
   }
 
@@ -220,7 +228,7 @@ export class DecodedColumns {
     this.nullCount = nulls
     // Records that a scanner gave up are looked at after the others.
     if (this.errors.length > 1) this.errors.sort((a, b) => a.row - b.row)
-    for (const slot of this.slots) this.columns[slot.index] = slot.column(data, status, top)
+    for (const slot of this.slots) if (slot.isRead) this.columns[slot.index] = slot.column(data, status, top)
     return good
   }
 }

@@ -116,7 +116,7 @@ class ColumnDecoder implements SourceDecoder {
     this.#decoder = jsonDecoder(
       fields,
       [...wanted].sort((a, b) => a - b),
-      { dictionary: this.#table ? [] : options.dictionary, codegen: options.codegen },
+      { dictionary: this.#table ? [] : options.dictionary, codegen: options.codegen, checked: true },
     )
     this.#into = this.#decoder.columns()
   }

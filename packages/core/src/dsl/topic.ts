@@ -30,9 +30,8 @@ type KeyOf<V, F> =
 export interface TopicOptions<S, E, F> {
   /**
    * What a value looks like: `t.object({...})`, which drives code generation, or any Standard Schema (zod, valibot, arktype), which validates
-   * each value whole. Of `t.object` a pipeline checks that the record is JSON, and the fields that it reads as columns: one that nobody
-   * reads may have another type, or be missing, without making the record a dead letter. Whoever wants every field checked, as it comes in,
-   * sets `validate`.
+   * each value whole. A pipeline holds every field to it, also those that it does not read: a record that does not fit is a dead letter
+   * for every reader. Whoever wants the sender to hear of it sets `validate`.
    */
   readonly value: S
   /** Field that holds the event time. Default: the record's timestamp, which the collector sets when a record arrives. */
@@ -187,10 +186,12 @@ function checkEventTime(at: Refusal, name: string, fields: readonly Field[] | nu
 export interface FileTableOptions<S, F> {
   /** Name of the table in messages and pictures. */
   readonly name: string
-  /** Path of the file, relative to the folder that the process runs in. */
+  /** Path of the file, relative to the folder that the process runs in, as that of every source and sink. */
   readonly path: string
-  /** `csv` with a header line, or `json`: an array, or one object per line. */
+  /** `csv` with a header line, or `json`: one object per line. */
   readonly format: 'csv' | 'json'
+  /** Between the fields of CSV: one ASCII character. Default comma. */
+  readonly separator?: string
   readonly value: S
   /** The field, or fields, that tell one row from every other. */
   readonly key: F | readonly F[]
@@ -200,7 +201,9 @@ export interface FileTableOptions<S, F> {
 export type FileTableDeclaration<V, F extends string> = FileTable & { readonly '~types'?: { readonly value: V; readonly key: F } }
 
 /**
- * Declares a table that is read from a file, to its end, before the first stream record of the task that joins it.
+ * Declares a table that is read from a file, to its end, before the first stream record of the task that joins it. The file is looked at when
+ * the pipeline starts, which a missing file or column refuses (`MR_TABLE_FILE`); bad lines go to the dead letters. An edit of the file is taken
+ * up when the pipeline starts again.
  *
  * @example
  * const airports = fileTable({ name: 'airports', path: 'airports.csv', format: 'csv', key: 'iata',
@@ -211,11 +214,14 @@ export function fileTable<S extends StandardSchemaV1, const F extends FieldName<
   options: FileTableOptions<S, F>,
 ): FileTableDeclaration<InferOutput<S>, F> {
   const at: Refusal = { kind: 'table', name: String(options.name), place: placeOfCall(fileTable as Caller) }
-  checkOptions(at, options, ['name', 'path', 'format', 'value', 'key'])
+  checkOptions(at, options, ['name', 'path', 'format', 'separator', 'value', 'key'])
   if (!NAME_PATTERN.test(options.name)) refuse(at, `\`${String(options.name)}\` cannot name a table.`)
   if (options.format !== 'csv' && options.format !== 'json')
     refuse(at, `\`format\` must be 'csv' or 'json', not \`${String(options.format)}\`.`)
   if (typeof options.path !== 'string' || options.path === '') refuse(at, '`path` must be the path of a file.')
+  const { separator } = options
+  if (separator !== undefined && (options.format !== 'csv' || !/^[\t\x20-\x7e]$/.test(separator) || separator === '"'))
+    refuse(at, '`separator` must be one ASCII character, not a quote, of a file of format csv.')
   const fields = fieldsOf(options.value)
   if (fields === null) return refuse(at, '`value` must be a `t.object` schema: its fields are the columns of the file.')
   const primaryKey = typeof options.key === 'string' ? [options.key] : options.key
@@ -226,6 +232,7 @@ export function fileTable<S extends StandardSchemaV1, const F extends FieldName<
     name: options.name,
     path: options.path,
     format: options.format,
+    ...(separator === undefined ? {} : { separator }),
     fields,
     primaryKey: Object.freeze([...primaryKey]),
   })

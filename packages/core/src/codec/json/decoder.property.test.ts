@@ -9,8 +9,8 @@ import { jsonDecoder } from './decoder.ts'
 import { documentBatch, layOut, type DocumentBatch } from './document.fixture.ts'
 import { oracle } from './oracle.fixture.ts'
 
-function check(batch: DocumentBatch, into: DecodedColumns, rows: readonly number[]): void {
-  const wanted = batch.projection.map((index) => batch.fields[index] as Field)
+function check(batch: DocumentBatch, into: DecodedColumns, rows: readonly number[], checked: boolean): void {
+  const wanted = checked ? batch.fields : batch.projection.map((index) => batch.fields[index] as Field)
   const good: number[] = []
   for (const row of rows) {
     const expected = oracle(batch.documents[row] ?? null, wanted)
@@ -37,20 +37,20 @@ function check(batch: DocumentBatch, into: DecodedColumns, rows: readonly number
 
 function law(fields: fc.Arbitrary<Field[]>, numRuns: number): void {
   fc.assert(
-    fc.property(documentBatch(fields), fc.boolean(), fc.boolean(), (batch, asDictionary, reuse) => {
+    fc.property(documentBatch(fields), fc.boolean(), fc.boolean(), fc.boolean(), (batch, asDictionary, reuse, checked) => {
       const { bytes, starts, ends } = layOut(batch)
       const dictionary = asDictionary ? batch.projection : []
       const rows = [...batch.documents.keys()]
       for (const codegen of [true, false]) {
-        const decoder = jsonDecoder(batch.fields, batch.projection, { codegen, dictionary, warmUpRecords: 1 })
+        const decoder = jsonDecoder(batch.fields, batch.projection, { codegen, dictionary, checked, warmUpRecords: 1 })
         const into = decoder.columns()
         decoder.decode(bytes, starts, ends, rows.length, into)
-        check(batch, into, rows)
+        check(batch, into, rows, checked)
         // A second batch into the same columns, and only every other row of it.
         const half = rows.filter((row) => row % 2 === 1)
         const again = reuse ? into : decoder.columns()
         decoder.decode(bytes, starts, ends, half.length, again, Int32Array.from(half))
-        check(batch, again, half)
+        check(batch, again, half, checked)
       }
     }),
     { numRuns },

@@ -22,6 +22,8 @@ const SAMPLE_RECORDS = 24
 export interface JsonDecoderOptions {
   /** Indexes of string fields that the reader wants as dictionary ids. */
   readonly dictionary?: readonly number[]
+  /** Holds the fields outside the projection to the schema, too: a record is good or bad whoever reads it. Default false. */
+  readonly checked?: boolean
   /** False where `new Function` is forbidden, and for the oracle: every record is scanned in general. Default true. */
   readonly codegen?: boolean
   /** Records seen before code is generated. Default 64: a topic with a handful of records is not worth a compilation (about 0.2 ms). */
@@ -43,6 +45,7 @@ class JsonDecoder implements RecordDecoder {
   readonly #fields: readonly Field[]
   readonly #projection: readonly number[]
   readonly #dictionary: readonly number[]
+  readonly #checked: boolean
   readonly #codegen: boolean
   readonly #general: GeneralScanner
   readonly #scanners = new Map<string, SpeculativeScanner | null>()
@@ -54,13 +57,14 @@ class JsonDecoder implements RecordDecoder {
     this.#fields = fields
     this.#projection = projection
     this.#dictionary = options.dictionary ?? []
+    this.#checked = options.checked ?? false
     this.#codegen = options.codegen ?? true
     this.#warmUpRecords = options.warmUpRecords ?? WARM_UP_RECORDS
     this.#general = new GeneralScanner(this.columns())
   }
 
   columns(): DecodedColumns {
-    return new DecodedColumns(this.#fields, this.#projection, this.#dictionary)
+    return new DecodedColumns(this.#fields, this.#projection, this.#dictionary, this.#checked)
   }
 
   decode(
@@ -116,19 +120,19 @@ class JsonDecoder implements RecordDecoder {
     }
     const [only] = layouts.values()
     if (only === undefined) return null
-    if (layouts.size === 1) return this.#compile(only.signature, () => orderedModule(only, into.slots))
+    if (layouts.size === 1) return this.#compile(only.signature, into, () => orderedModule(only, into.slots))
     const sample = [...layouts.values()]
     const keys = [...new Set(sample.flatMap((layout) => layout.members.map((member) => member.key)))].sort()
     return (
-      this.#compile(`any order ${JSON.stringify(keys)}`, () => unorderedModule(sample, into.slots)) ??
-      this.#compile(only.signature, () => orderedModule(only, into.slots))
+      this.#compile(`any order ${JSON.stringify(keys)}`, into, () => unorderedModule(sample, into.slots)) ??
+      this.#compile(only.signature, into, () => orderedModule(only, into.slots))
     )
   }
 
-  #compile(signature: string, makeModule: () => Uint8Array<ArrayBuffer> | null): SpeculativeScanner | null {
+  #compile(signature: string, { slots }: DecodedColumns, makeModule: () => Uint8Array<ArrayBuffer> | null): SpeculativeScanner | null {
     const known = this.#scanners.get(signature)
     if (known !== undefined) return known
-    if (this.#scanners.size >= LAYOUTS_MAX || this.#projection.length > SCAN_SLOTS_MAX) return null
+    if (this.#scanners.size >= LAYOUTS_MAX || slots.length > SCAN_SLOTS_MAX) return null
     const module = makeModule()
     const scanner = module === null ? null : compileScanner(module)
     this.#scanners.set(signature, scanner)
@@ -136,7 +140,10 @@ class JsonDecoder implements RecordDecoder {
   }
 }
 
-/** A decoder of JSON records with `fields`, filling only the fields whose indexes stand in `projection`; the whole document is validated. */
+/**
+ * A decoder of JSON records with `fields`, filling only the fields whose indexes stand in `projection`; the whole document is validated, and
+ * with `checked` each of `fields` held to its type.
+ */
 export function jsonDecoder(fields: readonly Field[], projection: readonly number[], options: JsonDecoderOptions = {}): RecordDecoder {
   return new JsonDecoder(fields, projection, options)
 }

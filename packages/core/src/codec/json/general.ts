@@ -229,7 +229,7 @@ export class GeneralScanner {
     const problems: Problem[] = []
     const value = coerce(slot.field.type, false, parseExact(utf8Text(this.#bytes, at, next)), [], problems)
     if (problems.length > 0) return FAIL
-    slot.nested.set(row, value)
+    if (slot.isRead) slot.nested.set(row, value)
     return next
   }
 }

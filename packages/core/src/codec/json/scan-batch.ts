@@ -112,6 +112,7 @@ function copyOut(
   else for (let i = from; i < from + count; i++) into.status[rows[i] as number] = ROW_OK
   for (let index = 0; index < slots.length; index++) {
     const slot = slots[index] as FieldSlot
+    if (!slot.isRead) continue
     const at = slotAt(index)
     if (slot.field.nullable) {
       if (rows === null) slot.validity.fill(1, from, from + count)

@@ -180,8 +180,9 @@ export class ScannerCode {
     else this.#any(index)
   }
 
-  /** A wanted field that the record does not have. */
+  /** A field of the schema that the record does not have. */
   setMissing(index: number): void {
+    if (this.#slots[index]?.isRead === false) return
     this.#leaveOver(index, () => this.body.i32(-1))
   }
 
@@ -255,7 +256,9 @@ export class ScannerCode {
           body.get(this.#quote).i32(-1).op(OP.i32LtS)
           body.when(
             () => this.#leaveFirst(index),
-            () => this.#storeText(index),
+            () => {
+              if (slot.isRead) this.#storeText(index)
+            },
           )
         } else if (slot !== null) this.#leaveFirst(index)
         this.advance(1)

@@ -8,7 +8,7 @@ import { FunctionBody, moduleOf, VECTOR_OP } from './wasm-body.ts'
 /** Records of one call, and bytes of text: with what they leave they stay in the second-level cache. */
 export const SCAN_ROWS_MAX = 512
 export const SCAN_TEXT_BYTES_MAX = 131_072
-export const SCAN_SLOTS_MAX = 64
+export const SCAN_SLOTS_MAX = 128
 /** Scanners look so far behind a record at most: a literal, or the words of a number. */
 const SLACK_BYTES = 1024
 
