@@ -87,11 +87,11 @@ export interface DeadLetterView {
   /** The original bytes: text when valid UTF-8, else null and `base64` is set. */
   readonly text: string | null
   readonly base64: string | null
-  /** retried: it was moved to the retry partition. */
-  readonly state: 'open' | 'retried'
+  /** retried: it was moved to the retry partition. discarded: nobody wants it back; it is kept until retention takes it. */
+  readonly state: 'open' | 'retried' | 'discarded'
 }
 
-/** POST /api/dead-letters/PIPELINE/retry : { ids } or { code, operator }. Answers how many were moved. */
+/** POST /api/dead-letters/PIPELINE/retry and /discard : { ids } or { code, operator }. Answers how many were moved, or discarded. */
 export interface RetryRequest {
   readonly ids?: readonly number[]
   readonly code?: string
@@ -103,6 +103,11 @@ export interface RetryAnswer {
   readonly moved: number
   /** Letters that cannot enter, by reason. */
   readonly refused: readonly { readonly reason: string; readonly count: number }[]
+}
+
+export interface DiscardAnswer {
+  /** Letters that are not shown as open any more. */
+  readonly discarded: number
 }
 
 /** Every error answer of every endpoint. */

@@ -156,7 +156,7 @@ export const ERRORS = {
   MR_RUNTIME_USER_THROW: entry(
     'data',
     "The pipeline's own code threw on this record.",
-    'Correct the code at the place named, then `millrace dlq retry`.',
+    'Correct the code at the place named, start the pipeline again, then `millrace dlq retry`: a letter enters the corrected operator while that has its name and takes the same columns.',
   ),
   MR_RUNTIME_BAD_SHARE: entry(
     'invalid',
@@ -200,6 +200,11 @@ export const ERRORS = {
     'Give one value per key field, in order and of its kind; `millrace table` lists them.',
   ),
   MR_TABLE_NOT_READY: entry('transient', 'The table is being restored.', 'Try again in a moment.'),
+  MR_TABLE_FILE: entry(
+    'invalid',
+    'The file of a table cannot be read as the table.',
+    'Correct the file, or `path`, `separator` and `value` of `fileTable`; relative paths begin at the folder that the process runs in.',
+  ),
   MR_REPLAY_NO_BINDINGS: entry(
     'invalid',
     'The pipeline has no kept bindings to replay.',
@@ -207,8 +212,8 @@ export const ERRORS = {
   ),
   MR_RUNTIME_RETRY_VERSION: entry(
     'invalid',
-    'The dead letter was written by another version of the pipeline, so it cannot enter at its operator.',
-    'Replay the range of the source that holds it: `millrace replay`.',
+    'The dead letter cannot enter at its operator: the pipeline has changed there since the letter was written.',
+    'The message says what has changed. When its record was read again since, `millrace dlq discard` it; else put the operator back as it was, or replay the range of the source that holds the record: `millrace replay`.',
   ),
   MR_WORKER_MODULE: entry(
     'invalid',

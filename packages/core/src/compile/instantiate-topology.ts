@@ -249,6 +249,10 @@ class Instance implements TopologyInstance {
     return true
   }
 
+  hasDoor(operator: string, input: number): boolean {
+    return this.#doors.get(operator)?.inputs[input] !== undefined
+  }
+
   fieldsAt(operator: string, input: number): readonly Field[] | null {
     const shape = this.#doors.get(operator)?.shapes[input]
     return shape === undefined ? null : fieldsOfShape(shape)

@@ -159,5 +159,7 @@ export interface TopologyInstance {
   enter(operator: string, input: number, batch: Batch): boolean
   /** Row layout at an operator's input, to encode and decode dead letters; null for open shapes (JSON). */
   fieldsAt(operator: string, input: number): readonly Field[] | null
+  /** Whether rows can enter there. */
+  hasDoor(operator: string, input: number): boolean
   readonly operators: readonly OperatorStatus[]
 }

@@ -1,12 +1,14 @@
 // Dead letters: rows that an operator, a decoder or a sink could not take, on one topic per pipeline, written in the same commit as the work.
 // A letter is a record: value = head as JSON text, a newline, the original bytes of the source record (a row that has none: its columns as
-// JSON), the row as a block at the failed operator's input (when it has typed columns). Head.originalBytes and head.blockBytes give the two lengths.
+// JSON), the row as a block at the failed operator's input (when it has typed columns), the record's key. Head.originalBytes, head.blockBytes and
+// head.keyBytes give the lengths.
 import type { Batch, Field } from '../codec/column.ts'
 import type { ErrorCode } from '../base/errors.ts'
 import { MillraceError, isMillraceError } from '../base/errors.ts'
 import { BlockWriter } from '../codec/block.ts'
 import { rowValue } from '../codec/column-value.ts'
 import { jsonText } from '../codec/json/exact.ts'
+import { layoutId } from '../codec/layout-id.ts'
 import { completeLetter, lostFields } from '../compile/retried-row.ts'
 
 export interface DeadLetterHead {
@@ -32,6 +34,10 @@ export interface DeadLetterHead {
   readonly codeVersion: string
   readonly originalBytes: number
   readonly blockBytes: number
+  /** Left out when the record has no key, or is not known. */
+  readonly keyBytes?: number
+  /** What the failed operator took in, by id (codec/layout-id.ts) or `open`: another version of it takes the letter when it takes the same. */
+  readonly layout: string
   /**
    * Fields of the row that are not in the letter: behind an exchange a row has the columns that somebody behind reads, and a retry needs
    * no others. Left out when all are there.
@@ -43,6 +49,8 @@ export interface DeadLetter {
   readonly head: DeadLetterHead
   readonly original: Uint8Array
   readonly block: Uint8Array
+  /** Key of the source record; null when it has none. */
+  readonly key: Uint8Array | null
 }
 
 export interface LetterContext {
@@ -59,6 +67,16 @@ const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 const blocks = new BlockWriter()
 const NOTHING = new Uint8Array(0)
+
+const layouts = new WeakMap<readonly Field[], string>()
+
+/** What an operator with these fields takes in, as letters name it. */
+export function letterLayout(fields: readonly Field[] | null): string {
+  if (fields === null) return 'open'
+  const known = layouts.get(fields) ?? layoutId(fields)
+  layouts.set(fields, known)
+  return known
+}
 
 /** The first frame of the user's own code in a stack: neither millrace's nor Node's. */
 export function placeOf(error: unknown): string | null {
@@ -106,6 +124,8 @@ export function makeLetter(
     fields !== null && fields.length > 0 && fields.every((_, index) => whole.columns[index] !== null && whole.columns[index] !== undefined)
   const block = hasColumns ? blocks.write(whole, fields, Int32Array.of(row), 1).slice() : NOTHING
   const time = batch.times[row] as number
+  const keyStart = origin === null ? -1 : (origin.keyStarts[originRow] as number)
+  const key = origin === null || keyStart < 0 ? null : origin.bytes.slice(keyStart, origin.keyEnds[originRow])
   return {
     head: {
       v: 1,
@@ -128,10 +148,13 @@ export function makeLetter(
       codeVersion: context.codeVersion,
       originalBytes: original.length,
       blockBytes: block.length,
+      ...(key === null ? {} : { keyBytes: key.length }),
+      layout: letterLayout(fields),
       ...(lost.length === 0 ? {} : { lost }),
     },
     original,
     block,
+    key,
   }
 }
 
@@ -158,10 +181,12 @@ function valueBytes(batch: Batch, row: number, fields: readonly Field[] | null):
 
 export function encodeLetter(letter: DeadLetter): Uint8Array {
   const head = encoder.encode(`${JSON.stringify(letter.head)}\n`)
-  const bytes = new Uint8Array(head.length + letter.original.length + letter.block.length)
+  const key = letter.key ?? NOTHING
+  const bytes = new Uint8Array(head.length + letter.original.length + letter.block.length + key.length)
   bytes.set(head, 0)
   bytes.set(letter.original, head.length)
   bytes.set(letter.block, head.length + letter.original.length)
+  bytes.set(key, bytes.length - key.length)
   return bytes
 }
 
@@ -173,7 +198,13 @@ export function decodeLetter(bytes: Uint8Array, start: number, end: number): Dea
   const head = JSON.parse(decoder.decode(bytes.subarray(start, newline))) as DeadLetterHead
   const from = newline + 1
   const middle = from + head.originalBytes
-  if (head.v !== 1 || middle + head.blockBytes !== end)
+  const keyFrom = middle + head.blockBytes
+  if (head.v !== 1 || keyFrom + (head.keyBytes ?? 0) !== end)
     throw new MillraceError('MR_CODEC_BATCH_CORRUPT', { message: 'a dead letter has another length than its head says.' })
-  return { head, original: bytes.slice(from, middle), block: bytes.slice(middle, end) }
+  return {
+    head,
+    original: bytes.slice(from, middle),
+    block: bytes.slice(middle, keyFrom),
+    key: head.keyBytes === undefined ? null : bytes.slice(keyFrom, end),
+  }
 }

@@ -1,11 +1,13 @@
 // The retry partition of a task: dead letters on their way back in. They enter at the operator that failed, in their original order among
-// themselves, outside the watermark. A letter of another code version cannot enter: it goes back to the dead letters with that reason.
+// themselves, outside the watermark. Bytes that could not be decoded re-enter at their source, whatever the version. A row of another version
+// enters while its operator takes the same columns: state before the operator has the row since then, and state behind it has not. A letter
+// from before a rebuild cannot enter, because the rebuild has read its record again. What cannot enter goes back with the reason.
 import type { Batch } from '../codec/column.ts'
 import type { LogReader } from '../log/log.ts'
 import type { DeadLetter } from './dead-letter.ts'
 import type { SourceInput } from './source-input.ts'
 import type { TaskCore } from './task-core.ts'
-import { must } from '../base/assert.ts'
+import { assert, must } from '../base/assert.ts'
 import { MillraceError } from '../base/errors.ts'
 import { readBlock } from '../codec/block.ts'
 import { RecordRows } from '../codec/record-rows.ts'
@@ -61,17 +63,20 @@ export class RetryInput {
   #enter(letter: DeadLetter, sources: ReadonlyMap<string, { readonly index: number; readonly input: SourceInput }>): void {
     const { head } = letter
     const core = this.#core
-    if (head.codeVersion !== core.environment.topology.codeVersion) {
-      const error = new MillraceError('MR_RUNTIME_RETRY_VERSION', {
-        details: { written: head.codeVersion, running: core.environment.topology.codeVersion },
-      })
-      core.reject(head.operator, head.input, originalBatch(letter), 0, error)
+    const source = sources.get(head.operator)
+    const reason = this.#whyNot(letter, source?.input ?? null)
+    if (reason !== null) {
+      const { codeVersion } = core.environment.topology
+      const details = { operator: head.operator, written: head.codeVersion, running: codeVersion }
+      core.returnLetter(
+        letter,
+        new MillraceError('MR_RUNTIME_RETRY_VERSION', { message: `the dead letter cannot enter: ${reason}.`, details }),
+      )
       return
     }
-    const source = sources.get(head.operator)
     if (source !== undefined) {
       source.input.retry(
-        { original: letter.original, timeMs: head.timeMs, partition: head.partition, offset: head.offset },
+        { original: letter.original, key: letter.key, timeMs: head.timeMs, partition: head.partition, offset: head.offset },
         {
           process: (batch) => core.process(source.index, batch),
           reject: (batch, row, error) => core.reject(head.operator, 0, batch, row, error),
@@ -84,17 +89,24 @@ export class RetryInput {
       letter.block.length > 0
         ? withOpenValues(withOrigin(readBlock(letter.block, 0, letter.block.length), letter), open)
         : originalBatch(letter)
-    if (!core.enter(head.operator, head.input, batch))
-      core.reject(
-        head.operator,
-        head.input,
-        batch,
-        0,
-        new MillraceError('MR_RUNTIME_RETRY_VERSION', {
-          message: 'the pipeline has no such operator any more.',
-          details: { operator: head.operator },
-        }),
-      )
+    const isIn = core.enter(head.operator, head.input, batch)
+    assert(isIn, () => `\`${head.operator}\` takes letters`)
+  }
+
+  /** Why a letter may not enter; null when it may. */
+  #whyNot({ head }: DeadLetter, source: SourceInput | null): string | null {
+    const core = this.#core
+    if (head.tick <= (core.state.rebuiltTick ?? -1)) return 'the state was built again since then, which has read its record once more'
+    if (source !== null) {
+      const { name } = source.spec.topic
+      return name === head.topic ? null : `\`${head.operator}\` reads the topic \`${name}\` now, not \`${head.topic}\``
+    }
+    const layout = core.layoutAt(head.operator, head.input)
+    if (layout === null) return `the pipeline has no operator \`${head.operator}\` there any more`
+    if (head.codeVersion === core.environment.topology.codeVersion) return null
+    if (layout !== head.layout) return `\`${head.operator}\` takes other columns now than when it failed`
+    if (head.lost === undefined) return null
+    return `the version that wrote it did not carry ${head.lost.map((name) => `\`${name}\``).join(', ')}, which the operator may read now`
   }
 
   close(): void {
@@ -107,7 +119,12 @@ function withOrigin(batch: Batch, letter: DeadLetter): Batch {
 }
 
 /** A batch of one row that has only the record's bytes (and, for rows made by lambdas, the value parsed from them). */
-function originalBatch({ head, original }: DeadLetter): Batch {
+function originalBatch({ head, original, key }: DeadLetter): Batch {
+  const bytes = key === null ? original : new Uint8Array(original.length + key.length)
+  if (key !== null) {
+    bytes.set(original)
+    bytes.set(key, original.length)
+  }
   let value: unknown = null
   try {
     value = JSON.parse(new TextDecoder().decode(original)) as unknown
@@ -124,11 +141,11 @@ function originalBatch({ head, original }: DeadLetter): Batch {
     origin: {
       topic: head.topic,
       partition: head.partition,
-      bytes: original,
+      bytes,
       valueStarts: Int32Array.of(0),
       valueEnds: Int32Array.of(original.length),
-      keyStarts: Int32Array.of(-1),
-      keyEnds: Int32Array.of(-1),
+      keyStarts: Int32Array.of(key === null ? -1 : original.length),
+      keyEnds: Int32Array.of(key === null ? -1 : bytes.length),
       offsets: Float64Array.of(head.offset),
     },
     originRows: null,

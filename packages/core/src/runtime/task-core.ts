@@ -17,7 +17,8 @@ import { sleep } from '../base/scheduler.ts'
 import { RecordBatchBuilder } from '../codec/record-batch.ts'
 import { COMMIT_KEY, RESET_KEY, dropKey, encodeLayout, goneKey, layoutKey, rowsKey } from './changelog.ts'
 import { EMPTY_STATE, encodeCommitState } from './commit-state.ts'
-import { encodeLetter, makeLetter } from './dead-letter.ts'
+import type { DeadLetter } from './dead-letter.ts'
+import { encodeLetter, letterLayout, makeLetter } from './dead-letter.ts'
 import { ExchangeOutput } from './exchange-output.ts'
 import { encodeProgress } from './progress.ts'
 import { emptyStores, restoreTask } from './restore.ts'
@@ -195,6 +196,12 @@ export class TaskCore {
     return true
   }
 
+  /** What rows at an operator of the part, or at its sink, look like, as dead letters name it; null when there is none of that name. */
+  layoutAt(operator: string, input: number): string | null {
+    const isThere = operator === this.part.sink?.name || this.instance.hasDoor(operator, input)
+    return isThere ? letterLayout(this.#fieldsAt(operator, input)) : null
+  }
+
   #fieldsAt(operator: string, input: number): readonly Field[] | null {
     return operator === this.part.sink?.name ? this.part.sink.fields : this.instance.fieldsAt(operator, input)
   }
@@ -216,7 +223,17 @@ export class TaskCore {
       atMs: this.#tickWallMs,
       attempt: this.#letterAttempt,
     }
-    const letter = makeLetter(context, operator, input, batch, row, this.#fieldsAt(operator, input), error)
+    this.#post(makeLetter(context, operator, input, batch, row, this.#fieldsAt(operator, input), error))
+  }
+
+  /** Hands a letter that cannot enter back to the dead letters. It stays what it is: of its own version and tick. */
+  returnLetter(letter: DeadLetter, { code, message, fix }: MillraceError): void {
+    const { head } = letter
+    this.#post({ ...letter, head: { ...head, code, message, fix, place: null, atMs: this.#tickWallMs, attempt: head.attempt + 1 } })
+  }
+
+  #post(letter: DeadLetter): void {
+    const { operator } = letter.head
     this.#letters.append(null, encodeLetter(letter), this.#tickWallMs)
     this.figures.deadLetters++
     // A late record is no failure of the record or the code: it does not count towards the pause.

@@ -55,6 +55,8 @@ export interface TestRecord {
 
 export interface TestDeadLetter extends DeadLetterHead {
   readonly text: string
+  /** Key of the source record. */
+  readonly key: string | null
 }
 
 /**
@@ -231,7 +233,8 @@ export class PipelineTest {
         for (const record of readRecords(fetched.bytes, offset)) {
           const value = must(record.value, 'letter')
           const letter = decodeLetter(value, 0, value.length)
-          letters.push({ ...letter.head, text: new TextDecoder().decode(letter.original) })
+          const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
+          letters.push({ ...letter.head, text: text(letter.original), key: letter.key === null ? null : text(letter.key) })
         }
         offset = fetched.next
       }

@@ -164,6 +164,11 @@ describe('with a server', () => {
     assert.match((await millrace(folder, ['dlq', 'show', 'web'])).out, /letter 0 .*\n(.*\n)+ {2}\{broken/)
     assert.equal((await millrace(folder, ['dlq', 'retry', 'web'])).code, 2)
     assert.match((await millrace(folder, ['dlq', 'retry', 'web', '--all'])).out, /1 letter is on the way back in/)
+    await eventually(
+      () => millrace(folder, ['dlq', 'discard', 'web', '--all']),
+      ({ out }) => out === '1 letter is discarded\n',
+    )
+    assert.match((await millrace(folder, ['dlq', 'list'])).out, /^no dead letters/)
     assert.match((await millrace(folder, ['replay', 'web', '--id', 'x'])).out, /finished: \d+ rows read/)
     assert.match((await millrace(folder, ['table', 'per_minute', '--replay', 'x'])).out, /3 of 3 rows/)
     assert.match((await millrace(folder, ['replay', 'list'])).out, /x +web +finished +31 +per_minute/)

@@ -1,28 +1,29 @@
-// `millrace dlq`: dead letters by cause, one by one with their bytes, and back into the pipeline.
+// `millrace dlq`: dead letters by cause, one by one with their bytes, back into the pipeline, or out of sight.
 import { MillraceError, nearestWord } from '@millrace/core/engine'
-import type { DeadLetterGroup, DeadLetterView, RetryAnswer } from '../api.ts'
+import type { DeadLetterGroup, DeadLetterView, DiscardAnswer, RetryAnswer } from '../api.ts'
 import { encodeJson } from '../json.ts'
 import type { CliContext, Command, Invocation } from './context.ts'
 import { table, timeText } from './format.ts'
 import { type Remote, withRemote } from './remote.ts'
 
-const ACTIONS = ['list', 'show', 'retry'] as const
+const ACTIONS = ['list', 'show', 'retry', 'discard'] as const
 
 export const dlq: Command = {
   name: 'dlq',
-  usage: 'list | show PIPELINE | retry PIPELINE',
-  summary: 'Dead letters: groups by cause, the letters themselves, back into the operator that failed.',
+  usage: 'list | show PIPELINE | retry PIPELINE | discard PIPELINE',
+  summary: 'Dead letters: groups by cause, the letters themselves, back into the operator that failed, or discarded.',
   options: [
     { name: 'code', value: 'MR_CODE', summary: 'Only letters with this error code.' },
     { name: 'operator', value: 'NAME', summary: 'Only letters of this operator.' },
     { name: 'id', value: 'ID', summary: 'One letter, or several separated by commas.' },
     { name: 'limit', short: 'n', value: 'N', summary: 'Letters to show; default 10.' },
-    { name: 'all', summary: 'Retry every letter of the pipeline.' },
+    { name: 'all', summary: 'Retry or discard every letter of the pipeline.' },
   ],
   examples: [
     { line: 'millrace dlq list', does: 'what went wrong, by cause' },
     { line: 'millrace dlq show flights --code MR_CODEC_JSON_INVALID -n 3', does: 'three letters with their bytes' },
     { line: 'millrace dlq retry flights --operator enrich', does: 'send back what failed there' },
+    { line: 'millrace dlq discard flights --code MR_TIME_LATE', does: 'close what nobody wants back; it stays on its topic' },
   ],
   words: [1, 2],
   async run(context, invocation) {
@@ -31,7 +32,7 @@ export const dlq: Command = {
       const near = nearestWord(action, ACTIONS)
       throw new MillraceError('MR_CLI_USAGE', {
         message: `dlq has no action \`${action}\`${near === null ? '' : `; did you mean \`${near}\`?`}`,
-        fix: 'There are: list, show, retry.',
+        fix: 'There are: list, show, retry, discard.',
       })
     }
     return withRemote(context, invocation, { create: false }, (remote) => {
@@ -41,7 +42,8 @@ export const dlq: Command = {
           message: `\`dlq ${action}\` needs the name of a pipeline.`,
           fix: `millrace dlq ${action} PIPELINE; \`millrace dlq list\` has the names.`,
         })
-      return action === 'show' ? show(context, invocation, remote, pipeline) : retry(context, invocation, remote, pipeline)
+      if (action === 'show') return show(context, invocation, remote, pipeline)
+      return action === 'retry' ? retry(context, invocation, remote, pipeline) : discard(context, invocation, remote, pipeline)
     })
   },
 }
@@ -97,7 +99,7 @@ async function show(context: CliContext, invocation: Invocation, remote: Remote,
 function letterText(letter: DeadLetterView): string {
   const { id, code, operator, message, fix, place, topic, partition, offset, atMs, attempt, text, base64, state } = letter
   return [
-    `letter ${id}  ${timeText(atMs)}  ${code} at \`${operator}\`, attempt ${attempt}${state === 'retried' ? ', retried' : ''}`,
+    `letter ${id}  ${timeText(atMs)}  ${code} at \`${operator}\`, attempt ${attempt}${state === 'open' ? '' : `, ${state}`}`,
     `  ${message}`,
     ...(place === null ? [] : [`  at ${place}`]),
     `  fix: ${fix}`,
@@ -107,24 +109,37 @@ function letterText(letter: DeadLetterView): string {
   ].join('\n')
 }
 
-async function retry(context: CliContext, invocation: Invocation, remote: Remote, pipeline: string): Promise<number> {
+/** What `retry` and `discard` ask the server for: one request, or with --all one per group. */
+async function requestsOf(invocation: Invocation, remote: Remote, pipeline: string): Promise<readonly object[]> {
   const wanted = ids(invocation)
   const filter = filterOf(invocation)
   if (wanted === null && Object.keys(filter).length === 0 && invocation.options['all'] !== true) {
     throw new MillraceError('MR_CLI_USAGE', {
-      message: 'say which letters to retry.',
+      message: 'say which letters.',
       fix: 'Give --code, --operator or --id; or --all for every letter.',
     })
   }
+  if (invocation.options['all'] !== true) return [wanted === null ? filter : { ids: wanted }]
+  const groups = await remote.json<readonly DeadLetterGroup[]>(`/api/dead-letters?pipeline=${encodeURIComponent(pipeline)}`)
+  return groups.map(({ code, operator }) => ({ code, operator }))
+}
+
+async function discard(context: CliContext, invocation: Invocation, remote: Remote, pipeline: string): Promise<number> {
+  const path = `/api/dead-letters/${encodeURIComponent(pipeline)}/discard`
+  let discarded = 0
+  for (const request of await requestsOf(invocation, remote, pipeline))
+    discarded += (await remote.json<DiscardAnswer>(path, request)).discarded
+  context.out(
+    invocation.json ? `${JSON.stringify({ discarded })}\n` : `${discarded} ${discarded === 1 ? 'letter is' : 'letters are'} discarded\n`,
+  )
+  return 0
+}
+
+async function retry(context: CliContext, invocation: Invocation, remote: Remote, pipeline: string): Promise<number> {
   const path = `/api/dead-letters/${encodeURIComponent(pipeline)}/retry`
-  const requests: object[] = [wanted === null ? filter : { ids: wanted }]
-  if (invocation.options['all'] === true) {
-    const groups = await remote.json<readonly DeadLetterGroup[]>(`/api/dead-letters?pipeline=${encodeURIComponent(pipeline)}`)
-    requests.splice(0, 1, ...groups.map(({ code, operator }) => ({ code, operator })))
-  }
   let moved = 0
   let others = 0
-  for (const request of requests) {
+  for (const request of await requestsOf(invocation, remote, pipeline)) {
     const answer = await remote.json<RetryAnswer>(path, request)
     moved += answer.moved
     for (const { reason, count } of answer.refused) {

@@ -1,4 +1,4 @@
-// Dead letters for those who look at them: grouped by cause, listed with their bytes, sent back to the operator that failed.
+// Dead letters for those who look at them: grouped by cause, listed with their bytes, sent back to the operator that failed, or discarded.
 // `retry` moves letters to the retry partition of their task and marks them in one commit, so that none is lost and none enters twice.
 // Marks lie on a compacted internal topic of the pipeline, keyed by the letter's offset. Counts are kept up as letters arrive, so that
 // looking costs what is new; the letters themselves are read from the log when somebody asks for them.
@@ -16,11 +16,15 @@ import {
   RecordRows,
   retryTopic,
 } from '@millrace/core/engine'
-import type { DeadLetterGroup, DeadLetterView, RetryAnswer, RetryRequest } from '../api.ts'
+import type { DeadLetterGroup, DeadLetterView, DiscardAnswer, RetryAnswer, RetryRequest } from '../api.ts'
+import { whyNoEntry } from './letter-door.ts'
+import type { StartedPlan } from './plan-store.ts'
 
 const FETCH_BYTES = 1 << 20
 /** Bytes of letters that one commit moves. */
 const COMMIT_BYTES_MAX = 2 << 20
+/** Letters that one commit discards. */
+const MARKS_MAX = 10_000
 const text = new TextDecoder('utf-8', { fatal: true })
 
 export function marksTopic(pipeline: string): string {
@@ -36,11 +40,14 @@ interface Group {
   readonly code: string
   readonly operator: string
   count: number
-  retried: number
+  /** Letters that were retried or discarded. */
+  closed: number
   firstAtMs: number
   lastAtMs: number
   sample: DeadLetterView
 }
+
+type Mark = 'retried' | 'discarded'
 
 interface Letter {
   readonly id: number
@@ -52,8 +59,8 @@ export interface DeadLettersOptions {
   readonly log: Log
   readonly clock: Clock
   readonly pipeline: string
-  /** Code version with which the pipeline was started last: letters of another one cannot enter. */
-  readonly codeVersion: () => Promise<string>
+  /** Every plan with which the pipeline was started, oldest first. */
+  readonly plans: () => Promise<readonly StartedPlan[]>
 }
 
 /** The dead letters of one pipeline. Calls queue behind each other. */
@@ -61,7 +68,8 @@ export class DeadLetters {
   readonly #options: DeadLettersOptions
   readonly #topic: string
   readonly #groups = new Map<string, Group>()
-  readonly #retried = new Set<number>()
+  /** Letters that are not open any more, by id. */
+  readonly #marks = new Map<number, Mark>()
   #writer: LogWriter | null = null
   #next = 0
   /** The first letter kept when counting began. */
@@ -74,18 +82,18 @@ export class DeadLetters {
     this.#topic = deadLetterTopic(options.pipeline)
   }
 
-  /** Groups by cause with at least one letter kept, most letters first. Counts letters that were not retried. */
+  /** Groups by cause with at least one letter kept, most letters first. Counts letters that are open. */
   groups(): Promise<readonly DeadLetterGroup[]> {
     return this.#queue(async () => {
       await this.#catchUp()
-      const open = [...this.#groups.values()].filter((group) => group.count > group.retried)
+      const open = [...this.#groups.values()].filter((group) => group.count > group.closed)
       return open
-        .toSorted((a, b) => b.count - b.retried - (a.count - a.retried))
-        .map(({ code, operator, count, retried, firstAtMs, lastAtMs, sample }) => ({
+        .toSorted((a, b) => b.count - b.closed - (a.count - a.closed))
+        .map(({ code, operator, count, closed, firstAtMs, lastAtMs, sample }) => ({
           pipeline: this.#options.pipeline,
           code,
           operator,
-          count: count - retried,
+          count: count - closed,
           firstAtMs,
           lastAtMs,
           sample,
@@ -112,6 +120,23 @@ export class DeadLetters {
     return this.#queue(() => this.#retry(request))
   }
 
+  /** Marks letters that nobody wants back: they are no longer open, and stay on their topic until retention takes them. */
+  discard(request: RetryRequest): Promise<DiscardAnswer> {
+    return this.#queue(async () => {
+      let discarded = 0
+      let batch: Letter[] = []
+      for await (const one of this.#named(request)) {
+        if (this.#marks.has(one.id)) continue
+        batch.push(one)
+        if (batch.length < MARKS_MAX) continue
+        discarded += await this.#close(batch, [], 'discarded')
+        batch = []
+      }
+      discarded += await this.#close(batch, [], 'discarded')
+      return { discarded }
+    })
+  }
+
   async close(): Promise<void> {
     await this.#queue(async () => this.#writer?.close())
   }
@@ -122,23 +147,30 @@ export class DeadLetters {
     return result
   }
 
-  async #retry(request: RetryRequest): Promise<RetryAnswer> {
+  /** The letters that a request names, oldest first. */
+  async *#named(request: RetryRequest): AsyncGenerator<Letter> {
     const ids = request.ids === undefined ? null : new Set(request.ids)
     if (ids === null && request.code === undefined && request.operator === undefined) {
-      throw new MillraceError('MR_HTTP_BODY_INVALID', { message: 'name the letters to retry: `ids`, or `code` and `operator`.' })
+      throw new MillraceError('MR_HTTP_BODY_INVALID', { message: 'name the letters: `ids`, or `code` and `operator`.' })
     }
     await this.#catchUp()
-    const running = await this.#options.codeVersion()
-    const refused = new Map<string, number>()
-    let moved = 0
-    let batch: Letter[] = []
-    let bytes = 0
     const first = ids === null || ids.size === 0 ? 0 : Math.min(...ids)
     const last = ids === null ? this.#next : Math.max(-1, ...ids)
     for await (const one of this.#read(first)) {
       if (one.id > last) break
-      if ((ids !== null && !ids.has(one.id)) || !fits(one.letter, request)) continue
-      const reason = this.#retried.has(one.id) ? 'it was retried before' : this.#whyNot(one.letter, running)
+      if ((ids === null || ids.has(one.id)) && fits(one.letter, request)) yield one
+    }
+  }
+
+  async #retry(request: RetryRequest): Promise<RetryAnswer> {
+    const plans = await this.#options.plans()
+    const refused = new Map<string, number>()
+    let moved = 0
+    let batch: Letter[] = []
+    let bytes = 0
+    for await (const one of this.#named(request)) {
+      const mark = this.#marks.get(one.id)
+      const reason = mark === undefined ? this.#whyNot(one.letter, plans) : `it was ${mark} before`
       if (reason !== null) {
         refused.set(reason, (refused.get(reason) ?? 0) + 1)
         continue
@@ -154,21 +186,15 @@ export class DeadLetters {
     return { moved, refused: Array.from(refused, ([reason, count]) => ({ reason, count })) }
   }
 
-  #whyNot({ head }: DeadLetter, running: string): string | null {
+  #whyNot({ head }: DeadLetter, plans: readonly StartedPlan[]): string | null {
     const { log, pipeline } = this.#options
     const partitions = log.topic(retryTopic(pipeline, head.part))?.settings.partitions ?? 0
     if (head.group >= partitions) return `the pipeline has no part \`${head.part}\` with group ${head.group} any more`
-    if (head.codeVersion !== running)
-      return `it was written by another version of the pipeline (${head.codeVersion}, running ${running}): replay the range of the source that holds it`
-    return null
+    return whyNoEntry(head, plans)
   }
 
   async #move(letters: readonly Letter[]): Promise<number> {
-    if (letters.length === 0) return 0
-    const { log, clock, pipeline } = this.#options
-    const marks = marksTopic(pipeline)
-    this.#writer ??= await log.openWriter(marks)
-    const atMs = clock.nowMs()
+    const { pipeline } = this.#options
     const targets = new Map<string, { readonly topic: string; readonly partition: number; readonly letters: Letter[] }>()
     for (const one of letters) {
       const topic = retryTopic(pipeline, one.letter.head.part)
@@ -182,22 +208,25 @@ export class DeadLetters {
       partition,
       batch: recordBatch(own.map(({ letter, value }) => ({ key: null, value, timeMs: letter.head.atMs }))),
     }))
-    parts.push({
-      topic: marks,
-      partition: 0,
-      batch: recordBatch(
-        letters.map(({ id }) => ({ key: Buffer.from(String(id)), value: Buffer.from(`{"state":"retried","atMs":${atMs}}`), timeMs: atMs })),
-      ),
-    })
-    await this.#writer.commit(parts)
-    for (const { id, letter } of letters) this.#mark(id, letter)
-    return letters.length
+    return this.#close(letters, parts, 'retried')
   }
 
-  #mark(id: number, letter: DeadLetter): void {
-    this.#retried.add(id)
-    const group = this.#groups.get(`${letter.head.code} ${letter.head.operator}`)
-    if (group !== undefined) group.retried++
+  /** Marks letters in one commit with what happens to them. Returns their number. */
+  async #close(letters: readonly Letter[], parts: readonly LogPart[], mark: Mark): Promise<number> {
+    if (letters.length === 0) return 0
+    const { log, clock, pipeline } = this.#options
+    const topic = marksTopic(pipeline)
+    this.#writer ??= await log.openWriter(topic)
+    const timeMs = clock.nowMs()
+    const value = Buffer.from(JSON.stringify({ state: mark, atMs: timeMs }))
+    const marks = recordBatch(letters.map(({ id }) => ({ key: Buffer.from(String(id)), value, timeMs })))
+    await this.#writer.commit([...parts, { topic, partition: 0, batch: marks }])
+    for (const { id, letter } of letters) {
+      this.#marks.set(id, mark)
+      const group = this.#groups.get(`${letter.head.code} ${letter.head.operator}`)
+      if (group !== undefined) group.closed++
+    }
+    return letters.length
   }
 
   /** Reads the marks once, then the letters that came since the last look. */
@@ -220,15 +249,15 @@ export class DeadLetters {
     const key = `${code} ${operator}`
     const view = this.#view(id, letter)
     const group = this.#groups.get(key)
-    const retried = this.#retried.has(id) ? 1 : 0
+    const closed = this.#marks.has(id) ? 1 : 0
     if (group === undefined) {
-      this.#groups.set(key, { code, operator, count: 1, retried, firstAtMs: atMs, lastAtMs: atMs, sample: view })
+      this.#groups.set(key, { code, operator, count: 1, closed, firstAtMs: atMs, lastAtMs: atMs, sample: view })
       return
     }
     group.count++
-    group.retried += retried
+    group.closed += closed
     group.lastAtMs = atMs
-    if (group.sample.state === 'retried' || retried === 0) group.sample = view
+    if (group.sample.state !== 'open' || closed === 0) group.sample = view
   }
 
   /** Retention took letters away: the counts are made anew, which is rare. */
@@ -237,7 +266,7 @@ export class DeadLetters {
     this.#countedFrom = start
     this.#groups.clear()
     this.#next = start
-    for (const id of this.#retried) if (id < start) this.#retried.delete(id)
+    for (const id of this.#marks.keys()) if (id < start) this.#marks.delete(id)
   }
 
   async #openMarks(): Promise<void> {
@@ -246,10 +275,10 @@ export class DeadLetters {
     if (log.topic(topic) === null) await log.createTopic(topic, { partitions: 1, compacted: true, internal: true })
     const start = log.ends(this.#topic)[0]?.start ?? 0
     const gone: number[] = []
-    for await (const { key, hasValue } of readRecords(log, topic, 0)) {
+    for await (const { key, value, hasValue } of readRecords(log, topic, 0)) {
       const id = Number(key)
-      if (!hasValue) this.#retried.delete(id)
-      else if (id >= start) this.#retried.add(id)
+      if (!hasValue) this.#marks.delete(id)
+      else if (id >= start) this.#marks.set(id, (JSON.parse(text.decode(value)) as { readonly state: Mark }).state)
       else gone.push(id)
     }
     // Letters that retention took away need no mark any more.
@@ -285,7 +314,7 @@ export class DeadLetters {
       atMs,
       attempt,
       ...shown(original),
-      state: this.#retried.has(id) ? 'retried' : 'open',
+      state: this.#marks.get(id) ?? 'open',
     }
   }
 }

@@ -1,7 +1,7 @@
 // The dead letters of every pipeline that this log knows, running or not.
 import { type Clock, deadLetterTopic, type Log, MillraceError, nearestWord } from '@millrace/core/engine'
 import { DeadLetters } from './dead-letters.ts'
-import { newestPlan } from './plan-store.ts'
+import { storedPlans } from './plan-store.ts'
 
 const SUFFIX = deadLetterTopic('')
 
@@ -32,8 +32,7 @@ export class LetterBoxes {
         details: { pipeline: pipeline.slice(0, 100), known: names.join(', ') },
       })
     }
-    const codeVersion = async (): Promise<string> => (await newestPlan(this.#log, pipeline))?.codeVersion ?? ''
-    const box = new DeadLetters({ log: this.#log, clock: this.#clock, pipeline, codeVersion })
+    const box = new DeadLetters({ log: this.#log, clock: this.#clock, pipeline, plans: () => storedPlans(this.#log, pipeline) })
     this.#boxes.set(pipeline, box)
     return box
   }

@@ -7,6 +7,8 @@ export interface StartedPlan {
   readonly plan: StoredPlan
   /** State was built again by this start, so dead letters of earlier ones were read again. */
   readonly isRebuilt?: boolean
+  /** Parts of the topology: each has a retry partition of its own. */
+  readonly parts?: readonly string[]
 }
 
 const FETCH_BYTES = 4 << 20

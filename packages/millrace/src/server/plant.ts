@@ -296,7 +296,8 @@ class RunningPlant implements Plant {
     this.#reserved.add(deadLetterTopic(name))
     const { isRebuilt } = running
     if (isRebuilt) this.#sayRebuilt(plan, rebuilt)
-    await storePlan(this.log, plan, { codeVersion: version, atMs: this.#clock.nowMs(), ...(isRebuilt ? { isRebuilt } : {}) })
+    const parts = running.topology.parts.map((part) => part.name)
+    await storePlan(this.log, plan, { codeVersion: version, atMs: this.#clock.nowMs(), parts, ...(isRebuilt ? { isRebuilt } : {}) })
   }
 
   #sayRebuilt(plan: Plan, rebuilt: Rebuilt): void {

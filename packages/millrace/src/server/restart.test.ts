@@ -80,6 +80,67 @@ test('stopping ends streams and answers what was begun', async () => {
   await assert.rejects(plant.get('/health'))
 })
 
+test('a letter enters the corrected code, and one that was discarded stays so', async () => {
+  const folder = temporaryFolder()
+  const version = (isBroken: boolean, name = 'check'): PipelineDefinition =>
+    pipeline(
+      'web',
+      (mill) => {
+        const checked = mill.from(hits).filter(
+          isBroken
+            ? (hit) => {
+                if (hit.url.startsWith('/bad')) throw new Error('bad')
+                return true
+              }
+            : () => true,
+          { name },
+        )
+        checked
+          .groupBy('url')
+          .window(tumbling({ sizeMs: 60_000 }))
+          .aggregate({ hits: count() }, { name: 'counted' })
+          .toTable('per_minute')
+      },
+      { idleMs: 50, badShareMax: 1 },
+    )
+  const line = (url: string): string => `{"at":1767225600000,"url":"${url}"}`
+  const first = await PlantUnderTest.start({ folder, pipelines: [version(true)] })
+  await first.post('/topics/hits', ['/', '/bad1', '/bad2', '/bad3'].map(line).join('\n'))
+  const letters = async (plant: PlantUnderTest): Promise<readonly DeadLetterView[]> =>
+    ((await plant.get('/api/dead-letters/web')).value ?? []) as readonly DeadLetterView[]
+  const found = await eventually(
+    () => letters(first),
+    (list) => list.length === 3,
+  )
+  const discarded = await first.post('/api/dead-letters/web/discard', JSON.stringify({ ids: [found.at(-1)?.id] }))
+  assert.deepEqual(discarded.value, { discarded: 1 })
+  await first.stop()
+
+  const renamed = await PlantUnderTest.start({ folder, pipelines: [version(false, 'other')] })
+  const refused = (await renamed.post('/api/dead-letters/web/retry', '{"operator":"check"}')).value as RetryAnswer
+  assert.deepEqual(
+    new Map(refused.refused.map(({ reason, count: letterCount }) => [reason, letterCount])),
+    new Map([
+      ['the pipeline has no operator `check` any more', 2],
+      ['it was discarded before', 1],
+    ]),
+  )
+  await renamed.stop()
+
+  const fixed = await PlantUnderTest.start({ folder, pipelines: [version(false)] })
+  const moved = (await fixed.post('/api/dead-letters/web/retry', '{"operator":"check"}')).value as RetryAnswer
+  assert.deepEqual(moved, { moved: 2, refused: [{ reason: 'it was discarded before', count: 1 }] })
+  await eventually(
+    () => total(fixed),
+    (sum) => sum === 3,
+  )
+  assert.deepEqual(
+    (await letters(fixed)).map(({ state }) => state),
+    ['retried', 'retried', 'discarded'],
+  )
+  await fixed.stop()
+})
+
 test('state that means something else is refused by name, and built again when asked for', async () => {
   const folder = temporaryFolder()
   const sized = (sizeMs: number): PipelineDefinition =>

@@ -147,6 +147,23 @@ describe('routes of a running plant', () => {
     assert.equal((await plant.get('/api/dead-letters/wbe')).status, 404)
   })
 
+  test('dead letters that are discarded are no longer open, stay where they are, and cannot be retried', async () => {
+    const discard = async (body: object): Promise<unknown> =>
+      (await plant.post('/api/dead-letters/web/discard', JSON.stringify(body))).value
+    assert.deepEqual(await discard({ code: 'MR_RUNTIME_USER_THROW', operator: 'known' }), { discarded: 1 })
+    assert.deepEqual(await discard({ code: 'MR_RUNTIME_USER_THROW', operator: 'known' }), { discarded: 0 })
+    const groups = (await plant.get('/api/dead-letters?pipeline=web')).value as readonly DeadLetterGroup[]
+    assert.ok(groups.every(({ operator }) => operator !== 'known'))
+    const letters = (await plant.get('/api/dead-letters/web?operator=known')).value as readonly DeadLetterView[]
+    assert.deepEqual(
+      letters.map(({ state }) => state),
+      ['retried', 'discarded'],
+    )
+    const retried = (await plant.post('/api/dead-letters/web/retry', JSON.stringify({ ids: [letters[1]?.id] }))).value
+    assert.deepEqual(retried, { moved: 0, refused: [{ reason: 'it was discarded before', count: 1 }] } satisfies RetryAnswer)
+    assert.equal((await plant.post('/api/dead-letters/web/discard', '{}')).status, 400)
+  })
+
   test('a replay runs beside the live pipeline and ends', async () => {
     const started = await plant.post('/api/pipelines/web/replays', '{"id":"check"}')
     assert.equal(started.status, 200)

@@ -55,6 +55,7 @@ describe('hosts and origins', () => {
       ['PUT', '/api/topics/x'],
       ['DELETE', '/api/topics/t'],
       ['POST', '/api/dead-letters/web/retry'],
+      ['POST', '/api/dead-letters/web/discard'],
       ['POST', '/api/topics/t/settings'],
       ['POST', '/api/pipelines/web/replays'],
     ] as const

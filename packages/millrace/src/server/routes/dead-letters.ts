@@ -14,7 +14,7 @@ export function deadLetterRoutes(context: PlantContext): readonly Route[] {
       method: 'GET',
       path: '/api/dead-letters',
       access: 'read',
-      summary: 'Dead letters grouped by cause; those that were retried are not counted.',
+      summary: 'Dead letters grouped by cause; those that were retried or discarded are not counted.',
       parameters: [{ name: 'pipeline', in: 'query', type: 'string', summary: 'Default: all.' }],
       answer: {
         types: ['application/json'],
@@ -42,6 +42,17 @@ export function deadLetterRoutes(context: PlantContext): readonly Route[] {
         const filter = { code: exchange.query.get('code') ?? undefined, operator: exchange.query.get('operator') ?? undefined }
         return letters.list(filter, exchange.number('from', 0, 0, Number.MAX_SAFE_INTEGER), exchange.number('limit', 100, 1, LIMIT_MAX))
       },
+    },
+    {
+      method: 'POST',
+      path: '/api/dead-letters/{pipeline}/discard',
+      access: 'change',
+      summary: 'Marks dead letters as discarded: they are not open any more, and stay on their topic until retention takes them.',
+      body: { types: ['application/json'], summary: '`ids`, or `code` and `operator`.', schema: schemas.RETRY },
+      answer: { types: ['application/json'], summary: 'How many were discarded.', schema: schemas.DISCARDED },
+      refusals: [400, 404],
+      handle: async (exchange) =>
+        context.letters.of(exchange.params['pipeline'] as string).discard(retryOf(await exchange.json(['ids', 'code', 'operator']))),
     },
     {
       method: 'POST',

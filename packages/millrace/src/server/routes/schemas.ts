@@ -85,7 +85,7 @@ export const LETTER: object = object({
   attempt: whole,
   text: maybeText,
   base64: maybeText,
-  state: { enum: ['open', 'retried'] },
+  state: { enum: ['open', 'retried', 'discarded'] },
 })
 
 export const LETTER_GROUP: object = object({
@@ -105,6 +105,8 @@ export const RETRY: object = {
 }
 
 export const RETRIED: object = object({ moved: whole, refused: { type: 'array', items: object({ reason: text, count: whole }) } })
+
+export const DISCARDED: object = object({ discarded: whole })
 
 export const STATUS: object = object({
   version: text,
