@@ -183,6 +183,11 @@ export const ERRORS = {
     'The state cannot be built again, because the pipeline reads a topic that it writes itself: what was written before would count twice.',
     'Put the old shape back, or give the pipeline and the topic new names.',
   ),
+  MR_RUNTIME_RECORDS_LOST: entry(
+    'data',
+    'Retention has removed records of a source before the pipeline had read them: it goes on at the first one that is kept.',
+    'Keep records for longer than the pipeline may stand still: `millrace topics set NAME --retention-ms MS`, or `--retention-bytes`.',
+  ),
   MR_RUNTIME_GROUPS_FIXED: entry(
     'invalid',
     'The number of task groups is fixed when a pipeline is first started.',

@@ -3,7 +3,7 @@ import type { Plan, PlanNode } from '../plan/node.ts'
 import type { Expression } from '../plan/expression.ts'
 import type { Compiler } from './instantiate.ts'
 import { neededFields } from '../plan/rewrite.ts'
-import { fileTableBatches } from './file-table.ts'
+import { fileTableRows } from './file-table.ts'
 import { instantiate } from './instantiate-topology.ts'
 import { recordEncoder } from './record-encoder.ts'
 import { sourceDecoder } from './source-decoder.ts'
@@ -20,7 +20,7 @@ export const compiler: Compiler = {
     )
     return sourceDecoder(input.topic, { needed: input.needed, dictionary, table: input.table, codegen })
   },
-  fileTable: fileTableBatches,
+  fileTable: fileTableRows,
   recordEncoder,
 }
 

@@ -1,198 +1,193 @@
-// The rows of a table that is read from a file: NDJSON or CSV with a header line, checked as a whole. A table with a bad line refuses to
-// start, because a join against half a table would be wrong without a word.
-import type { Batch, Field } from '../codec/column.ts'
+// The rows of a table that is read from a file: NDJSON, or CSV with a header line. What is wrong with the file as a whole (it is missing, its
+// header lacks a column) refuses the start; a bad line harms itself alone, as a bad record of a topic does.
+import type { Disk } from '../base/disk.ts'
+import type { Batch } from '../codec/column.ts'
+import type { RecordDecoder } from '../codec/json/decoder.ts'
+import type { RecordSplitter, SplitBatch } from '../codec/record-splitter.ts'
 import type { FileTable } from '../connect/file-table.ts'
-import { MillraceError } from '../base/errors.ts'
+import type { RejectedRow } from './source-decoder.ts'
+import { resolve } from 'node:path'
+import { readFully } from '../base/disk.ts'
+import { isMillraceError, MillraceError } from '../base/errors.ts'
+import { nearestWord } from '../base/nearest-word.ts'
+import { csvDecoder, csvHeader, csvSplitter } from '../codec/csv.ts'
 import { jsonDecoder } from '../codec/json/decoder.ts'
+import { ndjsonSplitter } from '../codec/ndjson.ts'
 
 const ROWS_PER_BATCH = 4096
+/** A header lies in these first bytes of the file. */
+const HEADER_BYTES_MAX = 64 * 1024
 
-interface Lines {
-  readonly starts: Int32Array
-  readonly ends: Int32Array
-  readonly count: number
+/** Some rows of a file: valid until the next ones are asked for. */
+export interface FileTableRows {
+  /** The good rows are selected. */
+  readonly batch: Batch
+  /** The same rows with the bytes of their lines, for the dead letters. */
+  readonly lines: Batch
+  /** Bad lines, each with its error, which names the file and the line. */
+  readonly rejected: readonly RejectedRow[]
 }
 
-/** @throws {MillraceError} `MR_CODEC_*` with the file and the line. */
-export function fileTableBatches(table: FileTable, bytes: Uint8Array): readonly Batch[] {
-  return table.format === 'json' ? ndjsonBatches(table, bytes) : csvBatches(table, bytes)
+/** All bytes of a table's file. Throws MR_TABLE_FILE. */
+export function readFileTable(table: FileTable, disk: Disk): Uint8Array {
+  return readStart(table, disk, Number.POSITIVE_INFINITY)
 }
 
-/** Lines of a file: separated by \n or \r\n, the last one with or without; blank lines are skipped but counted. */
-function linesOf(bytes: Uint8Array): Lines & { readonly numbers: Int32Array } {
-  const starts: number[] = []
-  const ends: number[] = []
-  const numbers: number[] = []
-  let number = 0
-  for (let at = 0; at < bytes.length;) {
-    number++
-    const newline = bytes.indexOf(10, at)
-    const stop = newline < 0 ? bytes.length : newline
-    const end = stop > at && bytes[stop - 1] === 13 ? stop - 1 : stop
-    if (end > at) {
-      starts.push(at)
-      ends.push(end)
-      numbers.push(number)
-    }
-    at = stop + 1
+/**
+ * Opens the file and looks whether it can be the table: what a start and `plan` ask before anything runs.
+ * @throws {MillraceError} `MR_TABLE_FILE`.
+ */
+export function checkFileTable(table: FileTable, disk: Disk): void {
+  const bytes = readStart(table, disk, HEADER_BYTES_MAX)
+  if (table.format === 'json') return refuseArray(table, bytes)
+  const splitter = csvSplitter(separatorOf(table))
+  const first = splitter.push(bytes)
+  const header = first.count > 0 ? first : splitter.end()
+  if (header.count === 0) throw broken(table, 'the file is empty: its first line must name the columns.')
+  requireColumns(table, headerOf(table, header))
+}
+
+/** The rows of a file. Throws MR_TABLE_FILE when the file as a whole cannot be the table. */
+export function* fileTableRows(table: FileTable, bytes: Uint8Array): Generator<FileTableRows> {
+  const recordBytesMax = bytes.length + 1
+  if (table.format === 'json') {
+    refuseArray(table, bytes)
+    const decoder = jsonDecoder(table.fields, everyField(table))
+    for (const lines of allOf(ndjsonSplitter({ recordBytesMax }), bytes)) yield* rowsOf(table, decoder, lines, 0)
+    return
   }
-  return { starts: Int32Array.from(starts), ends: Int32Array.from(ends), count: starts.length, numbers: Int32Array.from(numbers) }
+  let decoder: RecordDecoder | null = null
+  for (const lines of allOf(csvSplitter({ ...separatorOf(table), recordBytesMax }), bytes)) {
+    if (lines.count === 0) continue
+    const isFirst: boolean = decoder === null
+    if (decoder === null) {
+      const header = headerOf(table, lines)
+      requireColumns(table, header)
+      decoder = csvDecoder(table.fields, everyField(table), { ...separatorOf(table), header })
+    }
+    yield* rowsOf(table, decoder, lines, isFirst ? 1 : 0)
+  }
+  if (decoder === null) throw broken(table, 'the file is empty: its first line must name the columns.')
 }
 
-function ndjsonBatches(table: FileTable, bytes: Uint8Array): readonly Batch[] {
-  const lines = linesOf(bytes)
-  return decode(table, table.fields, bytes, lines, lines.numbers)
+function everyField({ fields }: FileTable): readonly number[] {
+  return fields.map((_, index) => index)
 }
 
-function decode(table: FileTable, fields: readonly Field[], bytes: Uint8Array, lines: Lines, numbers: Int32Array): readonly Batch[] {
-  const decoder = jsonDecoder(
-    fields,
-    fields.map((_, index) => index),
-  )
-  const batches: Batch[] = []
-  for (let from = 0; from < lines.count; from += ROWS_PER_BATCH) {
+function separatorOf({ separator }: FileTable): { readonly separator?: string } {
+  return separator === undefined ? {} : { separator }
+}
+
+function* allOf(splitter: RecordSplitter, bytes: Uint8Array): Generator<SplitBatch> {
+  yield splitter.push(bytes)
+  // The last line, when it has no end.
+  yield splitter.end()
+}
+
+function* rowsOf(table: FileTable, decoder: RecordDecoder, lines: SplitBatch, first: number): Generator<FileTableRows> {
+  const into = decoder.columns()
+  for (let from = first; from < lines.count; from += ROWS_PER_BATCH) {
     const count = Math.min(ROWS_PER_BATCH, lines.count - from)
-    const into = decoder.columns()
-    decoder.decode(bytes, lines.starts.subarray(from, from + count), lines.ends.subarray(from, from + count), count, into)
-    const [error] = into.errors
-    if (error !== undefined)
-      throw new MillraceError(error.code, {
-        message: error.message,
-        details: {
-          table: table.name,
-          file: table.path,
-          line: numbers[from + error.row] as number,
-          ...(error.field === '' ? {} : { field: error.field }),
-        },
-      })
-    batches.push({
+    const [starts, ends] = [lines.starts.subarray(from, from + count), lines.ends.subarray(from, from + count)]
+    decoder.decode(lines.bytes, starts, ends, count, into)
+    const rejected = into.errors.map(({ row, code, field, message }) => {
+      const line = lines.lines[from + row] as number
+      const details = { table: table.name, file: resolve(table.path), line, ...(field === '' ? {} : { field }) }
+      return { row, error: new MillraceError(code, { message, details }) }
+    })
+    const selected = rejected.length === 0 ? null : without(count, rejected)
+    const batch: Batch = {
       rowCount: count,
-      columns: [...into.columns],
+      columns: into.columns,
       times: new Float64Array(count),
       weights: null,
-      selected: null,
-      selectedCount: count,
+      selected,
+      selectedCount: selected?.length ?? count,
       origin: null,
       originRows: null,
       values: null,
-    })
+    }
+    yield {
+      batch,
+      lines: { ...batch, times: new Float64Array(count).fill(Number.NaN), origin: originOf(lines.bytes, starts, ends) },
+      rejected,
+    }
   }
-  return batches
 }
 
-// CSV becomes one JSON line per record and then takes the same way, so that there is one coercion of text to kinds. Tables are small.
-function csvBatches(table: FileTable, bytes: Uint8Array): readonly Batch[] {
-  const text = new TextDecoder('utf-8', { fatal: true })
-  let decoded: string
+function without(count: number, rejected: readonly RejectedRow[]): Int32Array {
+  const bad = new Set(rejected.map(({ row }) => row))
+  return Int32Array.from(Array.from({ length: count }, (_, row) => row).filter((row) => !bad.has(row)))
+}
+
+/** The bytes of lines, as those of records that have no topic. */
+function originOf(bytes: Uint8Array, valueStarts: Int32Array, valueEnds: Int32Array): NonNullable<Batch['origin']> {
+  const none = new Int32Array(valueStarts.length).fill(-1)
+  const offsets = new Float64Array(valueStarts.length).fill(-1)
+  return { topic: '', partition: 0, bytes, valueStarts, valueEnds, keyStarts: none, keyEnds: none, offsets }
+}
+
+/** The first bytes of the file. */
+function readStart(table: FileTable, disk: Disk, bytesMax: number): Uint8Array {
   try {
-    decoded = text.decode(bytes)
+    const file = disk.open(table.path, 'read')
+    try {
+      const bytes = new Uint8Array(Math.min(file.size(), bytesMax))
+      readFully(file, bytes, 0)
+      return bytes
+    } finally {
+      file.close()
+    }
   } catch (error) {
-    throw new MillraceError('MR_CODEC_UTF8_INVALID', { details: { table: table.name, file: table.path }, cause: error })
-  }
-  const [header, ...records] = csvRecords(table, decoded)
-  const names = header?.cells ?? []
-  const places = table.fields.map((field) => {
-    const place = names.indexOf(field.name)
-    if (place < 0 && !field.nullable)
-      throw new MillraceError('MR_CODEC_FIELD_MISSING', {
-        message: `the file has no column \`${field.name}\`; it has ${names.join(', ')}.`,
-        details: { table: table.name, file: table.path, line: 1 },
-      })
-    return { field, place }
-  })
-  const numbers: number[] = []
-  const json: string[] = []
-  for (const { cells, line } of records) {
-    if (cells.length !== names.length)
-      throw new MillraceError('MR_CODEC_CSV_INVALID', {
-        message: `the line has ${cells.length} columns, the header ${names.length}.`,
-        details: { table: table.name, file: table.path, line },
-      })
-    numbers.push(line)
-    json.push(
-      JSON.stringify(
-        Object.fromEntries(places.map(({ field, place }) => [field.name, cellValue(field, place < 0 ? '' : (cells[place] as string))])),
-      ),
+    const code = isMillraceError(error) ? error.details['code'] : undefined
+    throw broken(
+      table,
+      code === 'ENOENT' ? 'there is no such file.' : `the file cannot be read${code === undefined ? '.' : ` (${code}).`}`,
+      error,
     )
   }
-  const lines = new TextEncoder().encode(json.join('\n'))
-  const found = linesOf(lines)
-  return decode(table, table.fields, lines, found, Int32Array.from(numbers))
 }
 
-function cellValue(field: Field, cell: string): unknown {
-  if (cell === '' && field.type.kind !== 'string') return null
-  if (cell === '' && field.nullable) return null
-  switch (field.type.kind) {
-    case 'i32':
-    case 'i64':
-    case 'f64': {
-      const number = Number(cell)
-      // Text that is no number goes on as text, so that the decoder refuses it with the field's name.
-      return Number.isNaN(number) ? cell : number
-    }
-    case 'bool':
-      return cell === 'true' || cell === '1' ? true : cell === 'false' || cell === '0' ? false : cell
-    default:
-      return cell
+function headerOf(table: FileTable, { bytes, starts, ends }: SplitBatch): readonly string[] {
+  try {
+    return csvHeader(bytes, starts[0] as number, ends[0] as number, separatorOf(table))
+  } catch (error) {
+    throw broken(table, 'the first line, which must name the columns, is not valid CSV.', error)
   }
 }
 
-interface CsvRecord {
-  readonly cells: readonly string[]
-  /** Line on which the record starts, from 1. */
-  readonly line: number
+function requireColumns(table: FileTable, header: readonly string[]): void {
+  const missing = table.fields.filter((field) => !field.nullable && !header.includes(field.name)).map((field) => field.name)
+  if (missing.length === 0) return
+  const found = `the header has ${header.map((name) => `\`${name}\``).join(', ')}`
+  const other = otherSeparator(table, header)
+  const near = nearestWord(missing[0] ?? '', header)
+  const hint =
+    other !== null
+      ? `; the columns seem to be separated by ${other === '\t' ? 'tabs' : `\`${other}\``}: set \`separator: ${JSON.stringify(other)}\`.`
+      : near === null
+        ? '.'
+        : `; did you mean \`${near}\`?`
+  throw broken(table, `no column \`${missing.join('`, `')}\`: ${found}${hint}`)
 }
 
-/** RFC 4180: quoted cells may hold separators, newlines and doubled quotes. */
-function csvRecords(table: FileTable, text: string): readonly CsvRecord[] {
-  const records: CsvRecord[] = []
-  let cells: string[] = []
-  let at = text.startsWith('\uFEFF') ? 1 : 0
-  let line = 1
-  let startLine = 1
-  while (at < text.length) {
-    let cell = ''
-    if (text[at] === '"') {
-      const open = line
-      at++
-      for (;;) {
-        const quote = text.indexOf('"', at)
-        if (quote < 0)
-          throw new MillraceError('MR_CODEC_CSV_INVALID', {
-            message: 'a quoted cell is not closed.',
-            details: { table: table.name, file: table.path, line: open },
-          })
-        cell += text.slice(at, quote)
-        at = quote + 1
-        if (text[at] !== '"') break
-        cell += '"'
-        at++
-      }
-      line += cell.split('\n').length - 1
-    } else {
-      const start = at
-      while (at < text.length && text[at] !== ',' && text[at] !== '\n' && text[at] !== '\r') at++
-      cell = text.slice(start, at)
-    }
-    cells.push(cell)
-    if (text[at] === ',') {
-      at++
-      // A separator at the very end opens one more, empty cell.
-      if (at < text.length) continue
-      cells.push('')
-    }
-    if (text[at] === '\r') at++
-    if (at < text.length && text[at] !== '\n')
-      throw new MillraceError('MR_CODEC_CSV_INVALID', {
-        message: 'text behind a closing quote.',
-        details: { table: table.name, file: table.path, line },
-      })
-    at++
-    line++
-    if (cells.length > 1 || cells[0] !== '') records.push({ cells, line: startLine })
-    cells = []
-    startLine = line
-  }
-  return records
+/** The separator with which the header would have every column. */
+function otherSeparator({ fields }: FileTable, header: readonly string[]): string | null {
+  const [line] = header
+  if (header.length !== 1 || line === undefined) return null
+  const isAll = (separator: string): boolean => fields.every((field) => field.nullable || line.split(separator).includes(field.name))
+  return [',', ';', '\t', '|'].find((separator) => line.includes(separator) && isAll(separator)) ?? null
+}
+
+function refuseArray(table: FileTable, bytes: Uint8Array): void {
+  const first = bytes.find((byte) => byte > 32)
+  if (first === 91) throw broken(table, 'the file is one JSON array: write one object per line (`jq -c ".[]"`).')
+}
+
+function broken(table: FileTable, message: string, cause?: unknown): MillraceError {
+  return new MillraceError('MR_TABLE_FILE', {
+    message: `the table \`${table.name}\`: ${message}`,
+    details: { file: resolve(table.path) },
+    ...(cause === undefined ? {} : { cause }),
+  })
 }

@@ -1,7 +1,7 @@
 // Turns one sub-topology into running operators.
 import type { Plan, PlanNode } from '../plan/node.ts'
-import type { Batch } from '../codec/column.ts'
 import type { FileTable } from '../connect/file-table.ts'
+import type { FileTableRows } from './file-table.ts'
 import type { RecordEncoder } from './record-encoder.ts'
 import type { SourceDecoder } from './source-decoder.ts'
 import type { InputSpec, InstantiateServices, OutputSpec, StoreSpec, SubTopology, TopologyInstance } from './topology.ts'
@@ -13,7 +13,7 @@ export interface Compiler {
   stores(plan: Plan, node: PlanNode): readonly StoreSpec[]
   instantiate(plan: Plan, part: SubTopology, services: InstantiateServices): TopologyInstance
   sourceDecoder(plan: Plan, input: Extract<InputSpec, { kind: 'source' }>, codegen: boolean): SourceDecoder
-  /** The rows of a file table, from the file's bytes. Throws MR_CODEC_* naming file and line: a broken table must not start half. */
-  fileTable(table: FileTable, bytes: Uint8Array): readonly Batch[]
+  /** The rows of a file table, from the file's bytes. Throws MR_TABLE_FILE; bad lines are among the rows. */
+  fileTable(table: FileTable, bytes: Uint8Array): Iterable<FileTableRows>
   recordEncoder(output: Extract<OutputSpec, { kind: 'topic' }>, codegen: boolean): RecordEncoder
 }

@@ -6,6 +6,8 @@ export interface FileTable {
   readonly name: string
   readonly path: string
   readonly format: 'csv' | 'json'
+  /** Between the fields of CSV; default comma. */
+  readonly separator?: string
   readonly fields: readonly Field[]
   readonly primaryKey: readonly string[]
 }

@@ -20,7 +20,7 @@ import { isStateChanged } from './restore.ts'
 import { mergeSlices } from './table-reader.ts'
 import type { TaskHost, TaskReport } from './task-host.ts'
 import { ownTopics } from '../plan/rebuild.ts'
-import { prepareTopology } from './topics.ts'
+import { checkFileTables, prepareTopology } from './topics.ts'
 import type { WorkerOptions } from './workers/worker-options.ts'
 import { openWorkers } from './workers/worker-tasks.ts'
 
@@ -74,10 +74,11 @@ export class RunningPipeline {
 
   /**
    * Starts the pipeline and resolves when every task has been restored and runs.
-   * @throws {MillraceError} `MR_RUNTIME_GROUPS_FIXED`, `MR_RUNTIME_STATE_LAYOUT`, `MR_RUNTIME_REBUILD_TOPIC`, `MR_WORKER_CODE`, `MR_WORKER_MODULE` and the log's errors;
-   * nothing runs then.
+   * @throws {MillraceError} `MR_RUNTIME_GROUPS_FIXED`, `MR_RUNTIME_STATE_LAYOUT`, `MR_RUNTIME_REBUILD_TOPIC`, `MR_TABLE_FILE`, `MR_WORKER_CODE`, `MR_WORKER_MODULE`
+   * and the log's errors; nothing runs then.
    */
   static async start(plan: Plan, options: PipelineOptions): Promise<RunningPipeline> {
+    checkFileTables(plan, options.disk)
     const topology = await prepareTopology(plan, options)
     const reset = await mustReset(plan, topology, options)
     const pipeline = new RunningPipeline(plan, topology, await openHosts(plan, topology, reset, options), reset, options)

@@ -1,4 +1,5 @@
 // The topics of a pipeline: makes those that are missing, and plans the topology over what is there.
+import type { Disk } from '../base/disk.ts'
 import type { Compiler } from '../compile/instantiate.ts'
 import type { Topology } from '../compile/topology.ts'
 import type { AnyTopic } from '../connect/topic.ts'
@@ -6,6 +7,7 @@ import type { Log } from '../log/log.ts'
 import type { Plan } from '../plan/node.ts'
 import { must } from '../base/assert.ts'
 import { MillraceError } from '../base/errors.ts'
+import { checkFileTable } from '../compile/file-table.ts'
 import { planTopology } from '../compile/topology-planner.ts'
 import { changelogTopic, deadLetterTopic, progressTopic, retryTopic, snapshotTopic } from './topic-names.ts'
 
@@ -18,6 +20,11 @@ export interface TopologyOptions {
   readonly log: Log
   readonly compiler: Compiler
   readonly codeVersion: string
+}
+
+/** Looks at the files of a plan's tables, as a start does first. Throws MR_TABLE_FILE. */
+export function checkFileTables(plan: Plan, disk: Disk): void {
+  for (const node of plan.nodes) if (node.kind === 'table-source' && node.from.kind === 'file-table') checkFileTable(node.from, disk)
 }
 
 /** Makes the topics that are missing and plans the topology over what is there. */

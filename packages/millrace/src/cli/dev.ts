@@ -1,6 +1,6 @@
 // `millrace dev FILE`: runs a file and starts it again when it, or a module that it loads, changes. The data stays.
 // This is the plant's side of it; supervise.ts is the process that the user has started.
-import { isMillraceError } from '@millrace/core/engine'
+import { checkFileTables, isMillraceError } from '@millrace/core/engine'
 import type { CliContext, Command, Invocation } from './context.ts'
 import { type Definitions, loadDefinitions } from './load-definitions.ts'
 import { DROP_STATE, runPlant } from './serve.ts'
@@ -54,13 +54,15 @@ function loadedModules(context: CliContext): LoadedModules {
 export const check: Command = {
   name: 'check',
   usage: 'FILE',
-  summary: 'Loads a file and says whether its pipelines are valid. Runs nothing.',
+  summary: 'Loads a file and makes its plans. Runs nothing, and leaves types to the compiler.',
   options: [],
   examples: [{ line: 'millrace check pipeline.ts', does: 'exit code 1 and the place when something is wrong' }],
   words: [1, 1],
   async run(context, invocation) {
     try {
-      say(context, invocation, await loadDefinitions(invocation.words[0] as string, context.cwd))
+      const definitions = await loadDefinitions(invocation.words[0] as string, context.cwd)
+      for (const { plan } of definitions.pipelines) checkFileTables(plan, context.disk)
+      say(context, invocation, definitions)
     } catch (error) {
       if (invocation.json) say(context, invocation, { pipelines: [], sources: [] })
       throw error
@@ -73,5 +75,8 @@ function say(context: CliContext, { json }: Invocation, definitions: Definitions
   const pipelines = definitions.pipelines.map(({ name }) => name)
   const sources = definitions.sources.map(({ name }) => name)
   if (json) context.out(`${JSON.stringify({ pipelines, sources, ...loadedModules(context) })}\n`)
-  else context.out(`valid: ${[...pipelines, ...sources.map((name) => `source ${name}`)].join(', ')}\n`)
+  else {
+    const names = [...pipelines, ...sources.map((name) => `source ${name}`)].join(', ')
+    context.out(`loads: ${names}\ntypes are not looked at; the compiler does that: npm run check\n`)
+  }
 }

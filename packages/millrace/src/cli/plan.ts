@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs'
 import type { PipelineDefinition } from '@millrace/core'
 import {
+  checkFileTables,
   describePlan,
   diffPlans,
   isRefused,
@@ -45,6 +46,7 @@ export const plan: Command = {
   words: [1, 1],
   async run(context, invocation) {
     const definitions = await loadDefinitions(invocation.words[0] as string, context.cwd)
+    for (const definition of definitions.pipelines) checkFileTables(definition.plan, context.disk)
     const isKnown = findServer(invocation) !== null || existsSync(logFolder(invocation.settings.data))
     if (!isKnown) return show(context, invocation, definitions, null)
     return withRemote(context, invocation, { create: false }, (remote) => show(context, invocation, definitions, remote))
