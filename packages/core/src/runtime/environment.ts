@@ -42,6 +42,8 @@ export type TaskEvent =
   | { readonly kind: 'paused'; readonly task: string; readonly error: unknown }
   | { readonly kind: 'resumed'; readonly task: string }
   | { readonly kind: 'failed'; readonly task: string; readonly error: unknown }
+  /** Retention removed records of a source before they were read. */
+  | { readonly kind: 'records-lost'; readonly task: string; readonly topic: string; readonly partition: number; readonly count: number }
   | {
       readonly kind: 'dead-letters'
       readonly task: string

@@ -39,13 +39,19 @@ export class RetryInput {
     return this.#topic
   }
 
+  #ends(): { readonly start: number; readonly end: number } | undefined {
+    return this.#core.environment.log.ends(this.#topic).find((other) => other.partition === this.#core.group)
+  }
+
   hasLag(): boolean {
-    const ends = this.#core.environment.log.ends(this.#topic).find((other) => other.partition === this.#core.group)
+    const ends = this.#ends()
     return ends !== undefined && ends.end > Math.max(this.#next, ends.start)
   }
 
   /** Lets one fetch of letters enter. Returns their number. */
   async poll(sources: ReadonlyMap<string, { readonly index: number; readonly input: SourceInput }>): Promise<number> {
+    // Letters that waited for longer than their retention are gone.
+    this.#next = Math.max(this.#next, this.#ends()?.start ?? 0)
     const [fetched] = await this.#reader.fetch([{ topic: this.#topic, partition: this.#core.group, offset: this.#next }], {
       bytesMax: FETCH_BYTES,
     })

@@ -55,7 +55,8 @@ class BatchByBatch {
   }
 
   input(): SourceInput {
-    const options = { group: 0, groups: 1, settings: plan.settings, clock: this.time, startAt: 'earliest' as const }
+    const onLost = (): void => undefined
+    const options = { group: 0, groups: 1, settings: plan.settings, clock: this.time, startAt: 'earliest' as const, onLost }
     return new SourceInput(this.log, spec, compiler.sourceDecoder(plan, spec, true), options, [])
   }
 }

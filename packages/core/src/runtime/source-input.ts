@@ -10,7 +10,7 @@ import type { SourcePosition } from './commit-state.ts'
 import type { BoundRange } from './progress.ts'
 import type { InputStatus, ReplayedRows } from './task.ts'
 import { must } from '../base/assert.ts'
-import { MillraceError } from '../base/errors.ts'
+import { MillraceError, isMillraceError } from '../base/errors.ts'
 import { RecordBatchBuilder } from '../codec/record-batch.ts'
 import { RecordRows } from '../codec/record-rows.ts'
 import { guardTimes } from '../time/clock-guard.ts'
@@ -48,6 +48,8 @@ class SourcePartition {
   heldAt = 0
   /** Event time of the record that waits. */
   heldTimeMs = 0
+  /** Offsets that retention took away before they were read, since the task began. */
+  lost = 0
   /** Set when the partition cannot be read on. */
   error: Error | null = null
 
@@ -68,6 +70,7 @@ export class SourceInput {
   readonly #partitions: SourcePartition[] = []
   readonly #rows = new RecordRows()
   readonly #times: { monotonicMs(): number; nowMs(): number }
+  readonly #onLost: (partition: number, count: number) => void
   #bounded: ReadonlyMap<number, number> | null = null
   #replaying = false
   #replayRefused: ReadonlySet<number> = new Set()
@@ -84,6 +87,8 @@ export class SourceInput {
       readonly settings: PipelineSettings
       readonly clock: { monotonicMs(): number; nowMs(): number }
       readonly startAt: 'earliest' | 'latest'
+      /** Told when retention has passed a position. */
+      readonly onLost: (partition: number, count: number) => void
     },
     positions: readonly SourcePosition[],
   ) {
@@ -92,6 +97,7 @@ export class SourceInput {
     this.#decoder = decoder
     this.#settings = options.settings
     this.#times = options.clock
+    this.#onLost = options.onLost
     const topic = must(log.topic(spec.topic.name), `topic ${spec.topic.name}`)
     this.#topicId = topic.id
     const clockSettings = {
@@ -188,6 +194,7 @@ export class SourceInput {
     const partition = must(this.#partitions[index], `source partition ${index}`)
     if (partition.error !== null || partition.clock.status === 'ended') return 0
     let part = await this.#fetch(partition.partition, partition.next)
+    if (this.#passRetention(partition, part.error)) part = await this.#fetch(partition.partition, partition.next)
     for (;;) {
       const taken = this.#take(part, handlers)
       if (taken !== null) return taken
@@ -198,6 +205,22 @@ export class SourceInput {
       if (more.error !== null || more.next === more.from) return 0
       part = { ...more, from: before.from, bytes: joined(before.bytes, more.bytes) }
     }
+  }
+
+  /**
+   * Goes on at the start of the log when retention has removed what was to be read next, counts the gap and says so: it will not come back,
+   * and waiting would lose the rest as well. The range that the tick binds covers the gap. True when there is something to fetch again.
+   */
+  #passRetention(partition: SourcePartition, error: FetchedPartition['error']): boolean {
+    const earliest = isMillraceError(error) && error.code === 'MR_LOG_OFFSET_RANGE' ? error.details['earliest'] : undefined
+    if (typeof earliest !== 'number' || earliest <= partition.next) return false
+    const to = Math.min(earliest, this.#bounded?.get(partition.partition) ?? Number.POSITIVE_INFINITY)
+    const count = to - partition.next
+    partition.lost += count
+    partition.next = to
+    partition.heldEnd = -1
+    if (count > 0) this.#onLost(partition.partition, count)
+    return to === earliest
   }
 
   async #fetch(partition: number, offset: number): Promise<FetchedPartition> {
@@ -435,7 +458,7 @@ export class SourceInput {
   /** What the page shows per partition. */
   status(): InputStatus['partitions'] {
     const monotonicMs = this.#times.monotonicMs()
-    return this.#partitions.map(({ partition, next, clock, error, heldEnd, heldAt, heldTimeMs }) => ({
+    return this.#partitions.map(({ partition, next, clock, lost, error, heldEnd, heldAt, heldTimeMs }) => ({
       partition,
       next,
       largestMs: clock.largestMs,
@@ -443,6 +466,7 @@ export class SourceInput {
       status: clock.status,
       silentMs: monotonicMs - clock.lastDataAt,
       error: error?.message ?? null,
+      lost,
       ...(heldEnd < 0
         ? {}
         : {

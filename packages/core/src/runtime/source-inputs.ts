@@ -50,6 +50,8 @@ export class SourceInputs {
         settings: environment.plan.settings,
         clock: environment.clock,
         startAt: environment.startAt,
+        onLost: (partition: number, count: number) =>
+          environment.report({ kind: 'records-lost', task: core.name, topic: spec.topic.name, partition, count }),
       }
       sources.push({ index, input: new SourceInput(environment.log, spec, decoder, options, core.state.sources) })
       this.#unsubscribe.push(environment.log.onAppend(spec.topic.name, wake))

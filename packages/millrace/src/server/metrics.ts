@@ -108,6 +108,15 @@ function taskMetrics(text: Text, { pipelines }: PlantStatus): void {
   }
   const inputs = tasks.flatMap(({ task, labels }) => task.inputs.map((input) => [{ ...labels, input: input.input }, input.lag] as const))
   text.family('millrace_input_lag_records', 'gauge', 'Records behind on one input.', inputs)
+  const lost = tasks.flatMap(({ task, labels }) =>
+    task.inputs
+      .filter(({ kind }) => kind === 'source')
+      .map(
+        (input) =>
+          [{ ...labels, input: input.input }, input.partitions.reduce((sum, partition) => sum + (partition.lost ?? 0), 0)] as const,
+      ),
+  )
+  text.family('millrace_input_records_lost_total', 'counter', 'Records of a source that retention removed before they were read.', lost)
 }
 
 function nodeMetrics(text: Text, { pipelines, rates }: PlantStatus): void {

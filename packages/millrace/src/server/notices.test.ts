@@ -82,3 +82,13 @@ test('rates are over the last seconds, and a counter that fell counts from zero'
   assert.equal(rates.read()['a'], 100)
   assert.equal(rates.read()['b'], 2)
 })
+
+test('records that retention took away unread are one notice with their number and what to do', () => {
+  const { lines, notices } = world()
+  notices.take('web', { kind: 'records-lost', task: 'hits/0', topic: 'hits', partition: 0, count: 7 })
+  assert.deepEqual(
+    notices.list().map(({ code, count, level }) => [code, count, level]),
+    [['MR_RUNTIME_RECORDS_LOST', 7, 'error']],
+  )
+  assert.match(lines[0] ?? '', /retention removed records of `hits`, partition 0.*count=7.*\n +fix: .*--retention-ms/)
+})

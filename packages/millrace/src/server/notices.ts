@@ -1,5 +1,5 @@
 // What a user should see of a running plant: one notice per cause with its count, on the page and as lines of the log.
-import { type Clock, isMillraceError, type TaskEvent } from '@millrace/core/engine'
+import { type Clock, ERRORS, isMillraceError, type TaskEvent } from '@millrace/core/engine'
 import type { Notice } from '../api.ts'
 import type { LogFields, LogLines } from './log-lines.ts'
 
@@ -45,6 +45,17 @@ export class Notices {
         return this.failure('error', task, 'is paused', event.error)
       case 'failed':
         return this.failure('error', task, 'failed', event.error)
+      case 'records-lost':
+        this.add(
+          'error',
+          task,
+          `records-lost ${event.topic} ${event.partition}`,
+          'MR_RUNTIME_RECORDS_LOST',
+          `retention removed records of \`${event.topic}\`, partition ${event.partition}, before they were read`,
+          ERRORS.MR_RUNTIME_RECORDS_LOST.fix,
+          event.count,
+        )
+        return
       case 'dead-letters':
         this.add(
           'warning',
