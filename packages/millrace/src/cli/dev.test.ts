@@ -26,6 +26,10 @@ test('dev restarts when a module changes, keeps the old plant while the new file
   assert.equal(await rows(), 6)
 
   from = dev.text.length
+  writeFileSync(path.join(folder, 'size.ts'), 'export const SIZE_MS = 60_000\n')
+  await dev.says(/loads again, and is the version that runs/, from)
+
+  from = dev.text.length
   writeFileSync(path.join(folder, 'size.ts'), 'export const SIZE_MS = 30_000\n')
   await dev.says(/changed; starting again[^]*rebuilt: .*`per-minute`.* from 120 records of `hits`[^]*millrace runs: web/, from)
   // Twelve half minutes of the same events: the log has kept them.
@@ -79,9 +83,11 @@ test('dev waits when the file does not load at first, and starts when it does', 
   await dev.says(/waiting for a change/)
   writeFileSync(path.join(folder, 'pipeline.ts'), PIPELINE)
   await dev.says(/millrace runs: web/)
+  const from = dev.text.length
   // Whoever presses Ctrl-C sends it to the plant as well, which must take it once.
   assert.equal(await dev.interrupt(), 0)
   assert.equal(dev.text.match(/: stopping/g)?.length, 1)
+  assert.doesNotMatch(dev.text.slice(from), /waiting for a change/)
 })
 
 test('dev ends with the plant when the port is taken, and with usage when it is called wrongly', async () => {

@@ -73,7 +73,10 @@ class DevSession {
     const ended = new Promise<number>((resolve) => {
       this.#end = resolve
     })
-    void this.#context.stopSignal().then(() => this.#end(0))
+    void this.#context.stopSignal().then(() => {
+      this.#isStopped = true
+      this.#end(0)
+    })
     this.#startPlant()
     void this.#followChanges()
     const code = await ended
@@ -87,6 +90,7 @@ class DevSession {
   }
 
   async #followChanges(): Promise<void> {
+    let wasBad = false
     for (;;) {
       await this.#nextChange()
       const checked = await this.#check()
@@ -101,7 +105,8 @@ class DevSession {
         await this.#stopPlant()
         if (this.#isStopped) return
         this.#startPlant()
-      }
+      } else if (wasBad) this.#context.note('millrace: it loads again, and is the version that runs\n')
+      wasBad = !checked.isGood
     }
   }
 
@@ -145,7 +150,14 @@ class DevSession {
       if (this.#plant !== child) return
       this.#plant = null
       if (isHopeless || this.#file === null || this.#watched.size === 0) this.#end(code ?? 1)
-      else this.#context.note('millrace: stopped; waiting for a change\n')
+      else this.#sayWaiting()
+    })
+  }
+
+  /** The plant may have got the signal that ends this process before it: then nothing waits. */
+  #sayWaiting(): void {
+    this.#context.after(SETTLE_MS, () => {
+      if (!this.#isStopped && this.#plant === null) this.#context.note('millrace: stopped; waiting for a change\n')
     })
   }
 
