@@ -50,7 +50,12 @@ export class DirectSinkLoop implements TaskLoop {
   static async open(core: TaskCore, wake: () => void): Promise<DirectSinkLoop> {
     await core.environment.board.refresh()
     const sink = await SinkOutput.open(core, await takeOverSink(core))
-    return new DirectSinkLoop(core, await SourceInputs.open(core, wake), sink, wake)
+    try {
+      return new DirectSinkLoop(core, await SourceInputs.open(core, wake), sink, wake)
+    } catch (error) {
+      await sink.close()
+      throw error
+    }
   }
 
   async step(): Promise<number> {

@@ -23,6 +23,10 @@ const CHANGELOG_BYTES_MIN = 64 * 1024 * 1024
 /** Nor is one shorter than this multiple of the state: reading a tail is about as fast as reading a dump. */
 const CHANGELOG_PER_STATE = 1
 
+/** Without stores each commit record says all: older ones go this often, and when they are worth a trim. */
+const PLAIN_COMMITS_MAX = 256
+const PLAIN_BYTES_MIN = 64 * 1024
+
 /** Names a complete snapshot; value of the changelog record SNAPSHOT_KEY. */
 export interface SnapshotRecord {
   readonly v: 1
@@ -68,6 +72,9 @@ export class Snapshotter {
   #dump: Dump | null = null
   #complete: SnapshotRecord | null = null
   #trim: SnapshotRecord | null = null
+  #plainCommits = 0
+  /** The changelog's end before the commit under way, in a task without stores. */
+  #plainFrom: number | null = null
 
   constructor(environment: TaskEnvironment, part: string, group: number, stores: readonly SnapshotStore[]) {
     this.#environment = environment
@@ -87,7 +94,7 @@ export class Snapshotter {
 
   /** After a commit: starts a dump when the changelog has grown enough, goes on with it, or trims behind one that counts. */
   async advance(): Promise<void> {
-    if (this.#stores.length === 0) return
+    if (this.#stores.length === 0) return this.#trimPlain()
     if (this.#trim !== null) return this.#trimBehind(this.#trim)
     if (this.#complete !== null) return
     if (this.#dump === null) {
@@ -135,6 +142,17 @@ export class Snapshotter {
       }
       builder.reset()
     } while (clock.monotonicMs() - startedAt < SLICE_MS)
+  }
+
+  async #trimPlain(): Promise<void> {
+    const { log, plan } = this.#environment
+    const from = this.#plainFrom
+    this.#plainFrom = null
+    if (from !== null) return log.trim(changelogTopic(plan.pipeline, this.#part), this.#group, from)
+    if (++this.#plainCommits < PLAIN_COMMITS_MAX) return
+    this.#plainCommits = 0
+    const ends = changelogEnds(this.#environment, this.#part, this.#group)
+    if (ends.bytes >= PLAIN_BYTES_MIN) this.#plainFrom = ends.end
   }
 
   #snapshotEnd(): number {

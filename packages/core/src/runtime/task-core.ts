@@ -87,6 +87,7 @@ export class TaskCore {
   }
   readonly badShare: BadShare
   #snapshots: Snapshotter
+  #givenUp = false
   readonly #writer: LogWriter
   #entriesByName: ReadonlyMap<string, StoreEntry> = new Map()
   readonly #exchanges = new Map<number, ExchangeOutput>()
@@ -445,12 +446,17 @@ export class TaskCore {
         if (paused) this.environment.report({ kind: 'resumed', task: this.name })
         return
       } catch (error) {
-        if (!isMillraceError(error) || error.code !== 'MR_LOG_FULL') throw error
+        if (!isMillraceError(error) || error.code !== 'MR_LOG_FULL' || this.#givenUp) throw error
         if (!paused) this.environment.report({ kind: 'paused', task: this.name, error })
         paused = true
         await sleep(this.environment.scheduler, RETRY_MS)
       }
     }
+  }
+
+  /** The task stops: a commit that waits for room is not waited for any longer, and is done again after the next start. */
+  giveUp(): void {
+    this.#givenUp = true
   }
 
   #count(ms: number): void {

@@ -137,6 +137,7 @@ export class Task {
   async stop(): Promise<void> {
     this.#stopping = true
     if (this.#phase === 'running' || this.#phase === 'paused') this.#phase = 'stopping'
+    this.#core?.giveUp()
     this.wake()
     await this.#done
   }
@@ -145,6 +146,7 @@ export class Task {
   abandon(): void {
     this.#stopping = true
     this.#abandoned = true
+    this.#core?.giveUp()
     this.wake()
   }
 
@@ -167,6 +169,7 @@ export class Task {
         break
       } catch (error) {
         this.#error = error
+        if (this.#stopping) break
         if (this.#environment.clock.monotonicMs() - startedAt > HEALTHY_MS) failures = 0
         failures++
         if (this.#mustStay(error, failures)) break
@@ -199,6 +202,9 @@ export class Task {
 
   async #incarnation(): Promise<void> {
     this.#phase = 'opening'
+    // What came before is closed. It is shown until now, and must not be closed twice when this one cannot be opened.
+    this.#core = null
+    this.#loop = null
     const core = await TaskCore.open(this.#environment, this.part, this.group)
     this.#core = core
     this.#loop = await this.#openLoop(core)
