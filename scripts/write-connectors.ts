@@ -68,7 +68,16 @@ const SECTIONS: { readonly sources: readonly Section[]; readonly sinks: readonly
     {
       spec: NDJSON_FILE_SPEC,
       from: '@millrace/core/connect',
-      text: `Guarantee: transactional. Rows are written to \`<path>.part-e<epoch>-c<checkpoint>\` beside the file and copied behind its end when they are
+      text: `What a topic declares is what is shipped: members of a record that its schema does not name are not read, and times are written as milliseconds
+unless \`times: 'iso'\` says otherwise. To ship records whole, as they came, declare the topic with \`t.json()\` as its value: rows are then the
+parsed records, which lambdas can filter and change.
+
+\`\`\`ts
+const logs = topic('logs', { value: t.json() })
+mill.from(logs).filter((record) => (record as { level?: string }).level !== 'debug').to(ndjsonFile({ path: 'out/logs.ndjson' }))
+\`\`\`
+
+Guarantee: transactional. Rows are written to \`<path>.part-e<epoch>-c<checkpoint>\` beside the file and copied behind its end when they are
 committed. Nothing uncommitted is ever in the file. A reader that polls may see a prefix of what is being copied, as in any file that grows; after
 a power cut in that moment its end may be damaged until the next start, which writes the same bytes again.
 `,

@@ -71,7 +71,8 @@ type Settings = ArchiveSettings & { readonly rowGroupRows: number; readonly comp
  * people.to(parquet({ dir: 'archive/hits', partitionBy: ['date'] }))
  */
 export function parquet<V>(given: ParquetSettings): Sink<V> {
-  const settings = checkSettings(PARQUET_SPEC, given) as Settings & Readonly<Record<string, unknown>>
+  const settings = checkSettings(PARQUET_SPEC, given, parquet as (...args: never[]) => unknown) as Settings &
+    Readonly<Record<string, unknown>>
   const { budgetBytes, rowGroupRows, compressionLevel } = settings
   const rowGroupBytes = Math.min(ROW_GROUP_BYTES_MAX, Math.ceil(budgetBytes * ROW_GROUP_SHARE))
   return archiveSink<V>({

@@ -6,6 +6,7 @@ import os from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { readFully } from './disk.ts'
+import { isMillraceError } from './errors.ts'
 import { nodeDisk } from './node-disk.ts'
 
 const ascii = (text: string) => new TextEncoder().encode(text)
@@ -80,6 +81,48 @@ test('failures name the path, the operation and the code of the system', (t) => 
   const readOnly = nodeDisk.open(join(root, 'a'), 'read')
   assert.throws(() => readOnly.write(ascii('x'), 0), failsWith('MR_DISK_FAILED', 'EBADF', 'write'))
   readOnly.close()
+})
+
+test('the fix is that of the cause: a path, a permission or a file in the way is no broken disk', (t) => {
+  const root = folder(t)
+  fs.writeFileSync(join(root, 'file'), '')
+  const fixOf = (action: () => unknown): string => {
+    try {
+      action()
+    } catch (error) {
+      if (isMillraceError(error)) return error.fix
+    }
+    return 'nothing was thrown'
+  }
+  assert.match(
+    fixOf(() => nodeDisk.open(join(root, 'none'), 'read')),
+    /correct the path/,
+  )
+  assert.match(
+    fixOf(() => nodeDisk.makeFolder(join(root, 'file'))),
+    /A file stands where a folder is needed/,
+  )
+  assert.match(
+    fixOf(() => nodeDisk.makeFolder(join(root, 'file/below'))),
+    /A file stands where a folder is needed/,
+  )
+  assert.match(
+    fixOf(() => nodeDisk.open(root, 'write')),
+    /is a folder, and a file is needed/,
+  )
+  const failing = (code: string): string => {
+    const mock = t.mock.method(fs, 'openSync', () => {
+      throw Object.assign(new Error(code), { code })
+    })
+    const fix = fixOf(() => nodeDisk.open(join(root, 'file'), 'read'))
+    mock.mock.restore()
+    return fix
+  }
+  assert.match(failing('EACCES'), /This user \(uid \d+\) may not do that/)
+  assert.match(failing('EPERM'), /may not do that/)
+  assert.match(failing('EROFS'), /can only be read/)
+  assert.match(failing('EMFILE'), /too many files open/)
+  assert.match(failing('EIO'), /dmesg, SMART/)
 })
 
 test('a full disk is MR_DISK_FULL', { skip: fs.existsSync('/dev/full') ? false : 'this system has no /dev/full' }, () => {

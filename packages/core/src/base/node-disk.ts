@@ -174,7 +174,36 @@ function guard<T>(path: string, operation: string, action: () => T): T {
 function diskError(path: string, operation: string, cause: unknown): MillraceError {
   const code = typeof cause === 'object' && cause !== null && 'code' in cause ? String(cause.code) : 'unknown'
   const full = code === 'ENOSPC' || code === 'EDQUOT'
-  return new MillraceError(full ? 'MR_DISK_FULL' : 'MR_DISK_FAILED', { details: { path, operation, code }, cause })
+  const fix = full ? undefined : FIXES[code]?.(path)
+  return new MillraceError(full ? 'MR_DISK_FULL' : 'MR_DISK_FAILED', {
+    details: { path, operation, code },
+    cause,
+    ...(fix === undefined ? {} : { fix }),
+  })
+}
+
+const mayNot = (path: string): string =>
+  `This user${userText()} may not do that: look at the owner and mode of \`${path}\` and of the folders above it (\`ls -ld\`), or choose another path.`
+const inTheWay = (path: string): string =>
+  `A file stands where a folder is needed on the way to \`${path}\`: move it away, or choose another path.`
+const tooMany = (): string => 'The process, or the machine, has too many files open: raise the limit (`ulimit -n`), then start again.'
+
+/** What to do when the disk is not at fault. */
+const FIXES: Readonly<Record<string, (path: string) => string>> = {
+  EACCES: mayNot,
+  EPERM: mayNot,
+  EEXIST: inTheWay,
+  ENOTDIR: inTheWay,
+  EISDIR: (path) => `\`${path}\` is a folder, and a file is needed: choose another path.`,
+  ENOENT: (path) => `There is no \`${path}\`: correct the path, which begins at the folder that the process runs in unless it is absolute.`,
+  EROFS: (path) => `The file system of \`${path}\` can only be read: mount it for writing, or choose another path.`,
+  EMFILE: tooMany,
+  ENFILE: tooMany,
+}
+
+function userText(): string {
+  const uid = process.getuid?.()
+  return uid === undefined ? '' : ` (uid ${uid})`
 }
 
 /** Not `recursive: true`: that never comes back where the parent refuses as /proc does (Node 24). */

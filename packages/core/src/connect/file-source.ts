@@ -4,6 +4,7 @@ import { nearestWord } from '../base/nearest-word.ts'
 import { type FilePosition, FollowedFile } from './followed-file.ts'
 import { CsvLines, type LineFormat, NdjsonLines } from './lines.ts'
 import type { RecordAppender, SourceConnector, SourceContext, SourcePosition, SourceRead, SourceReader } from './source.ts'
+import type { Caller } from '../base/place-of-call.ts'
 import { checkSettings, type ConnectorSpec } from './spec.ts'
 import type { AnyTopic } from './topic.ts'
 
@@ -193,7 +194,7 @@ function lineFormat(settings: Settings, { topic, recordBytesMax }: SourceContext
  * const clicks = fileSource({ path: '/var/log/clicks.ndjson', tail: true })
  */
 export function fileSource(given: FileSourceSettings): SourceConnector {
-  const checked = checkSettings(FILE_SOURCE_SPEC, given)
+  const checked = checkSettings(FILE_SOURCE_SPEC, given, fileSource as Caller)
   const settings = checked as unknown as Settings
   if (new Set(settings.path).size < settings.path.length) refuse('path', 'a file is named twice.')
   if (!/^[\x20-\x7e\t]$/.test(settings.separator) || settings.separator === '"')

@@ -3,26 +3,46 @@ import type { Batch, Column, Field } from '../codec/column.ts'
 import { GrowingBytes } from '../codec/growing-bytes.ts'
 import { type RowEncoder, rowEncoder, writeValue } from '../codec/json/encoder.ts'
 import { areOpenRows, OPEN_ROW } from './sink.ts'
+import { isoFields, IsoTimes } from './iso-times.ts'
+import type { SettingField } from './spec.ts'
 import type { FileEncoder, FileOutput } from './file-set.ts'
 
 /** Rows between two looks at the size of the buffer: the pieces depend on the rows, not on how they came in batches. */
 const STEP_ROWS = 1024
 const FIRST_BYTES = 4096
 
+/** How times stand in lines. */
+export type LineTimes = 'ms' | 'iso'
+
+/** The setting of the sinks that write lines. */
+export const TIMES_FIELD: SettingField = {
+  name: 'times',
+  type: 'string',
+  unit: null,
+  default: 'ms',
+  choices: ['ms', 'iso'],
+  advice:
+    'How fields of type time are written: milliseconds, or texts such as `2026-01-01T12:00:00.000Z`. Times inside lists and structs stay milliseconds.',
+}
+
 /** Rows, and nothing of a file: what encoders of one writer share. */
 export class LineWriter {
   readonly #encode: RowEncoder
   readonly #offsets = new Int32Array(STEP_ROWS)
+  readonly #iso: IsoTimes | null
   #rows = new Int32Array(STEP_ROWS)
 
-  constructor(fields: readonly Field[]) {
-    this.#encode = areOpenRows(fields) ? openRowEncoder : rowEncoder(fields, { lines: true })
+  constructor(fields: readonly Field[], times: LineTimes = 'ms') {
+    const isOpen = areOpenRows(fields)
+    this.#iso = times === 'iso' && !isOpen ? new IsoTimes(fields) : null
+    this.#encode = isOpen ? openRowEncoder : rowEncoder(this.#iso === null ? fields : isoFields(fields), { lines: true })
   }
 
   /** Appends the live rows `from .. to` (counted among the live ones), at most STEP_ROWS of them. */
   append(into: GrowingBytes, batch: Batch, from: number, to: number): void {
     const rows = batch.selected === null ? this.#range(from, to) : batch.selected.subarray(from, to)
-    this.#encode(into, batch.columns, rows, to - from, this.#offsets)
+    const columns = this.#iso === null ? batch.columns : this.#iso.columns(batch, rows, to - from)
+    this.#encode(into, columns, rows, to - from, this.#offsets)
   }
 
   #range(from: number, to: number): Int32Array {

@@ -4,11 +4,12 @@
 // intent names it and the length that the file has. publish() copies the part to that place, syncs, and removes the part. So nothing
 // that is not committed is ever in the file, and a publish that was cut off is done again over the same bytes. Two writes and four syncs
 // per checkpoint are the price. A reader that polls may see a prefix of what is being published, as in any file that grows.
+import type { Caller } from '../base/place-of-call.ts'
 import { must } from '../base/assert.ts'
 import { type Disk, type DiskFile, readFully } from '../base/disk.ts'
 import { MillraceError } from '../base/errors.ts'
 import type { FileOutput } from './file-set.ts'
-import { LineWriter, NdjsonEncoder } from './ndjson-encoder.ts'
+import { type LineTimes, LineWriter, NdjsonEncoder, TIMES_FIELD } from './ndjson-encoder.ts'
 import { makeFolderDurable, parentOf } from './paths.ts'
 import type { Sink, SinkBatch, SinkContext, SinkWriter } from './sink.ts'
 import { checkSettings, type ConnectorSpec } from './spec.ts'
@@ -26,6 +27,8 @@ const INTENT_VERSION = 1
 export interface NdjsonFileSettings {
   /** The file. With several task groups there is one per group: `hits.ndjson` becomes `hits-0.ndjson`, `hits-1.ndjson` ... */
   readonly path: string
+  /** How times are written: milliseconds (default), or texts of ISO-8601. */
+  readonly times?: LineTimes
   /** Milliseconds after which rows are in the file, default 1 second. */
   readonly rollMs?: number
   /** Bytes after which they are in the file at once, default 16 MiB. */
@@ -60,6 +63,7 @@ export const NDJSON_FILE_SPEC: ConnectorSpec = {
       default: 16 * MEBIBYTE,
       advice: 'Rows are in the file at once when there are this many bytes. They are copied in one go, so larger means longer pauses.',
     },
+    TIMES_FIELD,
   ],
   example: "ndjsonFile({ path: 'out/hits.ndjson' })",
 }
@@ -139,7 +143,7 @@ class FileWriter implements SinkWriter {
     this.#path = pathOfGroup(settings.path, context)
     this.#rollMs = settings.rollMs
     this.#rollBytes = settings.rollBytes
-    this.#lines = new LineWriter(context.fields)
+    this.#lines = new LineWriter(context.fields, settings.times)
     this.#checkpoint = checkpoint
     this.#part = this.#newPart()
     this.#encoder = this.#newEncoder()
@@ -263,7 +267,7 @@ function isPrefix(file: DiskFile, whole: DiskFile, size: number): boolean {
  * people.to(ndjsonFile({ path: 'out/people.ndjson' }))
  */
 export function ndjsonFile<V>(given: NdjsonFileSettings): Sink<V> {
-  const settings = checkSettings(NDJSON_FILE_SPEC, given)
+  const settings = checkSettings(NDJSON_FILE_SPEC, given, ndjsonFile as Caller)
   return {
     kind: 'sink',
     spec: NDJSON_FILE_SPEC,

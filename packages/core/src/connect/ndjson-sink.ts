@@ -1,9 +1,10 @@
 // The archive of lines of JSON: immutable files in folders, as archive-sink.ts makes them.
+import type { Caller } from '../base/place-of-call.ts'
 import { MillraceError } from '../base/errors.ts'
 import type { Field } from '../codec/column.ts'
 import { type ArchiveSettings, ARCHIVE_FIELDS, archiveSink } from './archive-sink.ts'
 import type { FileEncoder } from './file-set.ts'
-import { LineWriter, NdjsonEncoder } from './ndjson-encoder.ts'
+import { type LineTimes, LineWriter, NdjsonEncoder, TIMES_FIELD } from './ndjson-encoder.ts'
 import type { Sink } from './sink.ts'
 import { checkSettings, type ConnectorSpec } from './spec.ts'
 
@@ -15,6 +16,8 @@ export interface NdjsonSettings {
   readonly dir: string
   /** Folders inside it, outermost first: names of fields, `date` or `hour` of the event time, `date(field)`, `hour(field)`. Default: none. */
   readonly partitionBy?: readonly string[]
+  /** How times are written: milliseconds (default), or texts of ISO-8601. */
+  readonly times?: LineTimes
   /** Bytes at which a file is full, default 128 MiB. */
   readonly rollBytes?: number
   /** Milliseconds after which rows are shown even when their files are small, default 5 minutes. */
@@ -27,7 +30,7 @@ export interface NdjsonSettings {
 export const NDJSON_SPEC: ConnectorSpec = {
   type: 'ndjson',
   summary: 'Archives rows as files of one JSON object per line, partitioned into folders, each row exactly once.',
-  fields: ARCHIVE_FIELDS,
+  fields: [...ARCHIVE_FIELDS, TIMES_FIELD],
   example: "ndjson({ dir: 'archive/hits', partitionBy: ['date'] })",
 }
 
@@ -40,7 +43,7 @@ export const NDJSON_SPEC: ConnectorSpec = {
  * people.to(ndjson({ dir: 'archive/hits', partitionBy: ['date'] }))
  */
 export function ndjson<V>(given: NdjsonSettings): Sink<V> {
-  const settings = checkSettings(NDJSON_SPEC, given) as ArchiveSettings & Readonly<Record<string, unknown>>
+  const settings = checkSettings(NDJSON_SPEC, given, ndjson as Caller) as ArchiveSettings & Readonly<Record<string, unknown>>
   return archiveSink<V>({
     spec: NDJSON_SPEC,
     settings,
@@ -48,7 +51,7 @@ export function ndjson<V>(given: NdjsonSettings): Sink<V> {
     acceptsOpenRows: true,
     check: checkFields,
     encoders(fields) {
-      const lines = new LineWriter(fields)
+      const lines = new LineWriter(fields, given.times)
       return (output): FileEncoder => new NdjsonEncoder(lines, output, PIECE_BYTES)
     },
   })

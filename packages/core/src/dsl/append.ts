@@ -8,7 +8,7 @@ import type { Lambda, PlanNode } from '../plan/node.ts'
 import type { NodeDraft } from '../plan/derive.ts'
 import type { PlanBuilder } from '../plan/plan.ts'
 import { refusePlan, type PlanPlace } from '../plan/shape.ts'
-import { placeOfCall, type Caller } from './place.ts'
+import { placeOfCall, type Caller } from '../base/place-of-call.ts'
 
 /** One call of a method of the typed API. */
 export interface Call {

@@ -43,7 +43,19 @@ export type Selected<V, A extends readonly unknown[]> = A[0] extends string ? Fl
 type Columns<V, O> = { -readonly [N in keyof O]: O[N] extends keyof V ? V[O[N]] : O[N] extends Expr<never, infer T> ? Present<T> : never }
 
 /** Which stream field meets which key field of the table: one name where both have it, else `{ streamField: 'tableField' }`. */
-export type JoinOn<V, TK> = (FieldName<V> & keyof TK) | { readonly [F in FieldName<V>]?: keyof TK & string }
+export type JoinOn<V, TK> =
+  | { [F in FieldName<V> & keyof TK]: Meets<V[F], TK[F]> extends true ? F : never }[FieldName<V> & keyof TK]
+  | { readonly [F in FieldName<V>]?: KeyMet<V[F], TK, F> }
+
+/** Key fields of the table that a field of the stream can meet; a sentence when there is none. */
+type KeyMet<A, TK, F extends string> = { [N in keyof TK]: Meets<A, TK[N]> extends true ? N : never }[keyof TK] extends infer N
+  ? [N] extends [never]
+    ? MillraceTypeError<`join: no key field of the table has the type of '${F}'`>
+    : N & string
+  : never
+
+/** Whether two fields can be equal: a number never is a text. Null meets nothing, and does not matter here. */
+type Meets<A, B> = [NonNullable<A>] extends [NonNullable<B>] ? true : [NonNullable<B>] extends [NonNullable<A>] ? true : false
 
 /** Columns of the table that a join adds: a list of names, or `{ newName: 'tableField' }`. */
 export type JoinSelect<T> = readonly FieldName<T>[] | { readonly [column: string]: FieldName<T> }

@@ -5,7 +5,7 @@ import type { PlanBuilder } from '../plan/plan.ts'
 import { refusePlan } from '../plan/shape.ts'
 import type { AggregateResults, AnyAggregate, CheckedAggregates } from './aggregates.ts'
 import { append, checkOptions, lambdaOf, notYet, placeOf, startCall, type Call } from './append.ts'
-import type { Caller } from './place.ts'
+import type { Caller } from '../base/place-of-call.ts'
 import type { Stream } from './stream.ts'
 import type { Flat, Named } from './types.ts'
 

@@ -64,6 +64,10 @@ const CASES: readonly (readonly [code: string, says: string])[] = [
     "MillraceTypeError<\"join: both sides have 'agent'; take columns under new names with select: { newName: 'tableField' }\">",
   ],
   ["s.join(mill.table(pages), { on: { url: 'agent' } })", 'Type \'"agent"\' is not assignable to type \'"path"\''],
+  [
+    "s.join(mill.table(pages), { on: { status: 'path' } })",
+    'MillraceTypeError<"join: no key field of the table has the type of \'status\'">',
+  ],
   ["s.join(mill.table(urls), { on: 'agent' })", 'Type \'"agent"\' is not assignable to type'],
   ['mill.table(keyless)', 'MillraceTypeError<"table: the topic has no key; declare it with key: \'field\'">'],
   ["s.dedupe({ by: 'nope', withinMs: 1 })", 'Type \'"nope"\' is not assignable to type'],

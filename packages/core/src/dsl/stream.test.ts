@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { count, countDistinct, custom, expr, fileTable, isMillraceError, max, pipeline, sum, t, topic, tumbling } from '../index.ts'
 import type { ErrorCode, Mill, PipelineDefinition, Sink, Stream } from '../index.ts'
+import { ndjson } from '../connect/index.ts'
 import { describePlan } from '../plan/describe.ts'
 import { neededFields } from '../plan/rewrite.ts'
 
@@ -201,7 +202,7 @@ const REFUSALS: readonly (readonly [what: string, build: (s: Hits, mill: Mill) =
   ],
   [
     'a join of two types',
-    (s, mill) => s.join(mill.table(airports), { on: { status: 'iata' } }).to(lateHits),
+    (s, mill) => s.join(mill.table(airports), { on: wrong({ status: 'iata' }) }).to(lateHits),
     'MR_PLAN_FIELD_TYPE',
     /compares `status` \(i32\) with `iata` \(string\)/,
   ],
@@ -529,4 +530,15 @@ test('repeats after a crash are accepted by name, and idempotent sinks need no l
     const { plan } = pipeline('p', (mill) => mill.from(hits).to(sink(false, guarantee), options))
     assert.equal(plan.nodes.at(-1)?.kind, 'to-sink')
   }
+})
+
+test('wrong options of windows and sinks have the line of the user', () => {
+  const refused = (make: () => unknown, code: string, message: RegExp): void =>
+    assert.throws(
+      make,
+      (error) => isMillraceError(error) && error.code === code && message.test(error.message) && /stream\.test\.ts:\d+/.test(error.message),
+    )
+  refused(() => tumbling(wrong({ size: 5 })), 'MR_PLAN_SETTING_INVALID', /no option `size`; did you mean `sizeMs`\?/)
+  refused(() => tumbling({ sizeMs: 0.5 }), 'MR_PLAN_SETTING_INVALID', /`sizeMs` must be a whole number/)
+  refused(() => ndjson(wrong({ dri: 'x' })), 'MR_CONNECTOR_SETTING', /did you mean `dir`\?/)
 })

@@ -40,7 +40,7 @@ import type {
 import type { Expr } from './expression.ts'
 import { GroupedStream } from './grouped.ts'
 import { joinOutput, joinPairs } from './join.ts'
-import type { Caller } from './place.ts'
+import type { Caller } from '../base/place-of-call.ts'
 import { Table } from './table.ts'
 import type { FieldName, Flat, KeptKey, MaybeBoolean, MillraceTypeError, Named, Sync } from './types.ts'
 

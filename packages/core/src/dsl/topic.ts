@@ -7,7 +7,7 @@ import { fieldsOf } from '../codec/schema.ts'
 import type { InferOutput, StandardSchemaV1 } from '../codec/standard-schema.ts'
 import type { FileTable } from '../connect/file-table.ts'
 import type { RecordFormat, TopicDeclaration } from '../connect/topic.ts'
-import { placeOfCall, type Caller } from './place.ts'
+import { placeOfCall, type Caller } from '../base/place-of-call.ts'
 import type { FieldName, MillraceTypeError } from './types.ts'
 
 type TimeOf<V, F> =

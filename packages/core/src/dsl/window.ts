@@ -1,12 +1,26 @@
 // Windows over event time.
 import { MillraceError } from '../base/errors.ts'
+import { nearestWord } from '../base/nearest-word.ts'
+import { type Caller, placeOfCall } from '../base/place-of-call.ts'
 import type { WindowSpec } from '../plan/node.ts'
 
+const NAMES = ['sizeMs', 'graceMs', 'offsetMs']
+
+function refuse(message: string): never {
+  const place = placeOfCall(tumbling as Caller)
+  throw new MillraceError('MR_PLAN_SETTING_INVALID', { message: `tumbling: ${message}`, details: place === null ? {} : { place } })
+}
+
 function check(name: string, value: number, least: number): void {
-  if (!Number.isSafeInteger(value) || value < least) {
-    throw new MillraceError('MR_PLAN_SETTING_INVALID', {
-      message: `tumbling: \`${name}\` must be a whole number of milliseconds from ${least}, not \`${String(value)}\`.`,
-    })
+  if (!Number.isSafeInteger(value) || value < least)
+    refuse(`\`${name}\` must be a whole number of milliseconds${least < 0 ? '' : ` from ${least}`}, not \`${String(value)}\`.`)
+}
+
+function checkNames(options: object): void {
+  for (const name of Object.keys(options)) {
+    if (NAMES.includes(name)) continue
+    const near = nearestWord(name, NAMES) ?? NAMES.find((known) => known.toLowerCase().startsWith(name.toLowerCase())) ?? null
+    refuse(`there is no option \`${name}\`; ${near === null ? `there are ${NAMES.join(', ')}.` : `did you mean \`${near}\`?`}`)
   }
 }
 
@@ -22,6 +36,7 @@ function check(name: string, value: number, least: number): void {
  * @throws {MillraceError} `MR_PLAN_SETTING_INVALID`.
  */
 export function tumbling(options: { readonly sizeMs: number; readonly graceMs?: number; readonly offsetMs?: number }): WindowSpec {
+  checkNames(options)
   const { sizeMs, graceMs = 0, offsetMs = 0 } = options
   check('sizeMs', sizeMs, 1)
   check('graceMs', graceMs, 0)

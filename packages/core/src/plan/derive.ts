@@ -115,7 +115,8 @@ function topicShape(topic: AnyTopic): RowShape {
 
 function project(draft: DraftOf<'project'>, input: DeriveInput): Derived {
   const node = first(input)
-  if (draft.columns.length === 0) refusePlan('MR_PLAN_FIELD_UNKNOWN', input.at, 'at least one column is needed here.')
+  if (draft.columns.length === 0)
+    refusePlan('MR_PLAN_FIELD_UNKNOWN', input.at, 'at least one column is needed here.', 'Name a field of the stream.')
   const fields = draft.columns.map((column) => fieldOfExpression(column.name, column.value, node.shape, input.at))
   refuseTaken(fields, input.at)
   // A key survives under new names, as long as each of its fields is carried unchanged.
@@ -202,7 +203,8 @@ function aggregate(draft: DraftOf<'aggregate'>, input: DeriveInput): Derived {
     )
   }
   needBy(draft.groupBy, input)
-  if (draft.aggregates.length === 0) refusePlan('MR_PLAN_FIELD_UNKNOWN', input.at, '`aggregate` needs at least one aggregate.')
+  if (draft.aggregates.length === 0)
+    refusePlan('MR_PLAN_FIELD_UNKNOWN', input.at, '`aggregate` needs at least one aggregate.', 'Name one, such as `{ n: count() }`.')
   if (draft.window !== null) needFacts(node, 'a window', input)
   if (draft.emit === 'close' && draft.window === null) {
     refusePlan(

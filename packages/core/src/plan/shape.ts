@@ -36,8 +36,12 @@ export function fieldIn(shape: RowShape, name: string, at: PlanPlace, side = 'th
   if (found !== undefined) return found
   const names = fields.map((field) => field.name)
   const near = nearestWord(name, names)
-  const hint = near === null ? `it has ${names.map((known) => `\`${known}\``).join(', ')}.` : `did you mean \`${near}\`?`
-  return refusePlan('MR_PLAN_FIELD_UNKNOWN', at, `${side} has no field \`${name}\`; ${hint}`)
+  const has = `it has ${names.map((known) => `\`${known}\``).join(', ')}.`
+  return refusePlan(
+    'MR_PLAN_FIELD_UNKNOWN',
+    at,
+    `${side} has no field \`${name}\`; ${near === null ? '' : `did you mean \`${near}\`? `}${near === null ? has : `I${has.slice(1)}`}`,
+  )
 }
 
 /** True when every name is a field of the shape (always true for an open one). */

@@ -21,8 +21,18 @@ export function errorOfAnswer(status: number, text: string): MillraceError {
       { details: error.details },
     )
   } catch {
-    return new MillraceError('MR_SERVER_UNREACHABLE', { message: `the server answered ${status}: ${text.slice(0, 200)}.` })
+    return foreignServer(status, text)
   }
+}
+
+/** Something answers, and in another way than millrace does. */
+function foreignServer(status: number, text: string): MillraceError {
+  const isPage = /^\s*</.test(text)
+  const said = isPage ? 'a page of HTML' : text.trim() === '' ? 'nothing' : `\`${text.trim().slice(0, 80)}\``
+  return new MillraceError('MR_SERVER_UNREACHABLE', {
+    message: `what answers there is no millrace server: it answered ${status} with ${said}.`,
+    fix: 'Name the port of a millrace with `--port`, or leave it out: the data folder (`--data`) says where its server is.',
+  })
 }
 
 export interface RemoteRequest {
@@ -73,7 +83,10 @@ export class Remote {
       value === undefined
         ? { method: method ?? 'GET' }
         : { method: method ?? 'POST', headers: { 'content-type': 'application/json' }, body: encodeJson(value) }
-    return decodeJson(await (await this.send(path, request)).text()) as T
+    const response = await this.send(path, request)
+    const text = await response.text()
+    if (response.headers.get('content-type') !== 'application/json') throw foreignServer(response.status, text)
+    return decodeJson(text) as T
   }
 
   close(): Promise<void> {
