@@ -1,5 +1,14 @@
 // A simulated plant: the flights example as the page sees it, moved on by `step`. One seed gives one run. It knows nothing of HTTP.
-import type { DeadLetterGroup, DeadLetterView, Notice, PlantStatus, RetryAnswer, RetryRequest, TailRecord } from 'millrace/api'
+import type {
+  DeadLetterGroup,
+  DeadLetterView,
+  DiscardAnswer,
+  Notice,
+  PlantStatus,
+  RetryAnswer,
+  RetryRequest,
+  TailRecord,
+} from 'millrace/api'
 import type { InputStatus, NodeStatus, PipelineStatus, TablePage, TaskStatus } from '@millrace/core/engine'
 import { LETTER_CAUSES, SAMPLE_NODES, SAMPLE_PARTS } from './sample-plan.ts'
 
@@ -257,14 +266,23 @@ export class SamplePlant {
 
   retry(request: RetryRequest): RetryAnswer {
     this.retries.push(request)
-    let moved = 0
+    return { moved: this.#close(request, 'retried'), refused: [] }
+  }
+
+  discard(request: RetryRequest): DiscardAnswer {
+    return { discarded: this.#close(request, 'discarded') }
+  }
+
+  /** Returns the number of letters that were open. */
+  #close(request: RetryRequest, state: 'retried' | 'discarded'): number {
+    let closed = 0
     for (const [index, letter] of this.#letters.entries()) {
       const wanted = request.ids?.includes(letter.id) ?? (letter.code === request.code && letter.operator === request.operator)
-      if (!wanted || letter.state === 'retried') continue
-      this.#letters[index] = { ...letter, state: 'retried' }
-      moved++
+      if (!wanted || letter.state !== 'open') continue
+      this.#letters[index] = { ...letter, state }
+      closed++
     }
-    return { moved, refused: [] }
+    return closed
   }
 
   #watermark(): number {

@@ -106,6 +106,8 @@ export async function startSampleServer(options: {
     if (third === undefined) return sendJson(response, plant.letterGroups())
     if (fourth === 'retry' && request.method === 'POST')
       return sendJson(response, plant.retry(JSON.parse(await readBody(request)) as RetryRequest))
+    if (fourth === 'discard' && request.method === 'POST')
+      return sendJson(response, plant.discard(JSON.parse(await readBody(request)) as RetryRequest))
     const letters = plant.letters(url.searchParams.get('code'), url.searchParams.get('operator'))
     sendJson(response, letters.slice(0, Number(url.searchParams.get('limit') ?? 100)))
   }

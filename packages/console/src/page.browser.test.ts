@@ -189,6 +189,14 @@ describe('the page', () => {
     const [one, all] = server.plant.retries
     assert.equal(one?.ids?.length, 1)
     assert.deepEqual(all, { code: 'MR_CODEC_JSON_INVALID', operator: 'departures' })
+    // What nobody wants back is discarded with two clicks.
+    const other = page.getByTestId('letter-group').first()
+    await other.getByRole('button', { name: 'Discard' }).click()
+    await other.getByRole('button', { name: /^Really discard/ }).click()
+    await page
+      .getByTestId('retry-result')
+      .getByText(/letters? discarded/)
+      .waitFor()
     await closeClean(opened)
   })
 

@@ -1,5 +1,5 @@
 // Every request of the page other than the stream of statuses. Addresses are relative, so the page works below any path.
-import type { DeadLetterGroup, DeadLetterView, ErrorAnswer, RetryAnswer, RetryRequest, TailRecord } from 'millrace/api'
+import type { DeadLetterGroup, DeadLetterView, DiscardAnswer, ErrorAnswer, RetryAnswer, RetryRequest, TailRecord } from 'millrace/api'
 import type { TablePage } from '@millrace/core/engine'
 import { decodeStatus } from './decode.ts'
 import { authorization } from './token.ts'
@@ -116,13 +116,13 @@ export const LETTERS_MAX = 50
 /** The server lists the oldest first, so the newest are looked for in this many offsets before the newest one. */
 const LETTERS_LOOK_BACK = 1000
 
-/** The newest letters of a cause that are still open, newest first, then the newest of those that were sent back in. */
+/** The newest letters of a cause that are still open, newest first, then the newest of those that were sent back in or discarded. */
 export async function getDeadLetters(request: LettersRequest, signal: AbortSignal): Promise<readonly DeadLetterView[]> {
   const { newest, count } = request
   const near = await listLetters(request, Math.max(0, newest - LETTERS_LOOK_BACK), signal)
   const open = near.filter((letter) => letter.state === 'open').length
   const letters = open >= Math.min(count, LETTERS_MAX) || newest <= LETTERS_LOOK_BACK ? near : await listLetters(request, 0, signal)
-  return letters.toSorted((a, b) => Number(a.state === 'retried') - Number(b.state === 'retried') || b.id - a.id).slice(0, LETTERS_MAX)
+  return letters.toSorted((a, b) => Number(a.state !== 'open') - Number(b.state !== 'open') || b.id - a.id).slice(0, LETTERS_MAX)
 }
 
 async function listLetters(request: LettersRequest, from: number, signal: AbortSignal): Promise<readonly DeadLetterView[]> {
@@ -134,10 +134,18 @@ async function listLetters(request: LettersRequest, from: number, signal: AbortS
 
 /** Sends letters back into the operators that refused them. Resolves to how many were moved, and why others were not. */
 export async function retryDeadLetters(pipeline: string, request: RetryRequest): Promise<RetryAnswer> {
-  const response = await send(`api/dead-letters/${encodeURIComponent(pipeline)}/retry`, {
+  return (await (await postLetters(pipeline, 'retry', request)).json()) as RetryAnswer
+}
+
+/** Closes letters that nobody wants back. */
+export async function discardDeadLetters(pipeline: string, request: RetryRequest): Promise<DiscardAnswer> {
+  return (await (await postLetters(pipeline, 'discard', request)).json()) as DiscardAnswer
+}
+
+function postLetters(pipeline: string, action: 'retry' | 'discard', request: RetryRequest): Promise<Response> {
+  return send(`api/dead-letters/${encodeURIComponent(pipeline)}/${action}`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify(request),
   })
-  return (await response.json()) as RetryAnswer
 }

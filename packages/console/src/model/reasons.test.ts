@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { TaskStatus } from '@millrace/core/engine'
 import { SamplePlant } from '../../dev/sample-plant.ts'
-import { clocksOfTask, distance, freshnessMs, isWaiting, phaseTone, retryOutcome, sentence, shortPlace } from './reasons.ts'
+import { clocksOfTask, discardOutcome, distance, freshnessMs, isWaiting, phaseTone, retryOutcome, sentence, shortPlace } from './reasons.ts'
 
 const NOW_MS = Date.UTC(2026, 0, 1)
 const [pipeline] = new SamplePlant({ seed: 1, nowMs: NOW_MS }).status().pipelines
@@ -97,6 +97,10 @@ describe('words', () => {
       retryOutcome({ moved: 0, refused: [{ reason: 'they are of another plan version', count: 2 }] }),
       'No letter went back in. 2 letters stayed: They are of another plan version.',
     )
+  })
+
+  test('discarding says where the letters are', () => {
+    assert.match(discardOutcome({ discarded: 2 }), /^2 letters discarded: kept on the dead-letter topic/)
   })
 
   test('a long place is shortened at its front', () => {

@@ -1,5 +1,5 @@
 // What the plant says of itself, in sentences and in one word: phases, freshness, and what holds open windows open.
-import type { RetryAnswer } from 'millrace/api'
+import type { DiscardAnswer, RetryAnswer } from 'millrace/api'
 import type { InputStatus, PipelineStatus, TaskStatus } from '@millrace/core/engine'
 import { formatDuration, formatPlural, formatTime } from './format.ts'
 
@@ -103,6 +103,11 @@ export function retryOutcome({ moved, refused }: RetryAnswer): string {
       ? 'No letter went back in.'
       : `${formatPlural(moved, 'letter')} went back in. What fails again comes back here with its next attempt.`
   return [back, ...refused.map(({ reason, count }) => `${formatPlural(count, 'letter')} stayed: ${sentence(reason)}`)].join(' ')
+}
+
+/** What came of discarding. */
+export function discardOutcome({ discarded }: DiscardAnswer): string {
+  return `${formatPlural(discarded, 'letter')} discarded: kept on the dead-letter topic until its retention, and not shown as open any more.`
 }
 
 /** The end of a long path, which is what tells files apart: `…/flights/pipeline.ts:16:42`. */

@@ -1,8 +1,8 @@
 import { useState } from 'react'
 import type { DeadLetterGroup, RetryRequest } from 'millrace/api'
-import { retryDeadLetters } from '../feed/requests.ts'
+import { discardDeadLetters, retryDeadLetters } from '../feed/requests.ts'
 import { formatPlural, formatTimeShort, formatWhole } from '../model/format.ts'
-import { retryOutcome } from '../model/reasons.ts'
+import { discardOutcome, retryOutcome } from '../model/reasons.ts'
 import { Fault } from './fault.tsx'
 import type { Polled } from './hooks.ts'
 import { LetterList } from './letter-list.tsx'
@@ -22,14 +22,16 @@ interface DeadLettersProps {
 export function DeadLetters({ pipeline, groups, nowMs }: DeadLettersProps): React.ReactNode {
   const [outcome, setOutcome] = useState<Outcome | null>(null)
   const [open, setOpen] = useState<string | null>(null)
-  const retry = async (request: RetryRequest): Promise<void> => {
+  const report = async (saying: Promise<string>): Promise<void> => {
     try {
-      setOutcome({ said: retryOutcome(await retryDeadLetters(pipeline, request)) })
+      setOutcome({ said: await saying })
     } catch (error) {
       setOutcome({ error: error as Error })
     }
     groups.refresh()
   }
+  const retry = (request: RetryRequest): Promise<void> => report(retryDeadLetters(pipeline, request).then(retryOutcome))
+  const discard = (request: RetryRequest): Promise<void> => report(discardDeadLetters(pipeline, request).then(discardOutcome))
   const all = groups.value ?? []
   const total = all.reduce((sum, group) => sum + group.count, 0)
   return (
@@ -62,6 +64,7 @@ export function DeadLetters({ pipeline, groups, nowMs }: DeadLettersProps): Reac
                 open={open === key}
                 toggle={() => setOpen(open === key ? null : key)}
                 retry={retry}
+                discard={discard}
               />
             )
           })}
@@ -79,15 +82,20 @@ interface LetterGroupProps {
   readonly open: boolean
   readonly toggle: () => void
   readonly retry: (request: RetryRequest) => Promise<void>
+  readonly discard: (request: RetryRequest) => Promise<void>
 }
 
-function LetterGroup({ group, nowMs, open, toggle, retry }: LetterGroupProps): React.ReactNode {
+function LetterGroup({ group, nowMs, open, toggle, retry, discard }: LetterGroupProps): React.ReactNode {
   const [busy, setBusy] = useState(false)
+  /** A letter that is discarded does not come back, so the button asks once more. */
+  const [isAsked, setAsked] = useState(false)
   const { code, operator, sample } = group
-  const retryAll = async (): Promise<void> => {
+  const all = group.count === 1 ? 'it' : `all ${formatWhole(group.count)}`
+  const send = async (act: (request: RetryRequest) => Promise<void>): Promise<void> => {
     setBusy(true)
-    await retry({ code, operator })
+    await act({ code, operator })
     setBusy(false)
+    setAsked(false)
   }
   return (
     <li className="letter-group" data-testid="letter-group">
@@ -101,8 +109,17 @@ function LetterGroup({ group, nowMs, open, toggle, retry }: LetterGroupProps): R
             </span>
           </span>
         </button>
-        <button type="button" disabled={busy} onClick={() => void retryAll()}>
-          {busy ? 'Sending…' : `Re-inject ${group.count === 1 ? 'it' : `all ${formatWhole(group.count)}`}`}
+        <button type="button" disabled={busy} onClick={() => void send(retry)}>
+          {busy ? 'Sending…' : `Re-inject ${all}`}
+        </button>
+        <button
+          type="button"
+          className="quiet"
+          disabled={busy}
+          onBlur={() => setAsked(false)}
+          onClick={() => (isAsked ? void send(discard) : setAsked(true))}
+        >
+          {isAsked ? `Really discard ${all}?` : 'Discard'}
         </button>
       </div>
       <p className="letter-message">

@@ -48,9 +48,9 @@ export function Letter({ letter, common, retry }: LetterProps): React.ReactNode 
             choose={setAs}
           />
         )}
-        {letter.state === 'retried' ? (
+        {letter.state !== 'open' ? (
           <span className="pill small" data-tone="calm">
-            sent back in
+            {letter.state === 'retried' ? 'sent back in' : 'discarded'}
           </span>
         ) : (
           <button type="button" disabled={busy} onClick={() => void send()}>
