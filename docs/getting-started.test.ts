@@ -23,7 +23,7 @@ describe('pages for strangers', () => {
       assert.ok(example !== undefined)
       stranger.write('pipeline.ts', example.text)
       await compile(stranger)
-      await stranger.run('node_modules/.bin/node --conditions=mr-source pipeline.ts', '')
+      await stranger.run('node_modules/.bin/node --conditions=mr-source clone/pipeline.ts', '')
     } finally {
       await stranger.leave()
     }

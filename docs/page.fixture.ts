@@ -15,7 +15,7 @@ const STEP_MS = 20_000
 export const ALL_MS = 120_000
 const RETRY_MS = 50
 /** Commands that may be given again until they show what the page shows: tables follow an answer by milliseconds. */
-const READS = /^(?:curl (?!.* (?:-d|-X|--data-binary) )|millrace (?:table|tail|status|topics$|plan|dlq (?:list|show)))/
+const READS = /^(?:curl (?!.* (?:-d|-X|--data-binary) )|(?:npx )?millrace (?:table|tail|status|topics$|plan|dlq (?:list|show)))/
 
 /** A fenced block of a page. */
 export interface Block {
@@ -54,9 +54,20 @@ export async function freePort(): Promise<number> {
   return address.port
 }
 
-/** The page's `alias millrace=...`, for shells that live for one block. */
+/** What `npx millrace` runs, and `millrace` where a page leaves npx out. */
 const MILLRACE = `#!/bin/sh
+[ "$1" = millrace ] && shift
 exec ${ROOT}/node_modules/.bin/node --conditions=mr-source ${ROOT}/packages/millrace/src/cli.ts "$@"
+`
+
+/** The scripts of a project, over the sources that it borrows; scripts/house/pack.test.ts installs one for good. */
+const NPM = `#!/bin/sh
+case "$*" in
+  install) ;;
+  test) exec ${ROOT}/node_modules/.bin/node --conditions=mr-source --test ;;
+  'run check') exec ${ROOT}/node_modules/.bin/node ${ROOT}/node_modules/typescript/bin/tsc --customConditions mr-source --exactOptionalPropertyTypes ;;
+  *) PATH="\${PATH#*:}" exec npm "$@" ;;
+esac
 `
 
 /** For machines without curl, behind everything else on the PATH: just what the pages use of it. */
@@ -82,21 +93,26 @@ for (let at = 0; at < given.length; at++) {
 for await (const chunk of (await fetch('http://' + url, init)).body) process.stdout.write(chunk)
 `
 
+const CLONE = 'clone'
+
 /** Somebody who has only the page. */
 export class Stranger {
   readonly #folder = mkdtempSync(join(tmpdir(), 'millrace-getting-started-'))
   readonly #port: number
-  /** Where `cd` has led to. */
-  #cwd = '.'
+  /** Where `cd` has led to; the beginning stands for the clone. */
+  #cwd = CLONE
   #terminal: ChildProcess | null = null
 
   constructor(port: number) {
     this.#port = port
     symlinkSync(join(ROOT, 'node_modules'), join(this.#folder, 'node_modules'))
-    this.write('package.json', '{ "type": "module" }')
-    this.write('last/curl', CURL)
-    this.write('first/millrace', MILLRACE)
-    for (const name of ['last/curl', 'first/millrace']) chmodSync(join(this.#folder, name), 0o755)
+    mkdirSync(join(this.#folder, CLONE))
+    this.write('../package.json', '{ "type": "module" }')
+    const programs = { 'last/curl': CURL, 'first/millrace': MILLRACE, 'first/npx': MILLRACE, 'first/npm': NPM }
+    for (const [name, text] of Object.entries(programs)) {
+      this.write(join('..', name), text)
+      chmodSync(join(this.#folder, name), 0o755)
+    }
   }
 
   /** The page's port is the default one, which may be in use here. */
@@ -104,7 +120,7 @@ export class Stranger {
     return text.replaceAll('4410', String(this.#port))
   }
 
-  /** Back to the folder of the beginning. */
+  /** To the folder that holds everything. */
   goHome(): void {
     this.#cwd = '.'
   }
@@ -187,7 +203,7 @@ function withoutSetUp(command: string): string {
   const flights = join(ROOT, 'examples/flights/main.ts')
   return command.replace(
     /^npm start$/,
-    `env MILLRACE_DATA=.millrace/flights node_modules/.bin/node --conditions=mr-source ${flights} --rows 1000 --port 4410`,
+    `env MILLRACE_DATA=.millrace/flights ${ROOT}/node_modules/.bin/node --conditions=mr-source ${flights} --rows 1000 --port 4410`,
   )
 }
 

@@ -47,6 +47,8 @@ function whyInstall() {
     if (found === undefined || !existsSync(path.join(root, place))) return `${place} is missing`
     if (found.version !== wanted.version) return `${place} is ${found.version}, the lock file wants ${wanted.version}`
   }
+  // npm links a program of the workspace only when its file was there.
+  if (!existsSync(path.join(root, 'node_modules/.bin/millrace'))) return '`npx millrace` has no program yet'
   return undefined
 }
 

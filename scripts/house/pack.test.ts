@@ -1,45 +1,34 @@
-// What users get: each published package is built, packed, installed from its tarball into an empty folder, and used there on this Node
-// without the workspace and without the sources.
+// What users get: the packages are built, packed into a project that `millrace init` makes outside of the workspace, installed and used there,
+// without the workspace and without the sources; also by an old Node, which finds the one that the project has installed.
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { runCommand, root, runProgram, runScript } from '../programs.ts'
-
-const PACKAGES = ['core', 'parquet', 'millrace'] as const
+import { npm, PUBLISHED } from '../pack.ts'
+import { runCommand, type Finished, root, runProgram } from '../programs.ts'
 
 interface Manifest {
   readonly name: string
   readonly version: string
   readonly bin?: Readonly<Record<string, string>>
   readonly exports: Readonly<Record<string, Readonly<Record<string, string>>>>
+  readonly devDependencies?: Readonly<Record<string, string>>
+  readonly optionalDependencies?: Readonly<Record<string, string>>
+  readonly dependencies?: Readonly<Record<string, string>>
 }
 
-const manifests = PACKAGES.map((name) => JSON.parse(readFileSync(path.join(root, 'packages', name, 'package.json'), 'utf8')) as Manifest)
+const readManifest = (file: string): Manifest => JSON.parse(readFileSync(file, 'utf8')) as Manifest
+const manifests = PUBLISHED.map((name) => readManifest(path.join(root, 'packages', name, 'package.json')))
+const VERSION = manifests[0]?.version
 
 /** Every module that a user can import, by the name he writes. */
 const doors = manifests.flatMap((manifest) => Object.keys(manifest.exports).map((key) => path.posix.join(manifest.name, key)))
 
-const folder = mkdtempSync(path.join(os.tmpdir(), 'millrace-pack-'))
-after(() => rmSync(folder, { recursive: true, force: true }))
-
-/** Runs npm and returns its standard output. The variables that an outer `npm run` sets would point it back into the workspace. */
-async function npm(args: readonly string[], cwd: string): Promise<string> {
-  const own = process.env['npm_execpath']
-  const [command, first] = own?.endsWith('.js') === true ? [process.execPath, [own]] : ['npm', []]
-  const env = { npm_config_local_prefix: cwd, npm_package_json: '', npm_config_workspaces: '', INIT_CWD: cwd }
-  const { code, stdout } = await runCommand(command, [...first, ...args], { cwd, env, stdout: 'capture' })
-  assert.equal(code, 0, `npm ${args.join(' ')}\n${stdout}`)
-  return stdout
-}
-
-async function pack(name: string): Promise<string> {
-  const output = await npm(['pack', '--json', '--loglevel=error', '--pack-destination', folder], path.join(root, 'packages', name))
-  const file = /"filename":\s*"([^"]+\.tgz)"/.exec(output)?.[1]
-  assert.ok(file, `npm pack named no file: ${output}`)
-  return path.join(folder, path.basename(file))
-}
+const home = mkdtempSync(path.join(os.tmpdir(), 'millrace-pack-'))
+const folder = path.join(home, 'my-plant')
+const BIN = path.join(folder, 'node_modules/millrace/bin/millrace.js')
+after(() => rmSync(home, { recursive: true, force: true }))
 
 /** Runs a program text in the user's folder and returns what it printed. */
 async function runThere(text: string): Promise<string> {
@@ -50,13 +39,31 @@ async function runThere(text: string): Promise<string> {
   return stdout
 }
 
+/** Runs a command of a shell and returns everything that it wrote. */
+function shell(line: string, cwd: string): Promise<Finished> {
+  // The runner of tests tells its children by this variable that they are its own; `node --test` of the project is not.
+  const env = { NODE_OPTIONS: '', npm_config_update_notifier: 'false' }
+  return runCommand('/bin/sh', ['-c', `unset NODE_TEST_CONTEXT; { ${line}; } 2>&1`], { cwd, env, stdout: 'capture' })
+}
+
+/** A Node of this machine that cannot run millrace, or null. */
+async function oldNode(): Promise<string | null> {
+  for (const place of (process.env['PATH'] ?? '').split(path.delimiter)) {
+    const node = path.join(place, 'node')
+    if (!existsSync(node)) continue
+    const { stdout } = await runCommand(node, ['--version'], { stdout: 'capture' })
+    if (Number(/^v(\d+)/.exec(stdout)?.[1]) < 24) return node
+  }
+  return null
+}
+
 describe('packages as users install them', () => {
   before(async () => {
-    assert.equal((await runScript('scripts/build.ts', [])).code, 0, 'the build failed')
-    writeFileSync(path.join(folder, 'package.json'), JSON.stringify({ name: 'user', private: true, type: 'module' }))
-    const tarballs: string[] = []
-    for (const name of PACKAGES) tarballs.push(await pack(name))
-    await npm(['install', '--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error', ...tarballs], folder)
+    const entry = path.join(root, 'packages/millrace/bin/millrace.js')
+    const made = await runCommand(process.execPath, [entry, 'init', 'my-plant'], { cwd: home, stdout: 'capture' })
+    assert.equal(made.code, 0)
+    assert.match(made.stdout, /next: cd my-plant && npm install && npx millrace dev pipeline\.ts/)
+    await npm(['install', '--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error'], folder)
   })
 
   test('every target of `exports` and `bin` is in the package, with licence and readme', () => {
@@ -85,7 +92,9 @@ describe('packages as users install them', () => {
 
   test('the declarations are complete for a strict user', async () => {
     const lines = doors.map((door, index) => `import * as door${index} from '${door}'\nexport const use${index}: object = door${index}\n`)
-    writeFileSync(path.join(folder, 'user.ts'), lines.join(''))
+    const strict = path.join(folder, 'strict')
+    mkdirSync(strict)
+    writeFileSync(path.join(strict, 'user.ts'), lines.join(''))
     const options = {
       noEmit: true,
       strict: true,
@@ -94,15 +103,59 @@ describe('packages as users install them', () => {
       lib: ['es2024', 'esnext.iterator', 'esnext.disposable'],
     }
     const types = { types: ['node'], typeRoots: [path.join(root, 'node_modules/@types')], skipLibCheck: false }
-    writeFileSync(path.join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions: { ...options, ...types }, files: ['user.ts'] }))
-    const { code, stdout } = await runProgram('tsc', ['-p', folder], { stdout: 'capture' })
+    writeFileSync(path.join(strict, 'tsconfig.json'), JSON.stringify({ compilerOptions: { ...options, ...types }, files: ['user.ts'] }))
+    const { code, stdout } = await runProgram('tsc', ['-p', strict], { stdout: 'capture' })
+    rmSync(strict, { recursive: true })
     assert.equal(code, 0, stdout)
   })
 
-  test('`millrace --version` runs from the folder of the user', async () => {
-    const cli = path.join(folder, 'node_modules/.bin/millrace')
-    const { code, stdout } = await runCommand(process.execPath, [cli, '--version'], { cwd: folder, stdout: 'capture' })
-    assert.equal(code, 0)
-    assert.match(stdout, new RegExp(`\\b${manifests.at(-1)?.version.replaceAll('.', String.raw`\.`)}\\b`))
+  test('the project of `init` checks its types, tests itself and runs commands as its README says', async () => {
+    for (const [line, expected] of [
+      ['npm run check', /tsc/],
+      ['npm test', /pass 1\b/],
+      ['npx millrace --version', new RegExp(String(VERSION).replaceAll('.', String.raw`\.`))],
+      ['npx millrace check pipeline.ts', /web/],
+      ['npx millrace plan pipeline.ts', /per-minute/],
+    ] as const) {
+      const { code, stdout } = await shell(line, folder)
+      assert.equal(code, 0, `${line}\n${stdout}`)
+      assert.match(stdout, expected)
+    }
+    const pipeline = readFileSync(path.join(folder, 'pipeline.ts'), 'utf8')
+    writeFileSync(path.join(folder, 'wrong.ts'), pipeline.replace('.from(hits)', ".from(hits).filter((hit) => hit.ulr === '/')"))
+    const { code, stdout } = await shell('npm run check', folder)
+    rmSync(path.join(folder, 'wrong.ts'))
+    assert.notEqual(code, 0)
+    assert.match(stdout, /wrong\.ts.*Property 'ulr' does not exist/)
+  })
+
+  test('the project names the tools of this workspace', () => {
+    const [own, made] = [root, folder].map((each) => readManifest(path.join(each, 'package.json')))
+    for (const name of ['typescript', '@types/node']) assert.equal(made?.devDependencies?.[name], own?.devDependencies?.[name])
+    assert.deepEqual(made?.optionalDependencies, own?.optionalDependencies)
+  })
+
+  test('`init` of an installed millrace names its version', async () => {
+    const { code, stdout } = await shell('npx millrace init other --json', folder)
+    assert.equal(code, 0, stdout)
+    assert.deepEqual(readManifest(path.join(folder, 'other/package.json')).dependencies, {
+      millrace: VERSION,
+      '@millrace/parquet': VERSION,
+    })
+    rmSync(path.join(folder, 'other'), { recursive: true })
+  })
+
+  test('an old Node hands over to the one that is installed, or says what is needed', async (context) => {
+    const node = await oldNode()
+    if (node === null) return context.skip('every Node on the PATH is new; put one before 24 there')
+    const handed = await shell(`${node} ${BIN} check pipeline.ts`, folder)
+    assert.equal(handed.code, 0, handed.stdout)
+    assert.match(handed.stdout, /web/)
+    const wrong = await shell(`${node} ${BIN} chekc`, folder)
+    assert.equal(wrong.code, 2)
+    cpSync(path.join(folder, 'node_modules/millrace'), path.join(home, 'alone'), { recursive: true })
+    const alone = await shell(`${node} alone/bin/millrace.js --version`, home)
+    assert.equal(alone.code, 1)
+    assert.match(alone.stdout, /^millrace needs Node 24\.11 or newer \(or 26\); this is Node \d+\.\d+\.\d+\.\n.*npm install node-\S+@24\n$/)
   })
 })

@@ -1,21 +1,75 @@
-// `millrace init`: a small project that runs at once.
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import { basename, join, resolve } from 'node:path'
+// `millrace init`: a small project that runs at once, on this package where it was installed from a registry, else on what the clone packs.
+import { spawn } from 'node:child_process'
+import { cpSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { MillraceError, nodeDisk } from '@millrace/core/engine'
 import { VERSION } from '../version.ts'
-import type { Command } from './context.ts'
+import type { CliContext, Command } from './context.ts'
 
 /** Files of the project and their names in the package: npm leaves a `.gitignore` out of packages. */
 const FILES: Readonly<Record<string, string>> = {
   'pipeline.ts': 'pipeline.ts',
   'pipeline.test.ts': 'pipeline.test.ts',
   'events.ndjson': 'events.ndjson',
+  'tsconfig.json': 'tsconfig.json',
   'README.md': 'README.md',
   '.gitignore': 'gitignore',
 }
 
+/** What a project depends on: the server, and the archive that the guide goes on with. */
+const PACKAGES = ['millrace', '@millrace/parquet'] as const
+
+const packageFolder = fileURLToPath(new URL('../..', import.meta.url))
+/** Script that packs what a registry would have; only a clone has it. */
+const packScript = join(packageFolder, '../../scripts/pack.ts')
+
 function templateText(name: string): string {
-  return readFileSync(new URL(`../../template/${name}`, import.meta.url), 'utf8')
+  return readFileSync(join(packageFolder, 'template', name), 'utf8')
+}
+
+function nameOf(folder: string): string {
+  const name = basename(folder)
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9._-]+/g, '-')
+    .replace(/^[._-]+/, '')
+  return name || 'plant'
+}
+
+interface Packed {
+  readonly folder: string
+  readonly files: Readonly<Record<string, string>>
+}
+
+/** Packs the clone. Its compiler's messages pass through. */
+async function packClone(context: CliContext): Promise<Packed> {
+  context.note('packing this clone for the new project\n')
+  const child = spawn(process.execPath, ['--conditions=mr-source', packScript], { stdio: ['ignore', 'pipe', 'inherit'] })
+  let out = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (out += text))
+  const code = await new Promise<number>((done) => {
+    child.once('error', () => done(1))
+    child.once('close', (ended) => done(ended ?? 1))
+  })
+  if (code !== 0) {
+    throw new MillraceError('MR_CLI_PACK', {
+      message: 'the clone cannot be packed; nothing was written.',
+      details: { clone: dirname(dirname(packScript)) },
+    })
+  }
+  return JSON.parse(out) as Packed
+}
+
+/** Refuses a folder that has one of the names already. */
+function refuseTaken(folder: string, names: readonly string[]): void {
+  const isFile = existsSync(folder) && !statSync(folder).isDirectory()
+  const taken = isFile ? [] : names.filter((name) => existsSync(join(folder, name)))
+  if (!isFile && taken.length === 0) return
+  throw new MillraceError('MR_CLI_FOLDER_TAKEN', {
+    message: `${isFile ? 'there is a file of this name' : `the folder has ${taken.join(', ')} already`}; nothing was written.`,
+    details: { folder },
+    fix: 'Name another folder: `millrace init FOLDER`.',
+  })
 }
 
 export const init: Command = {
@@ -30,44 +84,24 @@ export const init: Command = {
   words: [0, 1],
   async run(context, { words, json }) {
     const folder = resolve(context.cwd, words[0] ?? '.')
-    const name =
-      basename(folder)
-        .toLowerCase()
-        .replaceAll(/[^a-z0-9._-]+/g, '-')
-        .replace(/^[._-]+/, '') || 'plant'
-    const manifest = {
-      name,
-      private: true,
-      type: 'module',
-      scripts: { start: 'millrace start pipeline.ts', dev: 'millrace dev pipeline.ts', test: 'node --test' },
-      dependencies: { millrace: VERSION },
-    }
-    const files: Readonly<Record<string, string>> = {
-      ...Object.fromEntries(Object.entries(FILES).map(([file, template]) => [file, templateText(template)])),
-      'package.json': `${JSON.stringify(manifest, undefined, 2)}\n`,
-    }
-    if (existsSync(folder) && !statSync(folder).isDirectory()) {
-      throw new MillraceError('MR_CLI_FOLDER_TAKEN', {
-        message: 'there is a file of this name; nothing was written.',
-        details: { folder },
-        fix: 'Name another folder: `millrace init FOLDER`.',
-      })
-    }
-    const taken = Object.keys(files).filter((file) => existsSync(join(folder, file)))
-    if (taken.length > 0) {
-      throw new MillraceError('MR_CLI_FOLDER_TAKEN', {
-        message: `the folder has ${taken.join(', ')} already; nothing was written.`,
-        details: { folder },
-        fix: 'Name another folder: `millrace init FOLDER`.',
-      })
-    }
+    const isClone = existsSync(packScript)
+    const names = [...Object.keys(FILES), 'package.json', ...(isClone ? ['vendor'] : [])]
+    refuseTaken(folder, names)
+    const packed = isClone ? await packClone(context) : null
+    const dependencies =
+      packed === null
+        ? Object.fromEntries(PACKAGES.map((name) => [name, VERSION]))
+        : Object.fromEntries(Object.entries(packed.files).map(([name, file]) => [name, `file:vendor/${file}`]))
+    const manifest = { name: nameOf(folder), ...(JSON.parse(templateText('manifest.json')) as object), dependencies }
     nodeDisk.makeFolder(folder)
-    for (const [file, text] of Object.entries(files)) writeFileSync(join(folder, file), text)
+    for (const [file, template] of Object.entries(FILES)) writeFileSync(join(folder, file), templateText(template))
+    writeFileSync(join(folder, 'package.json'), `${JSON.stringify(manifest, undefined, 2)}\n`)
+    if (packed !== null) for (const file of Object.values(packed.files)) cpSync(join(packed.folder, file), join(folder, 'vendor', file))
     const where = words[0] === undefined ? '' : `cd ${words[0]} && `
     context.out(
       json
-        ? `${JSON.stringify({ folder, files: Object.keys(files) })}\n`
-        : `made ${Object.keys(files).join(', ')} in ${folder}\n  next: ${where}npm install && npx millrace dev pipeline.ts\n`,
+        ? `${JSON.stringify({ folder, files: names })}\n`
+        : `made ${names.join(', ')} in ${folder}\n  next: ${where}npm install && npx millrace dev pipeline.ts\n`,
     )
     return 0
   },
