@@ -13,7 +13,7 @@ import { must } from '../base/assert.ts'
 import { MillraceError, isMillraceError } from '../base/errors.ts'
 import { RecordBatchBuilder } from '../codec/record-batch.ts'
 import { RecordRows } from '../codec/record-rows.ts'
-import { guardTimes } from '../time/clock-guard.ts'
+import { type GuardVerdict, guardTimes } from '../time/clock-guard.ts'
 import { INITIAL_CLOCK, PartitionClock } from '../time/partition-clock.ts'
 
 const FETCH_BYTES = 512 * 1024
@@ -43,8 +43,8 @@ class SourcePartition {
   end = 0
   /** Offsets that the guard refused since `boundFrom`. */
   refused: number[] = []
-  /** While a jump waits for records that confirm it: the visible end, and since when it has been the same (monotonic ms). */
-  heldEnd = -1
+  /** While a jump waits for records that confirm it: how many with a time are there, and since when no more have come (monotonic ms). */
+  heldBehind = -1
   heldAt = 0
   /** Event time of the record that waits. */
   heldTimeMs = 0
@@ -218,7 +218,7 @@ export class SourceInput {
     const count = to - partition.next
     partition.lost += count
     partition.next = to
-    partition.heldEnd = -1
+    partition.heldBehind = -1
     if (count > 0) this.#onLost(partition.partition, count)
     return to === earliest
   }
@@ -267,31 +267,19 @@ export class SourceInput {
     monotonicMs: number,
   ): number | null {
     const atEnd = part.next >= part.end || count < batch.rowCount
-    const silent = partition.heldEnd === part.end && monotonicMs - partition.heldAt >= this.#settings.idleMs
-    const final = atEnd && (silent || this.#bounded !== null)
-    const verdict = this.spec.table
-      ? { taken: count, rejected: [] as number[], largestMs: Number.NEGATIVE_INFINITY }
-      : this.#replaying
-        ? this.#replayVerdict(batch, count, partition)
-        : guardTimes(
-            batch.times,
-            0,
-            count,
-            partition.clock.largestMs,
-            { aheadMs: this.#settings.clockAheadMs, confirmations: this.#settings.clockConfirmations },
-            final,
-            this.#times.nowMs(),
-          )
+    let verdict = this.#verdict(partition, batch, count, atEnd && this.#bounded !== null)
+    const silent = partition.heldBehind === verdict.behind && monotonicMs - partition.heldAt >= this.#settings.idleMs
+    if (verdict.taken === 0 && count > 0 && atEnd && silent) verdict = this.#verdict(partition, batch, count, true)
     // The partition waits at a jump. A fetch may give less than there is, wherever the log likes to stop.
     if (verdict.taken === 0 && count > 0) {
-      if (atEnd && partition.heldEnd !== part.end) {
-        partition.heldEnd = part.end
+      if (atEnd && partition.heldBehind !== verdict.behind) {
+        partition.heldBehind = verdict.behind
         partition.heldAt = monotonicMs
         partition.heldTimeMs = batch.times[0] as number
       }
       return atEnd ? 0 : null
     }
-    partition.heldEnd = -1
+    partition.heldBehind = -1
     for (const { row, error } of bad) if (row < verdict.taken && this.#isBadInRange(row)) handlers.reject(batch, row, error)
     for (const row of verdict.rejected) {
       partition.refused.push(this.#rows.offsets[row] as number)
@@ -318,15 +306,22 @@ export class SourceInput {
     return wholeFetch ? part.bytes.length : (this.#rows.valueEnds[Math.max(0, verdict.taken - 1)] as number)
   }
 
+  #verdict(partition: SourcePartition, batch: Batch, count: number, final: boolean): GuardVerdict {
+    if (this.spec.table) return { taken: count, rejected: [], largestMs: Number.NEGATIVE_INFINITY, behind: -1 }
+    if (this.#replaying) return this.#replayVerdict(batch, count, partition)
+    const settings = { aheadMs: this.#settings.clockAheadMs, confirmations: this.#settings.clockConfirmations }
+    return guardTimes(batch.times, 0, count, partition.clock.largestMs, settings, final, this.#times.nowMs())
+  }
+
   /** The guard's decisions are part of the binding: what confirmed a jump, or how long it waited, may look different now. */
-  #replayVerdict(batch: Batch, count: number, partition: SourcePartition): { taken: number; rejected: number[]; largestMs: number } {
+  #replayVerdict(batch: Batch, count: number, partition: SourcePartition): GuardVerdict {
     const rejected: number[] = []
     let largestMs = partition.clock.largestMs
     for (let row = 0; row < count; row++) {
       if (this.#replayRefused.has(this.#rows.offsets[row] as number)) rejected.push(row)
       else if ((batch.times[row] as number) > largestMs) largestMs = batch.times[row] as number
     }
-    return { taken: count, rejected, largestMs }
+    return { taken: count, rejected, largestMs, behind: -1 }
   }
 
   /** Counts the row in a replay, and says whether it is of the range. */
@@ -439,7 +434,7 @@ export class SourceInput {
   idleDueAt(): number {
     let due = Number.POSITIVE_INFINITY
     for (const partition of this.#partitions)
-      due = Math.min(due, partition.heldEnd < 0 ? partition.clock.idleDueAt() : partition.heldAt + this.#settings.idleMs)
+      due = Math.min(due, partition.heldBehind < 0 ? partition.clock.idleDueAt() : partition.heldAt + this.#settings.idleMs)
     return due
   }
 
@@ -458,7 +453,7 @@ export class SourceInput {
   /** What the page shows per partition. */
   status(): InputStatus['partitions'] {
     const monotonicMs = this.#times.monotonicMs()
-    return this.#partitions.map(({ partition, next, clock, lost, error, heldEnd, heldAt, heldTimeMs }) => ({
+    return this.#partitions.map(({ partition, next, clock, lost, error, heldBehind, heldAt, heldTimeMs }) => ({
       partition,
       next,
       largestMs: clock.largestMs,
@@ -467,7 +462,7 @@ export class SourceInput {
       silentMs: monotonicMs - clock.lastDataAt,
       error: error?.message ?? null,
       lost,
-      ...(heldEnd < 0
+      ...(heldBehind < 0
         ? {}
         : {
             held: {

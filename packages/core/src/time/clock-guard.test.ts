@@ -12,7 +12,8 @@ function guard(
   final = false,
   wallMs = 0,
 ): { taken: number; rejected: number[]; largestMs: number } {
-  return guardTimes(Float64Array.from(times), 0, times.length, largest, settings, final, wallMs)
+  const { taken, rejected, largestMs } = guardTimes(Float64Array.from(times), 0, times.length, largest, settings, final, wallMs)
+  return { taken, rejected, largestMs }
 }
 
 test('records in order pass without being looked at twice', () => {
@@ -48,6 +49,17 @@ test('at the end of the input a jump is accepted unless it is ahead of the wall 
 
 test('rows without a time are taken and neither jump nor confirm', () => {
   assert.deepEqual(guard([10, Number.NaN, 5000, Number.NaN, 5001, 5002], 0), { taken: 2, rejected: [], largestMs: 10 })
+})
+
+test('a partition that waits says how many records with a time are behind the jump, and does not wait for a flood without any', () => {
+  const behind = (times: readonly number[]): number => guardTimes(Float64Array.from(times), 0, times.length, 0, settings, false, 0).behind
+  assert.equal(behind([5000, Number.NaN, 5001, Number.NaN]), 1)
+  assert.equal(behind([10, 5000]), 0)
+  assert.equal(behind([10, 20]), -1)
+  const flood = Array<number>(1024).fill(Number.NaN)
+  assert.equal(guard([5000, ...flood.slice(1)], 0).taken, 0)
+  assert.deepEqual(guard([5000, ...flood], 0, false, 5000), { taken: 1025, rejected: [], largestMs: 5000 })
+  assert.deepEqual(guard([5000, ...flood], 0, false, 0), { taken: 1025, rejected: [0], largestMs: 0 })
 })
 
 test('law: the verdict does not depend on how the rows were split', () => {

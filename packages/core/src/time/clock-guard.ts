@@ -3,7 +3,7 @@
 // A record is a *jump* when its event time is more than `aheadMs` ahead of the largest seen in its partition, or when it is the
 // partition's first. A jump is decided by the next `confirmations` records of the partition: accepted when none of them lies more than
 // `aheadMs` behind it, rejected when one does. Until enough of them are there the partition waits at the jump, so nothing is reordered.
-// When they do not come (`final`: idle, or the end of the input) it is accepted unless it is more than `aheadMs` ahead of the wall clock.
+// When they do not come (`final`: idle, or the end of the input; or only records without a usable time come) it is accepted unless it is more than `aheadMs` ahead of the wall clock.
 
 export interface ClockGuardSettings {
   readonly aheadMs: number
@@ -17,10 +17,16 @@ export interface GuardVerdict {
   readonly rejected: number[]
   /** Largest accepted event time, the given one included. */
   largestMs: number
+  /** How many records with a time stand behind the jump that the partition waits at; -1 when it does not wait. */
+  behind: number
 }
 
+/** So many records without a usable time behind a jump are no wait for others any more: they would all be read again and again. */
+const TIMELESS_MAX = 1024
+
 /**
- * Decides rows [start, end) of `times` in order. NaN marks a row without a usable time (already a dead letter): it is taken and neither jumps nor confirms.
+ * Decides rows [start, end) of `times` in order. NaN marks a row without a usable time (already a dead letter): it
+ * is taken and neither jumps nor confirms.
  * @param largestMs Largest event time accepted in the partition so far; -Infinity when there is none.
  */
 export function guardTimes(
@@ -33,7 +39,7 @@ export function guardTimes(
   wallMs: number,
 ): GuardVerdict {
   const { aheadMs } = settings
-  const verdict: GuardVerdict = { taken: end - start, rejected: [], largestMs }
+  const verdict: GuardVerdict = { taken: end - start, rejected: [], largestMs, behind: -1 }
   let largest = largestMs
   for (let row = start; row < end; row++) {
     const time = times[row] as number
@@ -45,8 +51,9 @@ export function guardTimes(
     }
     if (!(time > largest)) continue
     const decision = judgeJump(times, row, end, time, settings, final, wallMs)
-    if (decision === 'wait') {
+    if (typeof decision === 'number') {
       verdict.taken = row - start
+      verdict.behind = decision
       break
     }
     if (decision === 'accept') largest = time
@@ -56,6 +63,7 @@ export function guardTimes(
   return verdict
 }
 
+/** The decision, or how many records with a time have been seen behind the jump. */
 function judgeJump(
   times: Float64Array,
   row: number,
@@ -64,14 +72,16 @@ function judgeJump(
   settings: ClockGuardSettings,
   final: boolean,
   wallMs: number,
-): 'accept' | 'reject' | 'wait' {
+): 'accept' | 'reject' | number {
   let confirmed = 0
+  let timeless = 0
   for (let next = row + 1; next < end && confirmed < settings.confirmations; next++) {
     const other = times[next] as number
     if (other < time - settings.aheadMs) return 'reject'
     if (other === other) confirmed++
+    else timeless++
   }
   if (confirmed >= settings.confirmations) return 'accept'
-  if (!final) return 'wait'
+  if (!final && timeless < TIMELESS_MAX) return confirmed
   return time > wallMs + settings.aheadMs ? 'reject' : 'accept'
 }
