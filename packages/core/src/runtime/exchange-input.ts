@@ -1,5 +1,9 @@
 // Reads an exchange as one task group: gathers the batches of its partitions, orders them by (tick, producer, running number) and hands
 // over whole ticks only (ADR 0002, rules 15-17). Batches that were applied before a restart are skipped by their running number.
+//
+// Bytes are held up to a credit. The batch that completes the oldest tick may lie behind more than that: every producer may be `aheadBytes`
+// ahead (rule 25). So gathering goes on over the credit while no tick is complete, and keeps of what it finds the heads alone; the bytes are
+// read again when their tick is applied.
 import type { InputSpec } from '../compile/topology.ts'
 import type { FetchPosition, FetchedPartition, Log, LogReader } from '../log/log.ts'
 import type { ProgressBoard } from './progress-board.ts'
@@ -7,10 +11,15 @@ import { must } from '../base/assert.ts'
 import { MillraceError } from '../base/errors.ts'
 import { batchByteLength, readBatchHeader } from '../codec/record-batch.ts'
 import { RecordRows } from '../codec/record-rows.ts'
+import { BatchQueue } from './batch-queue.ts'
+import type { GatheredBatch } from './batch-queue.ts'
 import { HEAD_BYTES, readHead } from './exchange-output.ts'
 import type { ExchangeHead } from './exchange-output.ts'
 
-/** One gathered record batch; `bytes` is a copy, the reader's buffer is reused. */
+/** Bytes asked for at once when batches are read again: more would be read in vain when there is no credit to hold it. */
+const REREAD_BYTES = 1024 * 1024
+
+/** One record batch of a tick; `bytes` is a copy, the reader's buffer is reused. */
 export interface PendingBatch extends ExchangeHead {
   readonly partition: number
   readonly offset: number
@@ -32,7 +41,8 @@ interface Lane {
   readonly gatheredRunning: number[]
   readonly gatheredTick: number[]
   readonly applied: number[]
-  readonly pending: PendingBatch[]
+  /** Per producer: what is gathered and not applied. */
+  readonly pending: readonly BatchQueue[]
 }
 
 export class ExchangeInput {
@@ -44,7 +54,11 @@ export class ExchangeInput {
   readonly #lanes: Lane[] = []
   readonly #rows = new RecordRows()
   readonly #creditBytes: number
-  #pendingBytes = 0
+  #heldBytes = 0
+  /** Gathered batches of which only the head is held. */
+  #headsOnly = 0
+  /** The lane that is asked for first; moves on, so that a full first lane does not use up every fetch. */
+  #firstLane = 0
 
   constructor(
     log: Log,
@@ -75,7 +89,7 @@ export class ExchangeInput {
         gatheredRunning: [...applied],
         gatheredTick: applied.map(() => 0),
         applied,
-        pending: [],
+        pending: applied.map(() => new BatchQueue()),
       })
     }
   }
@@ -84,15 +98,16 @@ export class ExchangeInput {
     return this.#producerGroups
   }
 
-  /** Gathers what is there, up to the credit. Returns true when something new came. */
+  /** Bytes of gathered batches in memory. */
+  get heldBytes(): number {
+    return this.#heldBytes
+  }
+
+  /** Gathers what is there, up to the credit, and over it until a tick is complete. Returns true when something new came. */
   async gather(): Promise<boolean> {
     let any = false
-    while (this.#pendingBytes < this.#creditBytes) {
-      const wanted: readonly FetchPosition[] = this.#lanes.map((lane) => ({
-        topic: this.spec.topic,
-        partition: lane.partition,
-        offset: lane.fetchOffset,
-      }))
+    while ((this.#heldBytes < this.#creditBytes && this.#headsOnly === 0) || this.firstTick() > this.frontier()) {
+      const wanted = this.#wanted()
       const fetched = this.#reader.fetchNow === null ? await this.#reader.fetch(wanted) : this.#reader.fetchNow(wanted)
       let more = false
       for (const part of fetched) {
@@ -108,21 +123,19 @@ export class ExchangeInput {
     return any
   }
 
+  #wanted(): readonly FetchPosition[] {
+    const first = this.#firstLane
+    this.#firstLane = (first + 1) % Math.max(1, this.#lanes.length)
+    const inTurn = [...this.#lanes.slice(first), ...this.#lanes.slice(0, first)]
+    return inTurn.map(({ partition, fetchOffset }) => ({ topic: this.spec.topic, partition, offset: fetchOffset }))
+  }
+
   #take(part: FetchedPartition): void {
     const lane = must(
       this.#lanes.find((other) => other.partition === part.partition),
       'exchange partition',
     )
-    for (let at = 0; at < part.bytes.length;) {
-      const length = batchByteLength(part.bytes, at)
-      if (length < 0) break
-      const header = readBatchHeader(part.bytes, at)
-      if (header.lastOffset >= lane.fetchOffset) {
-        const bytes = part.bytes.slice(at, at + length)
-        this.#gatherBatch(lane, bytes, header.baseOffset)
-      }
-      at += length
-    }
+    for (const { offset, lastOffset, bytes } of batchesIn(part.bytes)) if (lastOffset >= lane.fetchOffset) this.#gatherBatch(lane, bytes, offset)
     lane.fetchOffset = part.next
   }
 
@@ -145,8 +158,16 @@ export class ExchangeInput {
     if (running <= (lane.gatheredRunning[producer] as number)) return
     lane.gatheredRunning[producer] = running
     lane.gatheredTick[producer] = tick
-    lane.pending.push({ producer, tick, running, partition: lane.partition, offset, bytes })
-    this.#pendingBytes += bytes.length
+    const batch: GatheredBatch = { tick, running, offset, length: bytes.length, bytes: null }
+    this.#headsOnly++
+    if (this.#heldBytes < this.#creditBytes) this.#hold(batch, bytes)
+    queueOf(lane, producer).push(batch)
+  }
+
+  #hold(batch: GatheredBatch, bytes: Uint8Array): void {
+    batch.bytes = bytes.slice()
+    this.#heldBytes += batch.length
+    this.#headsOnly--
   }
 
   /** Newest tick that is complete here: every producer has completed it and all of its batches are gathered. */
@@ -163,35 +184,66 @@ export class ExchangeInput {
     return frontier
   }
 
-  /** Ticks up to `upTo` that have batches here, ascending. */
-  ticks(upTo: number): readonly number[] {
-    const ticks = new Set<number>()
-    for (const lane of this.#lanes) for (const batch of lane.pending) if (batch.tick <= upTo) ticks.add(batch.tick)
-    return [...ticks].sort((a, b) => a - b)
+  /** The oldest tick that has batches here; infinity when nothing is gathered. */
+  firstTick(): number {
+    let first = Number.POSITIVE_INFINITY
+    // A producer's ticks ascend within a partition: its first batch is of its oldest tick.
+    for (const lane of this.#lanes) for (const queue of lane.pending) if (queue.first !== null) first = Math.min(first, queue.first.tick)
+    return first
   }
 
-  /** Hands over the batches of one tick in order and counts them as applied. */
+  /** Reads the batches of the oldest tick of which only the heads are held. To be awaited before that tick is taken. */
+  async load(tick: number): Promise<void> {
+    if (this.#headsOnly === 0) return
+    for (const lane of this.#lanes) {
+      const missing = lane.pending.flatMap((queue) => queue.upTo(tick).filter(({ bytes }) => bytes === null))
+      missing.sort((a, b) => a.offset - b.offset)
+      for (const batch of missing) if (batch.bytes === null) await this.#reread(lane, batch)
+    }
+  }
+
+  /** Reads a batch again, and those behind it as far as the credit goes. */
+  async #reread(lane: Lane, batch: GatheredBatch): Promise<void> {
+    const wanted: readonly FetchPosition[] = [{ topic: this.spec.topic, partition: lane.partition, offset: batch.offset }]
+    const bytesMax = Math.max(batch.length, Math.min(REREAD_BYTES, this.#creditBytes - this.#heldBytes))
+    const options = { bytesMax }
+    const [part] = this.#reader.fetchNow === null ? await this.#reader.fetch(wanted, options) : this.#reader.fetchNow(wanted, options)
+    if (part === undefined || part.error !== null) throw part?.error ?? new MillraceError('MR_LOG_CORRUPT', { details: { ...wanted[0] } })
+    for (const { offset, bytes } of batchesIn(part.bytes)) {
+      const known = this.#find(lane, offset, bytes)
+      if (known !== null && known.bytes === null && (known === batch || this.#heldBytes < this.#creditBytes)) this.#hold(known, bytes)
+    }
+    must(batch.bytes, 'the bytes of a gathered batch')
+  }
+
+  #find(lane: Lane, offset: number, bytes: Uint8Array): GatheredBatch | null {
+    this.#rows.read(bytes, 0)
+    return queueOf(lane, readHead(bytes, this.#rows.valueStarts[0] as number).producer).at(offset)
+  }
+
+  /** Hands over the batches of the oldest tick in order and counts them as applied. */
   take(tick: number): readonly PendingBatch[] {
     const taken: PendingBatch[] = []
-    for (const lane of this.#lanes) {
-      for (let index = 0; index < lane.pending.length;) {
-        const batch = lane.pending[index] as PendingBatch
-        if (batch.tick === tick) {
-          taken.push(batch)
-          lane.pending.splice(index, 1)
-          lane.applied[batch.producer] = batch.running
-          this.#pendingBytes -= batch.bytes.length
-        } else index++
+    for (let producer = 0; producer < this.#producerGroups; producer++) {
+      for (const lane of this.#lanes) {
+        const queue = queueOf(lane, producer)
+        for (let batch = queue.first; batch !== null && batch.tick <= tick; batch = queue.first) {
+          queue.dropFirst()
+          const { running, offset, length } = batch
+          taken.push({ producer, tick: batch.tick, running, partition: lane.partition, offset, bytes: must(batch.bytes, 'loaded bytes') })
+          lane.applied[producer] = running
+          this.#heldBytes -= length
+        }
       }
     }
-    return taken.sort((a, b) => a.producer - b.producer || a.partition - b.partition || a.running - b.running)
+    return taken
   }
 
   /** To be committed. */
   positions(): readonly ExchangePosition[] {
     return this.#lanes.map((lane) => {
       let offset = lane.fetchOffset
-      for (const batch of lane.pending) offset = Math.min(offset, batch.offset)
+      for (const { first } of lane.pending) if (first !== null) offset = Math.min(offset, first.offset)
       return { partition: lane.partition, offset, applied: [...lane.applied] }
     })
   }
@@ -208,5 +260,19 @@ export class ExchangeInput {
 
   close(): void {
     this.#reader.close()
+  }
+}
+
+function queueOf(lane: Lane, producer: number): BatchQueue {
+  return lane.pending[producer] as BatchQueue
+}
+
+function* batchesIn(bytes: Uint8Array): Generator<{ readonly offset: number; readonly lastOffset: number; readonly bytes: Uint8Array }> {
+  for (let at = 0; at < bytes.length;) {
+    const length = batchByteLength(bytes, at)
+    if (length < 0) return
+    const { baseOffset: offset, lastOffset } = readBatchHeader(bytes, at)
+    yield { offset, lastOffset, bytes: bytes.subarray(at, at + length) }
+    at += length
   }
 }

@@ -9,8 +9,6 @@ import { readSlices } from './table-reader.ts'
 import { Task } from './task.ts'
 import { progressTopic } from './topic-names.ts'
 
-const PROGRESS_READ_BYTES = 4 * 1024 * 1024
-
 export class LocalTasks implements TaskHost {
   readonly #tasks: readonly Task[]
   readonly #environment: TaskEnvironment
@@ -23,7 +21,7 @@ export class LocalTasks implements TaskHost {
   /** Makes the tasks of all parts for the groups that `mine` chooses. */
   static async open(given: Omit<TaskEnvironment, 'board'>, mine: (group: number) => boolean): Promise<LocalTasks> {
     const board = new ProgressBoard(given.log, boardParts(given.topology))
-    await board.open(PROGRESS_READ_BYTES)
+    await board.open()
     const environment = { ...given, board }
     const tasks = given.topology.parts.flatMap((part) =>
       Array.from({ length: part.groups }, (_, group) => group)
@@ -78,6 +76,7 @@ function boardParts(topology: Topology): readonly BoardPart[] {
     name: part.name,
     groups: part.groups,
     progressTopic: progressTopic(topology.pipeline, part.name),
+    exchanges: part.inputs.flatMap((input) => (input.kind === 'exchange' ? [input.topic] : [])),
     producers: [...new Set(part.inputs.flatMap((input) => (input.kind === 'exchange' ? [input.producer] : [])))],
     readers: topology.parts
       .filter((other) => other.inputs.some((input) => input.kind === 'exchange' && input.producer === part.name))

@@ -5,8 +5,9 @@ import { must } from '../base/assert.ts'
 import { RecordRows } from '../codec/record-rows.ts'
 import { combineClocks } from '../time/partition-clock.ts'
 import type { CombinedClock } from '../time/partition-clock.ts'
+import { readHead } from './exchange-output.ts'
 import { decodeProgress } from './progress.ts'
-import type { ProgressEntry, ProgressRecord } from './progress.ts'
+import { TaskProgress } from './task-progress.ts'
 
 /** A task in the graph of the pipeline: `part/group`. */
 export interface BoardTask {
@@ -18,6 +19,8 @@ export interface BoardPart {
   readonly name: string
   readonly groups: number
   readonly progressTopic: string
+  /** Topics of the exchanges that this part reads. */
+  readonly exchanges: readonly string[]
   /** Parts that write an exchange which this part reads, and the other way round. */
   readonly producers: readonly string[]
   readonly readers: readonly string[]
@@ -25,43 +28,23 @@ export interface BoardPart {
 
 /** Old clock entries are dropped once in so many reads. */
 const FORGET_EVERY = 256
+/** Records that the first look at a task reads; further back it goes in steps that double. */
+const LOOK_BACK_RECORDS = 1024
 
-class TaskProgress {
-  through = 0
-  wants = 0
-  waitsFor = Number.POSITIVE_INFINITY
-  reached: readonly (readonly number[])[] = []
-  readonly entries: ProgressEntry[] = []
-
-  apply(record: ProgressRecord): void {
-    this.through = Math.max(this.through, record.through)
-    this.wants = record.wants
-    this.waitsFor = record.waitsFor
-    if (record.reached.length > 0) this.reached = record.reached
-    this.entries.push(...record.entries)
-  }
-
-  /** The entry that holds at `tick` (rule 21); no entry yet: (-Infinity, active). */
-  at(tick: number): { readonly watermark: number; readonly wallMs: number; readonly status: CombinedClock['status'] } {
-    for (let index = this.entries.length - 1; index >= 0; index--) {
-      const entry = this.entries[index] as ProgressEntry
-      if (entry.tick <= tick) return entry
-    }
-    return { watermark: Number.NEGATIVE_INFINITY, wallMs: 0, status: 'active' }
-  }
-
-  /** Entries older than the one that holds at `tick` are needed by nobody. */
-  forget(tick: number): void {
-    let keep = 0
-    while (keep + 1 < this.entries.length && (this.entries[keep + 1] as ProgressEntry).tick <= tick) keep++
-    if (keep > 64) this.entries.splice(0, keep)
-  }
+interface Position {
+  readonly topic: string
+  readonly partition: number
+  readonly part: BoardPart
+  readonly task: TaskProgress
+  /** Where to read on, and from where on everything was read. */
+  offset: number
+  readFrom: number
 }
 
 export class ProgressBoard {
   readonly #parts = new Map<string, BoardPart>()
   readonly #tasks = new Map<string, TaskProgress>()
-  readonly #positions: { topic: string; partition: number; offset: number; task: TaskProgress }[] = []
+  readonly #positions: Position[] = []
   readonly #log: Log
   readonly #reader: LogReader
   readonly #rows = new RecordRows()
@@ -79,21 +62,19 @@ export class ProgressBoard {
       for (let group = 0; group < part.groups; group++) {
         const task = new TaskProgress()
         this.#tasks.set(`${part.name}/${group}`, task)
-        this.#positions.push({ topic: part.progressTopic, partition: group, offset: 0, task })
+        this.#positions.push({ topic: part.progressTopic, partition: group, part, task, offset: 0, readFrom: 0 })
       }
     }
   }
 
-  /** Reads the kept progress of all tasks and goes on listening. `recent`: how many of the newest records to read at the start. */
-  async open(recentBytes: number): Promise<void> {
+  /** Reads the progress of all tasks, back to the clocks that the readers of each still need, and goes on listening. */
+  async open(): Promise<void> {
+    const starts = new Map<Position, number>()
     for (const part of this.#parts.values()) {
       for (const ends of this.#log.ends(part.progressTopic)) {
-        const position = must(
-          this.#positions.find((other) => other.topic === part.progressTopic && other.partition === ends.partition),
-          'progress position',
-        )
-        // One writer per partition and dense enough records: starting near the end is enough, since each record states everything but old entries.
-        position.offset = ends.bytes > recentBytes ? Math.max(ends.start, ends.end - 1024) : ends.start
+        const position = this.#position(part.progressTopic, ends.partition)
+        position.readFrom = position.offset = Math.max(ends.start, ends.end - LOOK_BACK_RECORDS)
+        starts.set(position, ends.start)
       }
       this.#unsubscribe.push(
         this.#log.onAppend(part.progressTopic, () => {
@@ -103,6 +84,73 @@ export class ProgressBoard {
       )
     }
     await this.refresh()
+    // The newest record of a task states everything but old clocks, so that where each reader stands is known before the clocks are read.
+    for (const [position, start] of starts) while (position.readFrom > start && position.task.newestOffset < 0) await this.#readBack(position, start)
+    for (const part of this.#parts.values()) {
+      const needed = await this.#neededOf(part)
+      for (const [position, start] of starts)
+        if (position.part === part) while (position.readFrom > start && !position.task.knows(needed)) await this.#readBack(position, start)
+    }
+  }
+
+  #position(topic: string, partition: number): Position {
+    return must(
+      this.#positions.find((other) => other.topic === topic && other.partition === partition),
+      'progress position',
+    )
+  }
+
+  /** The tick up to which all readers of `part` have come. One that has never committed begins with the oldest batch of its exchanges. */
+  async #neededOf(part: BoardPart): Promise<number> {
+    let needed = Number.POSITIVE_INFINITY
+    for (const name of part.readers) {
+      const reader = must(this.#parts.get(name), `part ${name}`)
+      let isNew = false
+      for (let group = 0; group < reader.groups; group++) {
+        const task = this.#task(name, group)
+        if (task.newestOffset < 0) isNew = true
+        else needed = Math.min(needed, task.through)
+      }
+      if (isNew) needed = Math.min(needed, await this.#beforeOldestBatch(reader.exchanges))
+    }
+    return needed
+  }
+
+  async #beforeOldestBatch(exchanges: readonly string[]): Promise<number> {
+    let oldest = Number.POSITIVE_INFINITY
+    const rows = new RecordRows()
+    for (const { topic, partition, start } of exchanges.flatMap((exchange) => this.#log.ends(exchange))) {
+      const [first] = await this.#reader.fetch([{ topic, partition, offset: start }], { bytesMax: 1 })
+      if (first === undefined || first.error !== null) throw must(first?.error, 'what was fetched')
+      if (rows.read(first.bytes, start) > 0) oldest = Math.min(oldest, readHead(first.bytes, rows.valueStarts[0] as number).tick)
+    }
+    return oldest - 1
+  }
+
+  /** Reads as many older records again as were read so far. */
+  async #readBack(position: Position, start: number): Promise<void> {
+    const { topic, partition, task, readFrom } = position
+    const from = Math.max(start, readFrom - Math.max(LOOK_BACK_RECORDS, position.offset - readFrom))
+    const older = new TaskProgress()
+    for (let offset = from; offset < readFrom;) {
+      const [part] = await this.#reader.fetch([{ topic, partition, offset }])
+      if (part === undefined || part.error !== null) throw must(part?.error, 'what was fetched')
+      if (part.next === offset) break
+      this.#apply(part, older, readFrom)
+      offset = part.next
+    }
+    task.prepend(older)
+    position.readFrom = from
+  }
+
+  /** Applies what was fetched, below `end`. */
+  #apply(part: FetchedPartition, task: TaskProgress, end: number): void {
+    const rows = this.#rows
+    const count = rows.read(part.bytes, part.from)
+    for (let row = 0; row < count && (rows.offsets[row] as number) < end; row++) {
+      const record = decodeProgress(part.bytes, rows.valueStarts[row] as number, rows.valueEnds[row] as number)
+      task.apply(record, rows.offsets[row] as number)
+    }
   }
 
   /** Calls back whenever some task may have stated something new. */
@@ -143,14 +191,8 @@ export class ProgressBoard {
       if (part.error !== null) throw part.error
       if (part.next === part.from) continue
       this.#stale = true
-      const position = must(
-        this.#positions.find((other) => other.topic === part.topic && other.partition === part.partition),
-        'progress position',
-      )
-      const count = this.#rows.read(part.bytes, part.from)
-      for (let row = 0; row < count; row++) {
-        position.task.apply(decodeProgress(part.bytes, this.#rows.valueStarts[row] as number, this.#rows.valueEnds[row] as number))
-      }
+      const position = this.#position(part.topic, part.partition)
+      this.#apply(part, position.task, Number.POSITIVE_INFINITY)
       position.offset = part.next
     }
     if (++this.#refreshes % FORGET_EVERY === 0) this.#forget()
@@ -205,9 +247,7 @@ export class ProgressBoard {
     const ticks = new Set<number>()
     for (const name of producers) {
       const part = must(this.#parts.get(name), `part ${name}`)
-      for (let group = 0; group < part.groups; group++) {
-        for (const entry of this.#task(name, group).entries) if (entry.tick > after && entry.tick <= upTo) ticks.add(entry.tick)
-      }
+      for (let group = 0; group < part.groups; group++) this.#task(name, group).collectTicks(after, upTo, ticks)
     }
     return [...ticks].sort((a, b) => a - b)
   }

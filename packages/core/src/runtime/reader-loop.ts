@@ -10,7 +10,7 @@ import { FileTables } from './file-tables.ts'
 import { RetryInput } from './retry-input.ts'
 
 const WAIT_MS_MAX = 60_000
-/** Pending bytes per exchange input; more stays in the log. At least the overshoot of one tick per producer must fit, so it only pauses gathering. */
+/** Bytes held per exchange input. Behind it gathering goes on only while no tick is complete, and holds heads alone (exchange-input.ts). */
 export const EXCHANGE_CREDIT_BYTES: number = 256 * 1024 * 1024
 /** Exchange topics are trimmed below the committed position in steps of this time, not at every commit. */
 const TRIM_EVERY_MS = 1000
@@ -152,8 +152,7 @@ export class ReaderLoop implements TaskLoop {
 
   /** The next tick with an effect; ticks without one are passed over in memory. Null when none is left up to the frontier. */
   #nextTick(frontier: number): number | null {
-    const withRows = this.#lanes.flatMap(({ input }) => input.ticks(frontier))
-    const firstRows = withRows.length === 0 ? Number.POSITIVE_INFINITY : Math.min(...withRows)
+    const firstRows = Math.min(...this.#lanes.map(({ input }) => input.firstTick()))
     const due = this.#core.instance.nextDue()
     if (due < Number.POSITIVE_INFINITY) {
       for (const tick of this.#core.environment.board.clockTicks(this.#producers, this.#seen, Math.min(frontier, firstRows - 1))) {
@@ -193,6 +192,7 @@ export class ReaderLoop implements TaskLoop {
     // Lateness counts from the watermark before the tick, whatever ticks without rows lie between (rule 22).
     this.#look(tick - 1)
     const clock = this.#clockAt(tick)
+    for (const { input } of this.#lanes) await input.load(tick)
     this.#core.startTick(tick, clock.wallMs, this.#watermark)
     this.#fileTables.read()
     if (this.#retry.hasLag()) await this.#retry.poll(new Map())

@@ -50,7 +50,7 @@ export class SinkLoop implements TaskLoop {
     await this.#lane.input.gather()
     const frontier = this.#lane.input.frontier()
     let sliceStart = clock.monotonicMs()
-    for (const tick of this.#lane.input.ticks(frontier)) {
+    for (let tick = this.#lane.input.firstTick(); tick <= frontier; tick = this.#lane.input.firstTick()) {
       await this.#writeTick(tick)
       if (this.#sink.wantsCheckpoint()) break
       if (clock.monotonicMs() - sliceStart >= SLICE_MS) {
@@ -58,14 +58,14 @@ export class SinkLoop implements TaskLoop {
         sliceStart = clock.monotonicMs()
       }
     }
-    if (this.#lane.input.ticks(frontier).length === 0 && frontier > this.#seen) this.#pass(frontier)
+    if (this.#lane.input.firstTick() > frontier && frontier > this.#seen) this.#pass(frontier)
     const ended = this.#clock.status === 'ended'
     if (this.#hasWork() && (this.#sink.wantsCheckpoint() || ended)) {
       await this.checkpoint()
       return 0
     }
     if (ended && this.#core.state.status !== 'ended') await this.checkpoint()
-    if (this.#lane.input.ticks(frontier).length > 0) return 0
+    if (this.#lane.input.firstTick() <= frontier) return 0
     return this.#hasWork() ? ASK_MS : WAIT_MS_MAX
   }
 
@@ -94,6 +94,7 @@ export class SinkLoop implements TaskLoop {
   async #writeTick(tick: number): Promise<void> {
     this.#pass(tick)
     this.#core.stampTick(tick, this.#clock.wallMs)
+    await this.#lane.input.load(tick)
     for (const pending of this.#lane.input.take(tick)) {
       for (const batch of exchangeRows(this.#lane.input.spec, pending.bytes)) {
         this.#sink.push(batch)
