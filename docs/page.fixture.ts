@@ -102,6 +102,8 @@ export class Stranger {
   /** Where `cd` has led to; the beginning stands for the clone. */
   #cwd = CLONE
   #terminal: ChildProcess | null = null
+  /** What the command that stays has written: it says why others fail. */
+  #said = (): string => ''
 
   constructor(port: number) {
     this.#port = port
@@ -159,7 +161,7 @@ export class Stranger {
       const code = await new Promise((resolve) => child.once('close', resolve))
       const isRight = (code === 0) !== fails && (expected === null || matches(output(), expected))
       if (isRight) return this.#follow(command)
-      if (!isRead || performance.now() > endsAt) assert.equal(output(), expected ?? '', `${command} ended with ${String(code)}`)
+      if (!isRead || performance.now() > endsAt) assert.equal(output(), expected ?? '', `${command} ended with ${String(code)}; terminal 1 says:\n${this.#said()}`)
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
     }
   }
@@ -174,6 +176,7 @@ export class Stranger {
     await this.stop()
     const { child, output } = this.#spawn(`exec ${command}`, ALL_MS)
     this.#terminal = child
+    this.#said = output
     let isOver = false
     child.once('close', () => (isOver = true))
     while (!matches(output(), expected)) {

@@ -18,7 +18,7 @@ const COMMANDS = {
   test: [['scripts/test.ts']],
   check: [['scripts/check.ts']],
   format: [['scripts/check.ts', '--write']],
-  errors: [['scripts/write-errors.ts'], ['scripts/write-connectors.ts'], ['scripts/write-reference.ts']],
+  errors: [['scripts/write-errors.ts'], ['scripts/write-connectors.ts'], ['scripts/write-operators.ts'], ['scripts/write-reference.ts']],
   lock: [['scripts/lock.ts']],
   build: [['scripts/build.ts']],
   bench: [['bench/run.ts']],

@@ -31,6 +31,24 @@ A source fills one topic. Its records and the position behind them are one commi
 once, whatever crashes, and of two processes with the same source the older one stops (\`MR_LOG_FENCED\`). The position belongs to the name of
 the source and stands on the topic \`__source.NAME.position\`: under another name it starts over. When the log is full the source waits; when it
 cannot read it tries again, at most every 5 seconds, and its status says why.
+
+A source is exported beside the pipelines of a file, and runs with them under \`millrace dev\` and \`start\`; any number of pipelines read its topic:
+
+\`\`\`ts
+import { fileSource } from '@millrace/core/connect'
+import { count, pipeline, source, t, topic } from 'millrace'
+
+const hits = topic('hits', { value: t.object({ at: t.time(), url: t.string() }), eventTime: 'at' })
+
+export default [
+  source('access-log', hits, fileSource({ path: '/var/log/hits.ndjson', tail: true })),
+  pipeline('web', (mill) => {
+    mill.from(hits).groupBy('url').aggregate({ hits: count() }, { name: 'per-url' }).toTable('per_url')
+  }),
+]
+\`\`\`
+
+A program gives the same to \`startPlant({ folder, sources: [source(...)], pipelines: [...] })\`. Why it is so: [adr/0010](adr/0010-sources-beside-pipelines.md).
 `
 
 const SINKS = `# Sinks

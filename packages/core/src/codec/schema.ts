@@ -105,19 +105,33 @@ const f64 = (): Schema<number> => schema({ kind: 'f64' }, false)
  * type Order = Infer<typeof order> // { id: number; at: number; amount: string; note: string | null }
  */
 export const t = Object.freeze({
+  /** Text. */
   string: (): Schema<string> => schema({ kind: 'string' }, false),
+  /** Bytes; base64 in JSON. */
   bytes: (): Schema<Uint8Array, Uint8Array | string> => schema({ kind: 'bytes' }, false),
+  /** True or false. */
   bool: (): Schema<boolean> => schema({ kind: 'bool' }, false),
+  /** Whole number of 32 bits. */
   i32: (): Schema<number> => schema({ kind: 'i32' }, false),
+  /** Whole number up to ±2^53, as a JavaScript number. */
   i64: (): Schema<number> => schema({ kind: 'i64' }, false),
+  /** Whole number of 64 bits, as a bigint; a number or a text in JSON. */
   bigint: (): Schema<bigint, bigint | number | string> => schema({ kind: 'i64', big: true }, false),
+  /** Number with fraction, 64 bits. */
   f64,
+  /** The same as `t.f64`. */
   number: f64,
+  /** Moment in milliseconds since 1970-01-01 UTC; a number or ISO-8601 in JSON. */
   time: (): Schema<number, number | string> => schema({ kind: 'time' }, false),
+  /** `t.decimal(precision, scale)`: exact, at most 18 digits, as a text. Carried and archived; aggregates do not take it yet. */
   decimal,
+  /** Any JSON, undecoded; never a key. */
   json: (): Schema<unknown> => schema({ kind: 'json' }, true),
+  /** `t.list(t.string())`: any number of values of one type. */
   list,
+  /** `t.object({ name: type })`: named fields, the value of a topic or a struct inside one. */
   object,
+  /** `t.optional(type)`: may be missing or null, and is null then. */
   optional,
 })
 
