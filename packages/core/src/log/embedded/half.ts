@@ -59,6 +59,9 @@ export class Half {
   }
 }
 
+/** No half of a journal is smaller. */
+export const HALF_BYTES_MIN: number = 16 << 10
+
 /** Makes or opens the file of a half; `bytes` is its least size. */
 export function openHalf(disk: Disk, folder: string, index: number, bytes: number): Half {
   const path = journalPath(folder, index)
