@@ -52,12 +52,20 @@ test('dev sends nothing a second time by itself: it says what a rebuild would re
   const folder = project({ 'pipeline.ts': COPIES })
   const dev = new Running(folder, ['dev', 'pipeline.ts', '--port', '0'])
   await dev.says(/millrace runs: web/)
+  // Nothing has been read yet: nothing can come a second time.
+  let from = dev.text.length
+  writeFileSync(path.join(folder, 'pipeline.ts'), COPIES.replace('n: count()', "n: count(), first: min('at')").replace('max,', 'min,'))
+  await dev.says(/rebuilt: [^]*millrace runs: web/, from)
+  from = dev.text.length
+  writeFileSync(path.join(folder, 'pipeline.ts'), COPIES)
+  await dev.says(/rebuilt: [^]*millrace runs: web/, from)
+
   await millrace(folder, ['produce', 'hits'], hitLines(20))
   const copies = async (): Promise<number> =>
     (await millrace(folder, ['tail', 'copy', '--from', 'earliest', '-n', '100', '--json'])).out.split('\n').length - 1
   await eventually(copies, (count) => count === 20)
 
-  const from = dev.text.length
+  from = dev.text.length
   writeFileSync(path.join(folder, 'pipeline.ts'), COPIES.replace('n: count()', "n: count(), last: max('at')"))
   await dev.says(
     /MR_RUNTIME_STATE_LAYOUT: .*A rebuild reads 20 records of `hits` again and sends their rows to topic `copy` and sink `file` a second time/,

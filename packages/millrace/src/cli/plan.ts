@@ -8,6 +8,7 @@ import {
   isRefused,
   isStateChange,
   outputsText,
+  ownTopics,
   type PlanChange,
   rowsAgain,
   type RowsAgain,
@@ -76,7 +77,7 @@ async function show(context: CliContext, { json, options }: Invocation, definiti
     for (const { output, guarantee } of guarantees(wanted)) context.out(`  ${output}: ${guarantee}\n`)
     for (const warning of warnings) context.out(`  warning: ${warning.message}${warning.place === null ? '' : ` (${warning.place})`}\n`)
     context.out(changesText(changes, before === null))
-    context.out(refusalText(changes, again, recordsOf(again, records)))
+    context.out(refusalText(changes, again, recordsOf(again, records), ownTopics(wanted)))
   }
   await showSources(context, json, definitions.sources, remote)
   return refused ? 1 : 0
@@ -127,13 +128,15 @@ function recordsOf({ sources }: RowsAgain, records: ReadonlyMap<string, number>)
 }
 
 /** What the next start says to these changes, and what each way on costs. */
-function refusalText(changes: readonly PlanChange[], again: RowsAgain, records: number): string {
+function refusalText(changes: readonly PlanChange[], again: RowsAgain, records: number, own: readonly string[]): string {
   const lines: string[] = []
   if (changes.some(isStateChange)) {
     const outputs = outputsText(again)
     const read = `${records} ${records === 1 ? 'record' : 'records'} of ${again.sources.map((topic) => `\`${topic}\``).join(' and ')}`
     const noticed = outputs === null ? 'only tables are made of them.' : `${outputs} get their rows a second time.`
-    lines.push('`start` refuses this as it is:', `  --rebuild reads ${read} again; ${noticed}`)
+    lines.push('`start` refuses this as it is:')
+    if (own.length === 0) lines.push(`  --rebuild reads ${read} again; ${noticed}`)
+    else lines.push(`  --rebuild cannot: the pipeline reads ${own.map((topic) => `\`${topic}\``).join(', ')}, which it writes itself.`)
     if (changes.some(({ kind }) => kind === 'state-lost')) lines.push('  --drop-state gives up what is lost above.')
   } else if (changes.some(isRefused)) lines.push('`start` refuses this.')
   return lines.map((line) => `${line}\n`).join('')

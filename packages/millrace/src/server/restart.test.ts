@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
-import { count, pipeline, type PipelineDefinition, tumbling } from '@millrace/core'
+import { count, max, pipeline, type PipelineDefinition, t, topic, tumbling } from '@millrace/core'
 import type { DeadLetterView, RetryAnswer } from '../api.ts'
 import { startPlant } from './plant.ts'
 import { eventually, hits, PlantUnderTest, temporaryFolder, webPipeline } from './plant.fixture.ts'
@@ -78,6 +78,24 @@ test('stopping ends streams and answers what was begun', async () => {
   await plant.stop()
   assert.match(await stream.text(), /^data: /)
   await assert.rejects(plant.get('/health'))
+})
+
+test('a pipeline that reads a topic which it writes says that it cannot be built again', async () => {
+  const folder = temporaryFolder()
+  const middle = topic('middle', { value: t.object({ at: t.time(), url: t.string() }) })
+  const version = (isWide: boolean): PipelineDefinition =>
+    pipeline('web', (mill) => {
+      const grouped = mill.from(hits).through(middle).groupBy('url')
+      if (isWide) grouped.aggregate({ n: count(), last: max('at') }, { name: 'counted' }).toTable('per_url')
+      else grouped.aggregate({ n: count() }, { name: 'counted' }).toTable('per_url')
+    })
+  await (await PlantUnderTest.start({ folder, pipelines: [version(false)] })).stop()
+  for (const rebuild of [false, 'unnoticed'] as const)
+    await assert.rejects(startPlant({ folder, pipelines: [version(true)], port: 0, rebuild }), {
+      code: 'MR_RUNTIME_STATE_LAYOUT',
+      message: /cannot be built again, because the pipeline reads `middle`, which it writes itself/,
+    })
+  await assert.rejects(startPlant({ folder, pipelines: [version(true)], port: 0, rebuild: true }), { code: 'MR_RUNTIME_REBUILD_TOPIC' })
 })
 
 test('a letter enters the corrected code, and one that was discarded stays so', async () => {

@@ -6,6 +6,7 @@ import {
   type Log,
   MillraceError,
   outputsText,
+  ownTopics,
   type Plan,
   type PlanChange,
   rowsAgain,
@@ -49,9 +50,13 @@ function sentences({ message, advice, kind }: PlanChange): string {
 
 /** One sentence: who would notice that state is built again. Null: nobody. */
 function noticedBy(log: Log, plan: Plan): string | null {
+  const own = ownTopics(plan).map((topic) => `\`${topic}\``)
+  if (own.length > 0) return `It cannot be built again, because the pipeline reads ${own.join(', ')}, which it writes itself.`
   const again = rowsAgain(plan)
   const outputs = outputsText(again)
-  if (outputs !== null) return `A rebuild reads ${sourcesText(log, again.sources)} again and sends their rows to ${outputs} a second time.`
+  const hasRecords = again.sources.some((topic) => log.topic(topic) !== null && log.ends(topic).some(({ start, end }) => end > start))
+  if (outputs !== null && hasRecords)
+    return `A rebuild reads ${sourcesText(log, again.sources)} again and sends their rows to ${outputs} a second time.`
   const cut = again.sources.find((topic) => log.topic(topic) !== null && log.ends(topic).some(({ start }) => start > 0))
   if (cut === undefined) return null
   return `A rebuild reads ${sourcesText(log, again.sources)} again: what retention took away from \`${cut}\` would be missing.`
