@@ -17,6 +17,8 @@ const TWO_32 = 4294967296
 /** With fewer rows per text of a dictionary it does not pay to look each text up once. */
 const ROWS_PER_ENTRY_MIN = 4
 const HASH_FACTOR = 0x5bd1e995
+/** The largest number that an entry can hold. */
+const EPOCHS_MAX = 0x7fffffff
 
 /** Text t is data[from[t] .. to[t]); row r has the text ids[r], or r itself without a dictionary. */
 interface Texts {
@@ -34,9 +36,10 @@ export class GroupSlots implements RowListener {
   readonly #way: 'number' | 'text' | 'columns'
   readonly #memoKeys = new Float64Array(MEMO_SIZE)
   readonly #memoSlots = new Int32Array(MEMO_SIZE)
-  /** Which (window, age) an entry belongs to; numbers are never used twice. */
+  /** Which (window, age) an entry belongs to. When the numbers are used up they begin anew, and every entry that names one is cleared. */
   readonly #memoEpochs = new Int32Array(MEMO_SIZE)
   readonly #epochOfStart = new Map<number, number>()
+  readonly #epochsMax: number
   #epoch = 0
   #rowsSkipped = 0
   #rowsTried = 0
@@ -61,8 +64,10 @@ export class GroupSlots implements RowListener {
   #starts = new Int32Array(1024)
   #ends = new Int32Array(1024)
 
-  constructor(store: TableStore, isWindowed: boolean, key: readonly Field[]) {
+  /** `epochsMax`: tests use the numbers up sooner. */
+  constructor(store: TableStore, isWindowed: boolean, key: readonly Field[], epochsMax: number = EPOCHS_MAX) {
     this.#store = store
+    this.#epochsMax = epochsMax
     this.#isWindowed = isWindowed
     this.#keyWord = store.format.keyWord
     this.#keyBytesInline = store.format.keyBytesInline
@@ -117,12 +122,22 @@ export class GroupSlots implements RowListener {
     this.forget()
   }
 
+  #nextEpoch(): number {
+    if (this.#epoch >= this.#epochsMax) {
+      this.#memoEpochs.fill(0)
+      this.#epochOfId.fill(0)
+      this.#epochOfStart.clear()
+      this.#epoch = 0
+    }
+    return ++this.#epoch
+  }
+
   #epochOf(start: number): number {
     let epoch = this.#epochOfStart.get(start)
     if (epoch === undefined) {
       // Windows come and go: a few live ones are enough.
       if (this.#epochOfStart.size > 1024) this.#epochOfStart.clear()
-      epoch = ++this.#epoch
+      epoch = this.#nextEpoch()
       this.#epochOfStart.set(start, epoch)
     }
     return epoch
@@ -168,7 +183,7 @@ export class GroupSlots implements RowListener {
       const id = ids[row] as number
       if (starts[row] !== start) {
         start = starts[row] as number
-        epoch = ++this.#epoch
+        epoch = this.#nextEpoch()
       }
       if (epochOfId[id] !== epoch) {
         epochOfId[id] = epoch

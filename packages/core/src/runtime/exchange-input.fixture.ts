@@ -31,7 +31,11 @@ export interface Written {
   readonly bytes: number
 }
 
-export function progressBatch(through: number, entries: readonly ProgressEntry[], reached: readonly (readonly number[])[] = []): Uint8Array {
+export function progressBatch(
+  through: number,
+  entries: readonly ProgressEntry[],
+  reached: readonly (readonly number[])[] = [],
+): Uint8Array {
   const batch = new RecordBatchBuilder(512)
   batch.append(null, encodeProgress({ through, entries, bindings: [], reached, waitsFor: Infinity, wants: 0 }), 1)
   return batch.finish().slice()

@@ -16,7 +16,9 @@ function sizes(batches: readonly Written[]): number {
 function reachedBy(batches: readonly Written[], producers: number, partitions: number): readonly (readonly number[])[] {
   return Array.from({ length: producers }, (_, producer) =>
     Array.from({ length: partitions }, (__, partition) =>
-      batches.filter((batch) => batch.producer === producer && batch.partition === partition).reduce((top, { running }) => Math.max(top, running), 0),
+      batches
+        .filter((batch) => batch.producer === producer && batch.partition === partition)
+        .reduce((top, { running }) => Math.max(top, running), 0),
     ),
   )
 }
@@ -34,10 +36,9 @@ const plant = fc.record({
   producers: fc.integer({ min: 1, max: 4 }),
   partitions: fc.integer({ min: 1, max: 3 }),
   creditBytes: fc.constantFrom(1, 300, 3_000, 1_000_000),
-  steps: fc.array(
-    fc.record({ producer: fc.nat(3), partition: fc.nat(2), ticks: fc.nat(3), bytes: fc.integer({ min: 1, max: 900 }) }),
-    { maxLength: 60 },
-  ),
+  steps: fc.array(fc.record({ producer: fc.nat(3), partition: fc.nat(2), ticks: fc.nat(3), bytes: fc.integer({ min: 1, max: 900 }) }), {
+    maxLength: 60,
+  }),
   restartAfter: fc.array(fc.nat(6), { maxLength: 4 }),
 })
 

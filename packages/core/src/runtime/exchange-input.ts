@@ -135,7 +135,8 @@ export class ExchangeInput {
       this.#lanes.find((other) => other.partition === part.partition),
       'exchange partition',
     )
-    for (const { offset, lastOffset, bytes } of batchesIn(part.bytes)) if (lastOffset >= lane.fetchOffset) this.#gatherBatch(lane, bytes, offset)
+    for (const { offset, lastOffset, bytes } of batchesIn(part.bytes))
+      if (lastOffset >= lane.fetchOffset) this.#gatherBatch(lane, bytes, offset)
     lane.fetchOffset = part.next
   }
 

@@ -31,18 +31,26 @@ test('a reader however far behind finds after a restart the clocks that it would
     fc.asyncProperty(history, async ({ gaps, seed, records, changesEvery, passed }) => {
       const time = new VirtualTime()
       const log = new MemoryLog({ clock: time, scheduler: time, random: seededRandom(seed), gaps })
-      for (const [topic, partitions] of [['p', 2], ['r', 1], ['x', 1]] as const) await time.run(log.createTopic(topic, { partitions }))
+      for (const [topic, partitions] of [
+        ['p', 2],
+        ['r', 1],
+        ['x', 1],
+      ] as const)
+        await time.run(log.createTopic(topic, { partitions }))
       const always = new ProgressBoard(log, PARTS)
       await time.run(always.open())
       for (let tick = 1; tick <= records;) {
         const parts = Array.from({ length: Math.min(200, records + 1 - tick) }, () => {
-          const entries = tick === 1 || tick % changesEvery === 0 ? [{ tick, watermark: tick * 10, wallMs: tick, status: 'active' as const }] : []
+          const entries =
+            tick === 1 || tick % changesEvery === 0 ? [{ tick, watermark: tick * 10, wallMs: tick, status: 'active' as const }] : []
           return { topic: 'p', partition: 0, batch: progressBatch(tick++, entries) }
         })
         await time.run(log.append(parts))
         await time.run(always.refresh())
       }
-      await time.run(log.append([{ topic: 'p', partition: 1, batch: progressBatch(records, [{ tick: 1, watermark: 1, wallMs: 1, status: 'ended' }]) }]))
+      await time.run(
+        log.append([{ topic: 'p', partition: 1, batch: progressBatch(records, [{ tick: 1, watermark: 1, wallMs: 1, status: 'ended' }]) }]),
+      )
       await time.run(always.refresh())
       const through = Math.floor(records * (passed ?? 0.3))
       if (passed === null) {

@@ -85,7 +85,8 @@ export class ProgressBoard {
     }
     await this.refresh()
     // The newest record of a task states everything but old clocks, so that where each reader stands is known before the clocks are read.
-    for (const [position, start] of starts) while (position.readFrom > start && position.task.newestOffset < 0) await this.#readBack(position, start)
+    for (const [position, start] of starts)
+      while (position.readFrom > start && position.task.newestOffset < 0) await this.#readBack(position, start)
     for (const part of this.#parts.values()) {
       const needed = await this.#neededOf(part)
       for (const [position, start] of starts)
