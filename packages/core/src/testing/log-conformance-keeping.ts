@@ -1,5 +1,6 @@
 // The log port: retention, trimming, compaction, look-up by time.
 import assert from 'node:assert/strict'
+import type { Log } from '../log/log.ts'
 import {
   batchOf,
   endOf,
@@ -171,7 +172,44 @@ export const keepingLaws: readonly LogLaw[] = [
       await checkAfterReopen(under, firsts, times)
     },
   },
+
+  {
+    law: 'over many small appends no time leads behind its record, and none leads more than a second before it',
+    run: async (under) => {
+      await under.log.createTopic('t')
+      const times: number[] = []
+      for (let round = 0; round < 400; round++) {
+        await under.advance(round % 100 === 99 ? 2_500 : 10)
+        await under.log.append([part('t', [`${round}`.padEnd(100, '.')], 0, 1_000 + ((round * 7) % 400))])
+        times.push(under.nowMs())
+      }
+      await checkTimes(under.log, times)
+      await checkTimes((await under.reopen()).log, times)
+    },
+  },
 ]
+
+/** Against a linear scan; batch by batch, because only the event time is looked up to the record. */
+async function checkTimes(log: Log, times: readonly number[]): Promise<void> {
+  const seen = await readAll(log, 't')
+  assert.equal(seen.length, times.length)
+  let largest = 0
+  const running = seen.map((one) => (largest = Math.max(largest, one.timeMs)))
+  for (let index = 0; index < times.length; index += 7) {
+    const timeMs = times[index] as number
+    for (const wantedMs of [timeMs - 1, timeMs, timeMs + 1]) {
+      const first = times.findIndex((time) => time >= wantedMs)
+      const wanted = first < 0 ? endOf(log, 't') : (seen[first]?.offset ?? -1)
+      const got = await log.offsetForTime('t', 0, wantedMs, 'append')
+      assert.ok(got <= wanted, `time of append ${wantedMs}: ${got} lies behind ${wanted}`)
+      const early = times.filter((time, at) => (seen[at]?.offset ?? 0) >= got && time < wantedMs)
+      assert.ok((early.at(-1) ?? 0) - (early[0] ?? 0) < 1_000, `time of append ${wantedMs}: ${got} lies far before ${wanted}`)
+    }
+    const eventMs = 1_000 + index
+    const at = running.findIndex((time) => time >= eventMs)
+    assert.equal(await log.offsetForTime('t', 0, eventMs, 'event'), at < 0 ? endOf(log, 't') : seen[at]?.offset, `event time ${eventMs}`)
+  }
+}
 
 async function checkAfterReopen(under: LogUnderTest, firsts: readonly number[], times: readonly number[]): Promise<void> {
   const { log } = await under.reopen()

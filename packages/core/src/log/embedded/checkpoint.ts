@@ -82,7 +82,7 @@ export class Checkpointer {
 
   /** The same in the foreground, for recovery and closing, over several halves at once. */
   now(halves: readonly Half[], image: StateImage): void {
-    for (const half of halves) for (const _ of this.#fill(half)) continue
+    for (const half of olderFirst(halves)) for (const _ of this.#fill(half)) continue
     for (const path of this.#paths) this.#files.get(path).sync()
     this.#paths.clear()
     this.#syncFolders()
@@ -187,11 +187,14 @@ export class Checkpointer {
       const length = tail.lengths[at] as number
       const position = tail.positions[at] as number
       const appendMs = tail.appendTimes[at] as number
-      if (rows.wants(position, appendMs, position === segment.filled))
-        rows.add(tail.firstOffsets[at] as number, position, partition.filledEventMaxMs, appendMs)
-      partition.filledEventMaxMs = Math.max(partition.filledEventMaxMs, tail.eventTimes[at] as number)
-      partition.filledAppendMs = appendMs
-      segment.filled = Math.max(segment.filled, position + length)
+      // Filling again after a full disk writes the bytes anew; their rows are there.
+      if (position >= segment.filled) {
+        if (rows.wants(position, appendMs, position === segment.filled))
+          rows.add(tail.firstOffsets[at] as number, position, partition.filledEventMaxMs, appendMs)
+        partition.filledEventMaxMs = Math.max(partition.filledEventMaxMs, tail.eventTimes[at] as number)
+        partition.filledAppendMs = appendMs
+        segment.filled = position + length
+      }
       bytes += length
       if (place === BY_REFERENCE) continue
       if (position === endAt && place === memoryTo) {
@@ -223,4 +226,13 @@ export class Checkpointer {
     this.#paths.add(segment.indexPath)
     segment.releaseIndex()
   }
+}
+
+/** In the order in which they were written, which the indexes need. Only a partition with batches in both can tell, and only it minds. */
+function olderFirst(halves: readonly Half[]): readonly Half[] {
+  return halves.toSorted((one, two) => {
+    const shared = [...one.touched].find((partition) => two.touched.has(partition))
+    if (shared === undefined) return 0
+    return (shared.tails[one.index]?.firstOffsets[0] ?? 0) - (shared.tails[two.index]?.firstOffsets[0] ?? 0)
+  })
 }
