@@ -2,10 +2,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { promisify } from 'node:util'
 import { gunzip, zstdDecompress } from 'node:zlib'
-import { MillraceError } from '@millrace/core/engine'
+import { isMillraceError, MillraceError } from '@millrace/core/engine'
+import { zstdFrames } from './zstd-frames.ts'
 
 /** Bodies below this size are not counted: their number is bounded by the connections. */
 const COUNTED_BYTES_MIN = 65_536
+/** Bodies that are decompressed at one moment: what one grows to is counted only when it is there. */
+const INFLATING_MAX = 2
 
 export interface BodyLimits {
   /** Largest body, before and after decompression, bytes. */
@@ -17,6 +20,8 @@ export interface BodyLimits {
 export class BodyBudget {
   readonly #bytesMax: number
   #bytes = 0
+  #inflating = 0
+  readonly #waiting: (() => void)[] = []
 
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax
@@ -37,6 +42,19 @@ export class BodyBudget {
   give(bytes: number): void {
     this.#bytes -= bytes
   }
+
+  /** Runs `work` when few enough others are under way. */
+  async inflate<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#inflating >= INFLATING_MAX) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    else this.#inflating++
+    try {
+      return await work()
+    } finally {
+      const next = this.#waiting.shift()
+      if (next === undefined) this.#inflating--
+      else next()
+    }
+  }
 }
 
 const gunzipLater = promisify(gunzip)
@@ -47,16 +65,24 @@ const NOTHING = Buffer.alloc(0)
 export async function readBody(request: IncomingMessage, response: ServerResponse, { bodyBytesMax, budget }: BodyLimits): Promise<Buffer> {
   const encoding = request.headers['content-encoding']
   let taken = 0
+  const giveBack = (): void => {
+    budget.give(taken)
+    taken = 0
+  }
   const take = (bytes: number): void => {
-    if (taken === 0) response.once('close', () => budget.give(taken))
+    // Nobody would give back what is taken for an answer that is over.
+    if (response.closed || response.destroyed) throw new MillraceError('MR_HTTP_BODY_INVALID', { message: 'the connection has ended.' })
+    if (taken === 0) response.once('close', giveBack)
     budget.take(bytes)
     taken += bytes
   }
   const raw = await readRaw(request, bodyBytesMax, take)
   if (encoding === undefined || encoding === 'identity') return raw
-  const body = await decompress(raw, encoding, bodyBytesMax)
-  if (body.length >= COUNTED_BYTES_MIN) take(body.length)
-  return body
+  return budget.inflate(async () => {
+    const body = await decompress(raw, encoding.toLowerCase(), bodyBytesMax)
+    if (body.length >= COUNTED_BYTES_MIN) take(body.length)
+    return body
+  })
 }
 
 function readRaw(request: IncomingMessage, bytesMax: number, take: (bytes: number) => void): Promise<Buffer> {
@@ -71,12 +97,16 @@ function readRaw(request: IncomingMessage, bytesMax: number, take: (bytes: numbe
     let more: Buffer[] | null = null
     let size = 0
     let counted = 0
+    let isRefused = false
     const refuse = (error: unknown): void => {
+      isRefused = true
       more = []
       first = NOTHING
       reject(error)
     }
     request.on('data', (chunk: Buffer) => {
+      // The rest of a refused body is read and thrown away: it is neither kept nor counted.
+      if (isRefused) return
       size += chunk.length
       if (size > bytesMax) return refuse(tooLarge(size, bytesMax))
       if (size - counted >= COUNTED_BYTES_MIN) {
@@ -99,7 +129,7 @@ function readRaw(request: IncomingMessage, bytesMax: number, take: (bytes: numbe
 }
 
 async function decompress(raw: Buffer, encoding: string, bytesMax: number): Promise<Buffer> {
-  const known = encoding === 'gzip' || encoding === 'x-gzip' ? gunzipLater : encoding === 'zstd' ? unzstdLater : null
+  const known = encoding === 'gzip' || encoding === 'x-gzip' ? ungzip : encoding === 'zstd' ? unzstd : null
   if (known === null) {
     throw new MillraceError('MR_CODEC_UNSUPPORTED', {
       message: `the content encoding \`${encoding.slice(0, 40)}\` is not supported.`,
@@ -107,11 +137,30 @@ async function decompress(raw: Buffer, encoding: string, bytesMax: number): Prom
     })
   }
   try {
-    return await known(raw, { maxOutputLength: bytesMax })
+    return await known(raw, bytesMax)
   } catch (error) {
+    if (isMillraceError(error)) throw error
     if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge(null, bytesMax)
     throw new MillraceError('MR_HTTP_BODY_INVALID', { message: `the body is not valid ${encoding}.`, cause: error })
   }
+}
+
+function ungzip(raw: Buffer, bytesMax: number): Promise<Buffer> {
+  return gunzipLater(raw, { maxOutputLength: bytesMax })
+}
+
+async function unzstd(raw: Buffer, bytesMax: number): Promise<Buffer> {
+  const frames = zstdFrames(raw)
+  if (frames === null) throw new Error('the body does not end where a frame ends')
+  const parts: Buffer[] = []
+  let size = 0
+  for (const frame of frames) {
+    const part = await unzstdLater(frame, { maxOutputLength: Math.max(1, bytesMax - size) })
+    size += part.length
+    if (size > bytesMax) throw tooLarge(null, bytesMax)
+    parts.push(part)
+  }
+  return parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts, size)
 }
 
 function tooLarge(bytes: number | null, bytesMax: number): MillraceError {
