@@ -18,7 +18,7 @@ export interface DiskFile {
    */
   writeAround?(sources: readonly Uint8Array[], position: number): boolean
   truncate(size: number): void
-  /** fdatasync: everything written before is durable when it returns. A failure is final: never retried. */
+  /** fdatasync: everything written before is durable when it returns. A failure is final, never retried, and always MR_DISK_FAILED, also without room. */
   sync(): void
   /** The same in the background. */
   syncLater(): Promise<void>

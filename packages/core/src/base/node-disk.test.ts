@@ -146,6 +146,22 @@ test('a failed sync is final for the file', async (t) => {
   file.close()
 })
 
+test('a sync without room is a failed sync, not a full disk that one may wait for', async (t) => {
+  const path = join(folder(t), 'a')
+  const noRoom = (): Error => Object.assign(new Error('no room'), { code: 'ENOSPC' })
+  for (const sync of ['now', 'later']) {
+    const file = nodeDisk.open(path, 'create')
+    t.mock.method(fs, 'fdatasyncSync', () => {
+      throw noRoom()
+    })
+    t.mock.method(fs, 'fdatasync', (_: number, done: (error: Error) => void) => done(noRoom()))
+    await assert.rejects(async () => (sync === 'now' ? file.sync() : file.syncLater()), failsWith('MR_DISK_FAILED', 'ENOSPC', 'sync'))
+    t.mock.restoreAll()
+    assert.throws(() => file.write(ascii('x'), 0), failsWith('MR_DISK_FAILED', 'ENOSPC'))
+    file.close()
+  }
+})
+
 test('short writes are continued', (t) => {
   const path = join(folder(t), 'a')
   const file = nodeDisk.open(path, 'create')

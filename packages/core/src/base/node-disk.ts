@@ -1,5 +1,6 @@
 // The Disk of this machine, on node:fs. Synchronous on purpose (disk.ts says why); the one background call is syncLater.
-// Every failure of the system becomes MR_DISK_FULL or MR_DISK_FAILED with the path, the operation and the system's code.
+// Every failure of the system becomes MR_DISK_FULL or MR_DISK_FAILED with the path, the operation and the system's code; that of a sync is
+// always MR_DISK_FAILED, because nobody may wait for room and go on.
 //
 // A sync that failed is final: the kernel may have dropped the dirty pages and would report success the next time, so the file refuses
 // everything after it (see "Can applications recover from fsync failures?", Rebello et al., USENIX ATC 2020).
@@ -173,8 +174,10 @@ function guard<T>(path: string, operation: string, action: () => T): T {
 
 function diskError(path: string, operation: string, cause: unknown): MillraceError {
   const code = typeof cause === 'object' && cause !== null && 'code' in cause ? String(cause.code) : 'unknown'
-  const full = code === 'ENOSPC' || code === 'EDQUOT'
-  const fix = full ? undefined : FIXES[code]?.(path)
+  // A sync that finds no room has lost what it was to write, as any other failed sync.
+  const isSync = operation.startsWith('sync')
+  const full = (code === 'ENOSPC' || code === 'EDQUOT') && !isSync
+  const fix = full ? undefined : (FIXES[code]?.(path) ?? (isSync ? SYNC_FIX : undefined))
   return new MillraceError(full ? 'MR_DISK_FULL' : 'MR_DISK_FAILED', {
     details: { path, operation, code },
     cause,
@@ -187,6 +190,9 @@ const mayNot = (path: string): string =>
 const inTheWay = (path: string): string =>
   `A file stands where a folder is needed on the way to \`${path}\`: move it away, or choose another path.`
 const tooMany = (): string => 'The process, or the machine, has too many files open: raise the limit (`ulimit -n`), then start again.'
+
+const SYNC_FIX =
+  'Check the disk (dmesg, SMART) and its free space, quotas of the user and of a thin volume included, then start again: the log recovers to the last commit.'
 
 /** What to do when the disk is not at fault. */
 const FIXES: Readonly<Record<string, (path: string) => string>> = {

@@ -52,6 +52,7 @@ export class SimulatedDisk implements Disk {
   #changes: NameChange[] = []
   #capacityBytes: number
   #syncFailures = 0
+  #syncFailureCode = 'EIO'
   #inodeCount = 0
   #operationsLeft = Number.POSITIVE_INFINITY
   /** What was asked of the disk so far. */
@@ -139,7 +140,7 @@ export class SimulatedDisk implements Disk {
     const folder = clean(path)
     this.#requireFolder(folder, path, 'sync folder')
     this.counts.syncs++
-    if (this.#takeSyncFailure()) throw failed(path, 'sync folder', 'EIO')
+    if (this.#takeSyncFailure()) throw failed(path, 'sync folder', this.#syncFailureCode)
     for (const change of this.#changes) if (change.folder === folder) change.apply(this.#safe)
     this.#changes = this.#changes.filter((change) => change.folder !== folder)
   }
@@ -184,9 +185,10 @@ export class SimulatedDisk implements Disk {
     this.#operationsLeft = operations
   }
 
-  /** Lets the next syncs fail. */
-  failSyncs(count: number): void {
+  /** Lets the next syncs fail with this code of the system: `ENOSPC` is what late allocation and thin volumes do. */
+  failSyncs(count: number, code: 'EIO' | 'ENOSPC' = 'EIO'): void {
     this.#syncFailures = count
+    this.#syncFailureCode = code
   }
 
   /** Changes how much fits; below what is used, every write that needs room fails. */
@@ -259,7 +261,7 @@ export class SimulatedDisk implements Disk {
   #spoil(inode: SimulatedInode, path: string): never {
     inode.writeBackSome(this.#random)
     inode.forgetDirty()
-    throw failed(path, 'sync', 'EIO')
+    throw failed(path, 'sync', this.#syncFailureCode)
   }
 
   #takeSyncFailure(): boolean {
