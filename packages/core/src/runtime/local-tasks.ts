@@ -20,7 +20,7 @@ export class LocalTasks implements TaskHost {
 
   /** Makes the tasks of all parts for the groups that `mine` chooses. */
   static async open(given: Omit<TaskEnvironment, 'board'>, mine: (group: number) => boolean): Promise<LocalTasks> {
-    const board = new ProgressBoard(given.log, boardParts(given.topology))
+    const board = new ProgressBoard(given.log, boardParts(given.topology), { clock: given.clock, owns: mine })
     await board.open()
     const environment = { ...given, board }
     const tasks = given.topology.parts.flatMap((part) =>

@@ -72,3 +72,39 @@ test('a reader however far behind finds after a restart the clocks that it would
     { numRuns: 40 },
   )
 })
+
+test('old progress goes when replay and every reader have done with it, and never the newest record', async () => {
+  const day = 86_400_000
+  const time = new VirtualTime()
+  const log = new MemoryLog({ clock: time, scheduler: time, random: seededRandom(1), gaps: false })
+  await time.run(log.createTopic('p', { partitions: 2 }))
+  for (const topic of ['r', 'x']) await time.run(log.createTopic(topic))
+  const board = new ProgressBoard(log, PARTS, { clock: time, owns: () => true })
+  await time.run(board.open())
+  const state = async (topic: string, partition: number, tick: number): Promise<void> => {
+    const entry = { tick, watermark: tick, wallMs: tick, status: 'active' as const }
+    await time.run(log.append([{ topic, partition, batch: progressBatch(tick, [entry]) }]))
+    await time.run(board.refresh())
+  }
+  const kept = (topic: string, partition: number): number => {
+    const ends = log.ends(topic)[partition]
+    return ends === undefined ? -1 : ends.end - ends.start
+  }
+  await state('p', 1, 1)
+  for (let tick = 1; tick <= 20; tick++) {
+    await state('p', 0, tick)
+    if (tick <= 5) await state('r', 0, tick)
+    await time.advance(day)
+  }
+  await time.run(board.refresh())
+  assert.ok(kept('p', 0) >= 16, 'the clocks behind tick 5 are needed by the reader')
+  assert.ok(kept('p', 0) <= 17, 'what the reader has passed is gone')
+  assert.ok(kept('p', 1) >= 1, 'the newest record stays, however old')
+  await state('r', 0, 20)
+  await time.advance(day)
+  await time.run(board.refresh())
+  assert.ok(kept('p', 0) <= 8 && kept('p', 0) >= 6, `${kept('p', 0)} records of the last days`)
+  const late = new ProgressBoard(log, PARTS)
+  await time.run(late.open())
+  assert.deepEqual([late.through('P', 0), late.through('P', 1), late.through('R', 0)], [20, 1, 20])
+})

@@ -1,5 +1,6 @@
 // What this process knows of every task's progress: the newest record of each, and the clock entries that readers still need.
 // Reads the progress topics of one pipeline; tasks ask it for frontiers, demand and clocks. Rules cited are ADR 0002's.
+import type { Clock } from '../base/clock.ts'
 import type { FetchedPartition, FetchPosition, Log, LogReader } from '../log/log.ts'
 import { must } from '../base/assert.ts'
 import { RecordRows } from '../codec/record-rows.ts'
@@ -30,6 +31,15 @@ export interface BoardPart {
 const FORGET_EVERY = 256
 /** Records that the first look at a task reads; further back it goes in steps that double. */
 const LOOK_BACK_RECORDS = 1024
+/** Progress and bindings are kept as long as replay is promised, and longer where a reader still needs them. */
+const KEPT_MS = 7 * 86_400_000
+const TRIM_EVERY_MS = 3_600_000
+
+/** Who trims: the thread that runs the tasks of a group. */
+export interface BoardKeeper {
+  readonly clock: Clock
+  readonly owns: (group: number) => boolean
+}
 
 interface Position {
   readonly topic: string
@@ -46,6 +56,8 @@ export class ProgressBoard {
   readonly #tasks = new Map<string, TaskProgress>()
   readonly #positions: Position[] = []
   readonly #log: Log
+  readonly #keeper: BoardKeeper | null
+  #trimmedAtMs = Number.NEGATIVE_INFINITY
   readonly #reader: LogReader
   readonly #rows = new RecordRows()
   readonly #unsubscribe: (() => void)[] = []
@@ -54,8 +66,9 @@ export class ProgressBoard {
   #reading: Promise<void> | null = null
   #refreshes = 0
 
-  constructor(log: Log, parts: readonly BoardPart[]) {
+  constructor(log: Log, parts: readonly BoardPart[], keeper: BoardKeeper | null = null) {
     this.#log = log
+    this.#keeper = keeper
     this.#reader = log.reader()
     for (const part of parts) {
       this.#parts.set(part.name, part)
@@ -172,6 +185,7 @@ export class ProgressBoard {
       this.#reading ??= this.#read()
       await this.#reading
     }
+    await this.#trimNowAndThen()
   }
 
   async #read(): Promise<void> {
@@ -304,12 +318,34 @@ export class ProgressBoard {
   /** Drops clock entries that every reader has passed. */
   #forget(): void {
     for (const part of this.#parts.values()) {
-      let passed = Number.POSITIVE_INFINITY
-      for (const reader of part.readers) {
-        const groups = must(this.#parts.get(reader), `part ${reader}`).groups
-        for (let group = 0; group < groups; group++) passed = Math.min(passed, this.#task(reader, group).through)
-      }
+      const passed = this.#passedBy(part)
       for (let group = 0; group < part.groups; group++) this.#task(part.name, group).forget(passed)
+    }
+  }
+
+  /** The tick that every reader of `part` has stated as complete; infinity without readers. */
+  #passedBy(part: BoardPart): number {
+    let passed = Number.POSITIVE_INFINITY
+    for (const reader of part.readers) {
+      const { groups } = must(this.#parts.get(reader), `part ${reader}`)
+      for (let group = 0; group < groups; group++) passed = Math.min(passed, this.#task(reader, group).through)
+    }
+    return passed
+  }
+
+  /**
+   * The log does not drop old progress by itself: the newest record of a task that has long been quiet says how far it is, and a reader that
+   * stood still for longer than the retention goes on by clocks that are as old.
+   */
+  async #trimNowAndThen(): Promise<void> {
+    if (this.#keeper === null) return
+    const { clock, owns } = this.#keeper
+    if (clock.monotonicMs() - this.#trimmedAtMs < TRIM_EVERY_MS) return
+    this.#trimmedAtMs = clock.monotonicMs()
+    for (const { topic, partition, part, task } of this.#positions) {
+      if (!owns(partition) || task.newestOffset < 0) continue
+      const old = await this.#log.offsetForTime(topic, partition, clock.nowMs() - KEPT_MS, 'append')
+      await this.#log.trim(topic, partition, Math.min(old, task.neededFrom(this.#passedBy(part))))
     }
   }
 

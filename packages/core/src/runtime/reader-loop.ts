@@ -16,7 +16,7 @@ export const EXCHANGE_CREDIT_BYTES: number = 256 * 1024 * 1024
 const TRIM_EVERY_MS = 1000
 
 /** A task that only passes ticks over states its progress after so many, so that nobody keeps old clocks for it. */
-const PASSED_OVER_MAX = 1024
+export const PASSED_OVER_MAX = 1024
 /** Clock entries that may wait for a commit (rule 24). */
 const ENTRIES_MAX = 64
 

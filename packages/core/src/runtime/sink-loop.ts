@@ -5,7 +5,7 @@ import type { TaskClock, TaskCore } from './task-core.ts'
 import type { InputStatus, TaskLoop } from './task.ts'
 import { must } from '../base/assert.ts'
 import { exchangeRows } from './exchange-rows.ts'
-import { ExchangeTrimmer, openExchanges } from './reader-loop.ts'
+import { ExchangeTrimmer, openExchanges, PASSED_OVER_MAX } from './reader-loop.ts'
 import { RetryInput } from './retry-input.ts'
 import { SinkOutput } from './sink-output.ts'
 
@@ -23,6 +23,7 @@ export class SinkLoop implements TaskLoop {
   readonly #unsubscribe: (() => void)[] = []
   #seen: number
   #clock: TaskClock
+  #passedOver = 0
 
   private constructor(core: TaskCore, lane: ExchangeLane, sink: SinkOutput, wake: () => void) {
     const { board, log } = core.environment
@@ -58,13 +59,16 @@ export class SinkLoop implements TaskLoop {
         sliceStart = clock.monotonicMs()
       }
     }
-    if (this.#lane.input.firstTick() > frontier && frontier > this.#seen) this.#pass(frontier)
+    if (this.#lane.input.firstTick() > frontier && frontier > this.#seen) {
+      this.#passedOver++
+      this.#pass(frontier)
+    }
     const ended = this.#clock.status === 'ended'
     if (this.#hasWork() && (this.#sink.wantsCheckpoint() || ended)) {
       await this.checkpoint()
       return 0
     }
-    if (ended && this.#core.state.status !== 'ended') await this.checkpoint()
+    if ((ended && this.#core.state.status !== 'ended') || (this.#passedOver >= PASSED_OVER_MAX && !this.#hasWork())) await this.checkpoint()
     if (this.#lane.input.firstTick() <= frontier) return 0
     return this.#hasWork() ? ASK_MS : WAIT_MS_MAX
   }
@@ -106,6 +110,7 @@ export class SinkLoop implements TaskLoop {
 
   /** Everything written so far becomes durable and visible. */
   async checkpoint(): Promise<void> {
+    this.#passedOver = 0
     await this.#sink.checkpoint(async (state) => {
       const exchanges = [{ topic: this.#lane.input.spec.topic, positions: this.#lane.input.positions() }]
       const through = Math.max(this.#seen, this.#core.state.through)

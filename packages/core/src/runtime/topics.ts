@@ -11,8 +11,6 @@ import { checkFileTable } from '../compile/file-table.ts'
 import { planTopology } from '../compile/topology-planner.ts'
 import { changelogTopic, deadLetterTopic, progressTopic, retryTopic, snapshotTopic } from './topic-names.ts'
 
-/** Progress and bindings are kept as long as replay is promised. */
-const PROGRESS_RETENTION_MS = 7 * 86_400_000
 const DEAD_LETTER_RETENTION_MS = 30 * 86_400_000
 const INTERNAL_BATCH_BYTES_MAX = 256 * 1024 * 1024
 
@@ -45,7 +43,8 @@ export async function prepareTopology(plan: Plan, options: TopologyOptions): Pro
     }
     await ensureInternal(log, changelog, part.groups, null)
     await ensureInternal(log, snapshotTopic(plan.pipeline, part.name), part.groups, null)
-    await ensureInternal(log, progressTopic(plan.pipeline, part.name), part.groups, PROGRESS_RETENTION_MS)
+    // What may go is decided by what readers still need, and not by age alone (runtime/progress-board.ts).
+    await ensureInternal(log, progressTopic(plan.pipeline, part.name), part.groups, null)
     await ensureInternal(log, retryTopic(plan.pipeline, part.name), part.groups, DEAD_LETTER_RETENTION_MS)
   }
   // A direct sink's intents stand where a task of its own would keep them (runtime/sink-handover.ts).
@@ -78,6 +77,10 @@ async function ensureTopic(log: Log, topic: AnyTopic): Promise<void> {
 }
 
 async function ensureInternal(log: Log, name: string, partitions: number, retentionMs: number | null): Promise<void> {
-  if (log.topic(name) !== null) return
+  const known = log.topic(name)
+  if (known !== null) {
+    if (known.settings.retentionMs !== retentionMs) await log.alterTopic(name, { retentionMs })
+    return
+  }
   await log.createTopic(name, { partitions, retentionMs, retentionBytes: null, internal: true, batchBytesMax: INTERNAL_BATCH_BYTES_MAX })
 }
