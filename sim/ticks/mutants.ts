@@ -21,6 +21,7 @@ export const MUTANTS = {
   'late-lost': 'a late record is dropped without a count (rule 22)',
   'beat-always': 'heartbeats go on when nothing waits (rule 24)',
   'clock-not-forwarded': 'a task behind an exchange keeps a due watermark for itself (rule 24)',
+  'credit-stops-gathering': 'a reader stops at its credit although no tick is complete (rule 26)',
   'room-without-exception': 'a pair with nothing outstanding may still lack room (rule 25)',
 } as const
 

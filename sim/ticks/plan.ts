@@ -63,6 +63,8 @@ export interface Scenario {
   readonly windowMs: number
   readonly tickRowsMax: number
   readonly aheadRows: number
+  /** Rows that a task holds of its exchanges before it looks whether a tick is complete (rule 26). */
+  readonly creditRows: number
   /** True: a commit becomes visible partition by partition, as with Kafka's markers. False: at once, as in the embedded log. */
   readonly gradual: boolean
   readonly skewMs: number[]
@@ -150,6 +152,7 @@ export function drawScenario(seed: number): Scenario {
     gradual: chance(random, 50),
     firesBefore: false,
     slow: chance(random, 50) ? below(random, tasks.length) : -1,
+    creditRows: pick(random, [1, 4, 16, 1_000_000]),
   }
 }
 

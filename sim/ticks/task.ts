@@ -62,8 +62,9 @@ function observe(world: World, live: Live): void {
   for (const [index, channel] of live.channels.entries()) {
     if (random !== undefined && chance(random, 20)) continue
     const shown = log.channelsShown[channel] ?? 0
-    for (let offset = live.offsets[index] ?? 0; offset < shown; offset++) receive(world, live, channel, offset)
-    live.offsets[index] = Math.max(shown, live.offsets[index] ?? 0)
+    let offset = live.offsets[index] ?? 0
+    for (; offset < shown && gathersOn(world, live); offset++) receive(world, live, channel, offset)
+    live.offsets[index] = offset
   }
   for (const [index, feed] of live.feeds.entries()) {
     const planned = live.plan.feeds[index]
@@ -92,6 +93,19 @@ function observe(world: World, live: Live): void {
       live.idleBase[index] = clock === undefined ? -Infinity : Math.max(clock.largest, clock.watermark + world.scenario.disorderMs)
     }
   }
+}
+
+/** Rule 26. */
+function gathersOn(world: World, live: Live): boolean {
+  let held = 0
+  let frontier = Infinity
+  let oldest = Infinity
+  for (const { queue, through } of live.feeds) {
+    for (const { batch } of queue) held += batch.rows.length
+    frontier = Math.min(frontier, through)
+    oldest = Math.min(oldest, queue[0]?.batch.tick ?? Infinity)
+  }
+  return held < world.scenario.creditRows || (oldest > frontier && world.mutant !== 'credit-stops-gathering')
 }
 
 function receive(world: World, live: Live, channel: number, offset: number): void {
