@@ -46,6 +46,20 @@ describe('the collector', () => {
     assert.equal(Buffer.from(kept[4]?.bytes ?? '', 'base64').toString(), 'not json')
   })
 
+  test('what is declared as JSON and begins as an array must be one; an event that is cut off is kept', async () => {
+    const json = { 'content-type': 'application/json; charset=utf-8' }
+    const before = (await plant.texts('plain')).length
+    for (const body of ['[1,2', ' [{"a":1},{"a":', '[1,2] x']) {
+      const answer = await plant.post('/topics/plain', body, json)
+      assert.equal(answer.status, 400, body)
+      assert.equal(errorOf(answer).code, 'MR_HTTP_BODY_INVALID')
+      assert.match(errorOf(answer).message, /position \d+/)
+    }
+    assert.equal((await plant.texts('plain')).length, before)
+    assert.equal((await plant.post('/topics/plain', '{"a":', json)).status, 200)
+    assert.equal((await plant.post('/topics/plain', '[2026-01-01] a line of a log')).status, 200)
+  })
+
   test('gzip and zstd bodies are unpacked; another encoding and broken ones are refused', async () => {
     for (const [encoding, body] of [
       ['gzip', gzipSync('{"a":1}')],
@@ -233,6 +247,20 @@ describe('idempotency keys', () => {
     const [first, ...others] = answers
     assert.equal(first?.repeated, undefined)
     for (const other of others) assert.deepEqual(other, { ...first, repeated: true })
+  })
+
+  test('a key that is used for another body, or for a topic that was made anew, hides no events', async () => {
+    const plant = await PlantUnderTest.start()
+    const headers = { 'idempotency-key': 'k' }
+    await plant.plant.log.createTopic('t')
+    for (const body of ['{"a":1}', '[{"b":1},{"b":2},{"b":3}]', '{"a":2}'])
+      assert.equal(((await plant.post('/topics/t', body, headers)).value as Collected).repeated, undefined)
+    assert.equal((await plant.texts('t')).length, 5)
+    await plant.plant.log.deleteTopic('t')
+    await plant.plant.log.createTopic('t')
+    assert.equal(((await plant.post('/topics/t', '{"a":1}', headers)).value as Collected).repeated, undefined)
+    assert.equal((await plant.texts('t')).length, 1)
+    await plant.stop()
   })
 
   test('keys are per topic, and their length is limited', async () => {

@@ -1,6 +1,7 @@
 // The HTTP collector: bytes in, one record per event, answered when durable. Requests that arrive in the same turn become
 // one record batch per partition, and those that wait at the same moment share the log's group commit. Nothing here is done per event but the
 // copy of its bytes into the batch.
+import { crc32 } from 'node:zlib'
 import {
   type AnyTopic,
   type AppendResult,
@@ -53,6 +54,8 @@ export class Collector {
   readonly #events = new BodySplitter()
   readonly #pool = new BuilderPool()
   readonly #shared = new Map<string, { readonly group: AppendGroup; readonly appended: Promise<AppendResult> }>()
+  /** The end of this turn, while groups wait for it. */
+  #turn: Promise<void> | null = null
   #inFlightBytes = 0
 
   constructor(options: CollectorOptions) {
@@ -71,8 +74,9 @@ export class Collector {
     try {
       const intake = this.#intake(name)
       const durability = durabilityOf(exchange)
-      const requestKey = requestKeyOf(exchange, name)
+      const key = idempotencyKeyOf(exchange)
       const body = await exchange.body()
+      const requestKey = key === null ? null : requestKeyOf(intake.topic.id, key, body)
       if (this.#inFlightBytes > 0 && this.#inFlightBytes + body.length > this.#options.inFlightBytesMax) {
         throw new MillraceError('MR_HTTP_BUSY', {
           details: { inFlightBytes: this.#inFlightBytes, inFlightBytesMax: this.#options.inFlightBytesMax },
@@ -81,6 +85,7 @@ export class Collector {
       reserved = body.length
       this.#inFlightBytes += reserved
       this.#events.split(body, intake.form(exchange.header('content-type')))
+      if (isJson(exchange.header('content-type'))) requireWholeArray(this.#events, name)
       if (intake.validates) await this.#validate(intake, body, exchange)
       if (this.#events.count === 0 && this.#events.shape !== 'array')
         throw new MillraceError('MR_HTTP_BODY_EMPTY', { details: { topic: name } })
@@ -196,9 +201,12 @@ export class Collector {
   }
 
   async #appendSoon(group: AppendGroup): Promise<AppendResult> {
-    await this.#options.scheduler.turn()
+    // One turn for the groups of all topics, so that they share an entry of the journal.
+    this.#turn ??= this.#options.scheduler.turn()
+    await this.#turn
+    this.#turn = null
     if (this.#shared.get(group.topic.name)?.group === group) this.#shared.delete(group.topic.name)
-    return group.append(this.#options.log, { durability: 'durable' })
+    return group.append(this.#options.log, { durability: 'durable', gathered: true })
   }
 }
 
@@ -254,14 +262,41 @@ function durabilityOf(exchange: Exchange): 'durable' | 'received' {
   throw queryInvalid('ack', text, '`durable` or `received`')
 }
 
-function requestKeyOf(exchange: Exchange, topic: string): string | null {
+/**
+ * What a request is known by: a topic that was made anew knows none of those before, and a key that is used for another body by mistake is
+ * another request, whose events must not be lost.
+ */
+function requestKeyOf(topicId: string, key: string, body: Buffer): string {
+  return `${topicId}/${key}/${body.length}-${crc32(body)}`
+}
+
+function idempotencyKeyOf(exchange: Exchange): string | null {
   const key = exchange.header('idempotency-key')
-  if (key === null) return null
-  if (key.length > 0 && key.length <= REQUEST_KEY_CHARACTERS_MAX) return `${topic}/${key}`
+  if (key === null || (key.length > 0 && key.length <= REQUEST_KEY_CHARACTERS_MAX)) return key
   throw new MillraceError('MR_HTTP_QUERY_INVALID', {
     message: `the header Idempotency-Key must have 1 to ${REQUEST_KEY_CHARACTERS_MAX} characters.`,
     details: { characters: key.length },
     fix: 'Send a shorter key, for example a UUID.',
+  })
+}
+
+function isJson(contentType: string | null): boolean {
+  return contentType !== null && /^application\/json\b/i.test(contentType)
+}
+
+/** What is declared as JSON and begins as an array is many events; one that is broken is no event at all. Throws MR_HTTP_BODY_INVALID. */
+function requireWholeArray({ bytes, starts, count, shape }: BodySplitter, topic: string): void {
+  if (shape !== 'one' || count !== 1 || bytes[starts[0] as number] !== 91) return
+  let reason = 'it is not JSON'
+  try {
+    JSON.parse(bytes.toString('utf8'))
+  } catch (error) {
+    const { message } = error as SyntaxError
+    reason = message.includes('position') ? message : `${message} at position ${bytes.length}`
+  }
+  throw new MillraceError('MR_HTTP_BODY_INVALID', {
+    message: `the body begins as a JSON array and is none: ${reason}. Nothing was appended.`,
+    details: { topic },
   })
 }
 

@@ -31,7 +31,7 @@ const COLLECT_PARAMETERS: readonly Parameter[] = [
     name: 'Idempotency-Key',
     in: 'header',
     type: 'string',
-    summary: 'A repeat within 24 hours appends nothing and answers the first offsets.',
+    summary: 'A repeat of key and body within 24 hours appends nothing and answers the first offsets.',
   },
 ]
 
