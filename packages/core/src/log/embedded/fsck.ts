@@ -8,13 +8,14 @@ import { isMillraceError } from '../../base/errors.ts'
 import { type Scheduler, systemScheduler } from '../../base/scheduler.ts'
 import { verifyBatch } from '../../codec/record-batch.ts'
 import { FileCache } from './file-cache.ts'
-import { indexPathOf, journalPath, readFormat } from './format.ts'
-import { Half } from './half.ts'
+import { checkpointPath, indexPathOf, journalPath, readFormat } from './format.ts'
+import { Half, HALF_BYTES_MIN, openHalf } from './half.ts'
 import { INDEX_ROW_BYTES, IndexRows, readIndex } from './index-file.ts'
 import { openEmbeddedLog } from './open.ts'
 import { JOURNAL_HALF_BYTES } from './options.ts'
 import type { PartitionState } from './partition.ts'
-import { Recovery } from './recovery.ts'
+import { missingHalves } from './presence.ts'
+import { hasLaterRun, Recovery } from './recovery.ts'
 import { readUpTo, type Segment, walkBatches } from './segment.ts'
 import { newestSlot, readSlot, type Slot } from './slot.ts'
 import { LogState } from './state.ts'
@@ -24,7 +25,16 @@ export interface FsckFinding {
   readonly file: string
   /** Position in the file, bytes. */
   readonly offset: number
-  readonly what: 'format' | 'checkpoint' | 'torn tail' | 'journal entry' | 'journal batch' | 'segment batch' | 'index' | 'unknown folder'
+  readonly what:
+    | 'format'
+    | 'checkpoint'
+    | 'journal half'
+    | 'torn tail'
+    | 'journal entry'
+    | 'journal batch'
+    | 'segment batch'
+    | 'index'
+    | 'unknown folder'
   readonly message: string
   /** '' where no topic is concerned. */
   readonly topic: string
@@ -98,6 +108,7 @@ class Check {
     }
     const slot = this.#slot()
     if (slot === null) return
+    if (this.#isOutlived(slot)) return
     this.canRepair = true
     const state = this.#journal(slot)
     for (const partition of state.partitions.values()) this.#partition(partition)
@@ -117,9 +128,29 @@ class Check {
     return one && two ? newestSlot(one, two) : (one ?? null)
   }
 
+  /** The one slot that is whole is of an earlier start than entries in the journal: what is right about the rest nobody knows. */
+  #isOutlived(slot: Slot): boolean {
+    if (this.#findings.length === 0) return false
+    const halves = [0, 1].filter((index) => this.#disk.exists(journalPath(this.#folder, index))).map((index) => this.#half(index))
+    const isOutlived = hasLaterRun(halves, slot.image.chain)
+    for (const half of halves) half.file.close()
+    const message = 'the journal holds entries of a later start than this slot: the log cannot be opened, and nothing else was checked'
+    if (isOutlived) this.#find('checkpoint', checkpointPath(this.#folder, slot.slot), 0, message)
+    return isOutlived
+  }
+
   /** Follows the chain without writing; returns the state at its end. */
   #journal(slot: Slot): LogState {
     const state = LogState.restore(this.#folder, slot.image)
+    const missing = missingHalves(this.#disk, this.#folder)
+    for (const index of missing) {
+      const message = 'a half of the journal is missing or cut short: what was acknowledged since the newest checkpoint may be lost'
+      this.#find('journal half', journalPath(this.#folder, index), 0, message)
+    }
+    if (missing.length > 0) {
+      this.canRepair = true
+      return state
+    }
     const halves = [this.#half(0), this.#half(1)] as const
     const recovery = new Recovery(this.#disk, this.#folder, this.#files, halves, state, false)
     recovery.run(slot.image.chain)
@@ -238,6 +269,7 @@ class Check {
 /** Returns how many findings no longer hold. */
 async function repair(disk: Disk, folder: string, findings: readonly FsckFinding[], options: FsckOptions): Promise<number> {
   for (const finding of findings) if (finding.what === 'unknown folder') disk.remove(finding.file)
+  for (const index of missingHalves(disk, folder)) openHalf(disk, folder, index, HALF_BYTES_MIN).file.close()
   const log = await openEmbeddedLog({
     folder,
     disk,

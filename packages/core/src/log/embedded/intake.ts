@@ -7,6 +7,7 @@
 // the intake is poisoned: every call rejects with that error and nothing is tried again, because only recovery knows what is on the disk.
 import { assert } from '../../base/assert.ts'
 import type { Clock } from '../../base/clock.ts'
+import type { Disk } from '../../base/disk.ts'
 import { isMillraceError, MillraceError } from '../../base/errors.ts'
 import type { Scheduler } from '../../base/scheduler.ts'
 import type { Checkpointer } from './checkpoint.ts'
@@ -60,7 +61,16 @@ interface WaitingRequest {
   readonly reject: (error: unknown) => void
 }
 
+/** A metadata record that waits for room. */
+interface Change {
+  readonly make: () => MetaRecord | null
+  readonly applied: () => void
+  readonly resolve: (gone: readonly PartitionState[]) => void
+  readonly reject: (error: unknown) => void
+}
+
 export interface IntakeParts {
+  readonly disk: Disk
   readonly state: LogState
   readonly journal: Journal
   readonly checkpointer: Checkpointer
@@ -80,6 +90,7 @@ export class Intake {
   #waiters: Waiter[] = []
   #waiting: WaitingRequest[] = []
   #waitingBytes = 0
+  #waitingChanges: Change[] = []
   #metas: MetaRecord[] = []
   /** Partitions with batches in the open entry. */
   #touched: PartitionState[] = []
@@ -113,23 +124,35 @@ export class Intake {
     })
   }
 
-  /** Puts a metadata record into a durable entry of its own moment. Resolves when it is durable and applied. `make` runs when there is room and may throw. */
-  async change(make: () => MetaRecord | null): Promise<readonly PartitionState[]> {
-    for (;;) {
-      this.#throwFailure()
-      const record = make()
-      if (record === null) return []
-      const encoded = encodeMeta([record]).length
-      if (this.#makeRoom(0, 0, encoded)) {
-        const gone = this.changeNow(record)
-        return gone
-      }
-      await new Promise<void>((resolve) => this.#freeHooks.push(resolve))
-    }
+  /**
+   * Puts a metadata record into a durable entry of its own moment. Resolves when it is durable and applied. `make` runs when there is room
+   * and may throw; `applied` runs before anything else is taken in.
+   */
+  change(make: () => MetaRecord | null, applied: () => void = () => undefined): Promise<readonly PartitionState[]> {
+    return new Promise((resolve, reject) => {
+      const change: Change = { make, applied, resolve, reject }
+      if (this.#waitingChanges.length > 0 || !this.#tryChange(change)) this.#waitingChanges.push(change)
+    })
   }
 
-  /** The same at once; the caller has made sure that there is room (`change`). */
-  changeNow(record: MetaRecord): readonly PartitionState[] {
+  /** False when there is no room yet; settles the change otherwise. */
+  #tryChange({ make, applied, resolve, reject }: Change): boolean {
+    try {
+      this.#throwFailure()
+      const record = make()
+      if (record === null) resolve([])
+      else if (this.#makeRoom(0, 0, encodeMeta([record]).length)) {
+        const gone = this.#changeNow(record)
+        applied()
+        resolve(gone)
+      } else return false
+    } catch (error) {
+      reject(error)
+    }
+    return true
+  }
+
+  #changeNow(record: MetaRecord): readonly PartitionState[] {
     this.#begin()
     this.#metas.push(record)
     const gone = this.#parts.state.apply(record)
@@ -171,9 +194,10 @@ export class Intake {
     if (this.#failure === null) this.#failure = asDiskFailure(error)
     this.#parts.checkpointer.stop()
     for (const waiter of [...unsettled, ...this.#waiters]) waiter.reject(this.#failure)
-    for (const waiting of this.#waiting) waiting.reject(this.#failure)
+    for (const waiting of [...this.#waitingChanges, ...this.#waiting]) waiting.reject(this.#failure)
     this.#waiters = []
     this.#waiting = []
+    this.#waitingChanges = []
     this.#runFreeHooks()
   }
 
@@ -293,6 +317,8 @@ export class Intake {
 
   #halfFree(): void {
     this.#runFreeHooks()
+    // Changes go first: more requests may wait than a half takes, and fencing and trimming are what ends an overload.
+    while (this.#waitingChanges[0] && this.#tryChange(this.#waitingChanges[0])) this.#waitingChanges.shift()
     const waiting = this.#waiting
     this.#waiting = []
     this.#waitingBytes = 0
@@ -388,7 +414,10 @@ export class Intake {
     for (const batch of plan.batches) this.#place(batch)
   }
 
-  /** Large batches go straight to their segments. When the disk is full here nothing has happened yet: what was written lies behind every visible end. */
+  /**
+   * Large batches go straight to their segments. When the disk is full here nothing has happened yet: what was written lies behind what
+   * counts in its segment, or in a segment that goes away again.
+   */
   #writeReferenced(batches: readonly PlannedBatch[]): void {
     const { checkpointer, files } = this.#parts
     for (const batch of batches) {
@@ -404,11 +433,34 @@ export class Intake {
         this.#byReference.add(segment.path)
       } catch (error) {
         if (isMillraceError(error) && error.code === 'MR_DISK_FULL') {
+          this.#removeUnowned(batches)
           throw new MillraceError('MR_LOG_FULL', { message: 'the disk is full.', details: { file: segment.path }, cause: error })
         }
         this.fail(error)
         this.#throwFailure()
       }
+    }
+  }
+
+  /**
+   * Removes the segments that the batches of a refused request began. It must be durable before anything is appended: once the end has
+   * passed its base such a file would be taken for a segment.
+   */
+  #removeUnowned(batches: readonly PlannedBatch[]): void {
+    const { disk, files } = this.#parts
+    const folders = new Set<string>()
+    try {
+      for (const { segment, partition } of batches) {
+        if (segment === partition.active || !disk.exists(segment.path)) continue
+        this.#byReference.delete(segment.path)
+        files.drop(segment.path)
+        disk.remove(segment.path)
+        folders.add(partition.folder)
+      }
+      for (const folder of folders) disk.syncFolder(folder)
+    } catch (error) {
+      this.fail(error)
+      this.#throwFailure()
     }
   }
 
@@ -447,6 +499,16 @@ export class Intake {
     this.#scheduled = true
     void this.#parts.scheduler.turn().then(() => {
       this.#scheduled = false
+      this.flush()
+    })
+  }
+
+  /** Groups of other topics that were gathered in the same turn append in microtasks that are queued already: they join the entry. */
+  #flushSoon(): void {
+    if (this.#flushesSoon) return
+    this.#flushesSoon = true
+    void Promise.resolve().then(() => {
+      this.#flushesSoon = false
       this.flush()
     })
   }

@@ -54,6 +54,11 @@ export class Journal {
     }
   }
 
+  /** Each half grows by itself: what must fit whichever is active is measured by the smaller. */
+  get smallestHalfBytes(): number {
+    return Math.min(this.halves[0].bytes, this.halves[1].bytes)
+  }
+
   /** True when the open entry still fits the active half with this much more in it. */
   fits(inlineBytes: number, rowCount: number, metaBytes: number): boolean {
     return this.active.position + entryBytes(this.inlineBytes + inlineBytes, this.rows.count + rowCount, metaBytes) <= this.active.bytes
@@ -61,7 +66,7 @@ export class Journal {
 
   /** True when an entry with nothing else in it could ever be written to an empty half of the present size. */
   canHold(inlineBytes: number, rowCount: number, metaBytes: number): boolean {
-    return entryBytes(inlineBytes, rowCount, metaBytes) <= Math.min(this.halves[0].bytes, this.halves[1].bytes)
+    return entryBytes(inlineBytes, rowCount, metaBytes) <= this.smallestHalfBytes
   }
 
   /** Copies a batch, bytes[from .. from + length), into the open entry and returns its position in the half's memory. */

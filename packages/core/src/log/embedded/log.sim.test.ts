@@ -344,7 +344,7 @@ const MUTANTS: readonly { readonly name: string; readonly mutant: Mutant }[] = [
   { name: 'syncs of the journal ignored', mutant: { unsynced: /journal-/ } },
   { name: 'syncs of segments ignored', mutant: { unsynced: /\.log$/ } },
   { name: 'syncs of checkpoint slots ignored', mutant: { unsynced: /checkpoint-/ } },
-  { name: 'slot picked by sequence', mutant: { slotOrder: (a, b) => (a.image.chain.sequence >= b.image.chain.sequence ? a : b) } },
+  { name: 'the older slot picked', mutant: { slotOrder: (a, b) => (a.generation < b.generation ? a : b) } },
 ]
 const MUTANT_SEEDS = 60
 

@@ -12,6 +12,7 @@ import type { FileCache } from './file-cache.ts'
 import { indexPathOf, topicFolder } from './format.ts'
 import type { Intake } from './intake.ts'
 import type { Journal } from './journal.ts'
+import type { MetaRecord } from './meta.ts'
 import type { PartitionState } from './partition.ts'
 import { readUpTo, type Segment, walkBatches } from './segment.ts'
 import type { SegmentReader } from './segment-reader.ts'
@@ -101,7 +102,7 @@ export class Maintenance {
   async trim(partition: PartitionState, offset: number): Promise<void> {
     const { intake } = this.#parts
     let gone: Segment[] = []
-    await intake.change(() => {
+    const make = (): MetaRecord | null => {
       intake.flush()
       if (offset < 0 || offset > partition.end) {
         throw new MillraceError('MR_LOG_OFFSET_RANGE', {
@@ -111,8 +112,9 @@ export class Maintenance {
       if (offset <= partition.start || partition.deleted) return null
       gone = this.#segmentsBelow(partition, offset)
       return { t: 'trim', partition: partition.id, start: offset, bytes: partition.bytes - this.#bytesOf(gone) }
-    })
-    this.#take(partition, gone)
+    }
+    // At once: a batch that is taken in between could go to a segment that is about to leave.
+    await intake.change(make, () => this.#take(partition, gone))
   }
 
   removeTopic(topicId: string, partitions: readonly PartitionState[]): void {

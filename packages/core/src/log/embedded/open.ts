@@ -6,7 +6,7 @@ import { EmbeddedLog } from './embedded-log.ts'
 import type { Run } from './entry.ts'
 import { FileCache } from './file-cache.ts'
 import { indexPathOf, journalPath, parseSegmentName, readFormat, writeFormat } from './format.ts'
-import { type Half, openHalf } from './half.ts'
+import { type Half, HALF_BYTES_MIN, openHalf } from './half.ts'
 import { Intake } from './intake.ts'
 import { chainSeed, type ChainPlace, Journal } from './journal.ts'
 import {
@@ -19,14 +19,13 @@ import {
   SEGMENT_BYTES,
 } from './options.ts'
 import type { PartitionState } from './partition.ts'
-import { noCheckpoint, Recovery, type RecoveryReport } from './recovery.ts'
+import { hasLaterRun, noCheckpoint, Recovery, type RecoveryReport } from './recovery.ts'
+import { requireHalves, requireNeverUsed } from './presence.ts'
 import { RequestLog } from './request-log.ts'
 import { Reserve } from './reserve.ts'
 import { SegmentReader } from './segment-reader.ts'
 import { newestSlot, readSlot, type Slot, type SlotOrder, SlotWriter } from './slot.ts'
 import { LogState } from './state.ts'
-
-const HALF_BYTES_MIN = 16 << 10
 
 /**
  * Opens the log in `options.folder`, making it when it is new, and recovers it to the last commit.
@@ -49,7 +48,10 @@ function assemble(options: EmbeddedLogOptions, lock: { release(): void }): Embed
   const fresh = readFormat(disk, folder) === null
   const halfBytes = Math.max(HALF_BYTES_MIN, Math.ceil((options.journalHalfBytes ?? JOURNAL_HALF_BYTES) / 4096) * 4096)
   const slot = fresh ? null : newestOf(disk, folder, options.slotOrder ?? newestSlot)
-  if (fresh) removeUnfinished(disk, folder)
+  if (fresh) {
+    requireNeverUsed(disk, folder)
+    removeUnfinished(disk, folder)
+  } else requireHalves(disk, folder)
   const halves = [openHalf(disk, folder, 0, halfBytes), openHalf(disk, folder, 1, halfBytes)] as const
   const files = new FileCache(disk)
   const slots = new SlotWriter(disk, folder, slot)
@@ -58,7 +60,10 @@ function assemble(options: EmbeddedLogOptions, lock: { release(): void }): Embed
   const { sequence, report } = slot === null ? NOTHING_TO_RECOVER : recoverFrom(slot, disk, folder, files, halves, state)
   if (slot !== null && !slot.image.closed) for (const partition of state.partitions.values()) removeStrays(disk, files, partition)
   const chain = nextRun(slot, sequence, clock.nowUs())
-  checkpointer.now(halves, state.image(chain, clock.nowMs()))
+  const image = state.image(chain, clock.nowMs())
+  checkpointer.now(halves, image)
+  // Both slots begin the run, so that one that is damaged later leaves the other: an older run's would know nothing of what follows.
+  slots.write(image)
   for (const half of halves) half.shrink(halfBytes)
   if (fresh) {
     disk.syncFolder(folder)
@@ -72,6 +77,7 @@ function assemble(options: EmbeddedLogOptions, lock: { release(): void }): Embed
     () => loadRequests(log, requests),
   )
   const intake = new Intake({
+    disk,
     state,
     journal,
     checkpointer,
@@ -128,10 +134,11 @@ function recoverFrom(
   halves: readonly [Half, Half],
   state: LogState,
 ): { sequence: number; report: RecoveryReport } {
+  const other = readSlot(disk, folder, 1 - slot.slot)
+  if (other.kind === 'damaged' && hasLaterRun(halves, slot.image.chain)) throw noCheckpoint(folder, [other.path])
   const recovery = new Recovery(disk, folder, files, halves, state)
   const sequence = recovery.run(slot.image.chain)
   const { report } = recovery
-  const other = readSlot(disk, folder, 1 - slot.slot)
   // When the newer slot is damaged the older one's half may have been overwritten since: what is missing is in the segments, but
   // nobody knows where it ends. Nothing has been written yet.
   if (other.kind === 'damaged' && report.damages.some((damage) => damage.entries > 0)) throw noCheckpoint(folder, [other.path])

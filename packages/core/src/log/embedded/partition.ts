@@ -4,8 +4,8 @@
 import type { Disk } from '../../base/disk.ts'
 import { assert } from '../../base/assert.ts'
 import { Producers, type ProducerImage } from '../producers.ts'
-import { resolveSegmentNames, segmentName } from './format.ts'
-import { Segment } from './segment.ts'
+import { indexPathOf, resolveSegmentNames, segmentName } from './format.ts'
+import { closedEnd, Segment } from './segment.ts'
 import { Tail } from './tail.ts'
 
 /** A range of offsets that cannot be read: from a damaged journal entry (quarantined) or passed over by choice (skipped). */
@@ -227,12 +227,20 @@ export class PartitionState {
   #list(disk: Disk): void {
     const known = this.#segments
     const before = known[0]?.base ?? this.acceptedEnd
-    const { live, obsolete } = resolveSegmentNames(disk.list(this.folder))
+    const names = disk.list(this.folder)
+    const { live, obsolete } = resolveSegmentNames(names)
+    const indexes = new Set(names.filter((name) => name.endsWith('.index')))
     let older: Segment[] = []
     for (const name of live) {
       if (name.base >= before) continue
       const segment = new Segment(name.base, `${this.folder}/${name.name}`, -1, 0)
       segment.end = name.end
+      const last = older.at(-1)
+      // A checkpoint gives every segment an index, so only a file without one may be a stray: begun for a request that was then refused.
+      if (last && !indexes.has(indexPathOf(name.name)) && name.base < closedEnd(disk, last, this.id)) {
+        this.obsolete.push(segment.path)
+        continue
+      }
       older.push(segment)
     }
     for (const [index, segment] of older.entries()) segment.end ??= older[index + 1]?.base ?? before

@@ -135,11 +135,11 @@ export class Placement {
     return partition.producers.find(header)
   }
 
-  /** Decides which batches go by reference; returns the bytes of the others. A request that would fill a quarter of a half goes by reference as a whole. */
+  /** Decides which batches go by reference; returns the bytes of the others. A request that would fill a quarter of the smaller half goes by reference as a whole. */
   #chooseReferences(batches: readonly PlannedBatch[], journal: Journal): number {
     let inline = 0
     for (const batch of batches) if (!batch.byReference) inline += batch.header.byteLength
-    if (inline > journal.active.bytes / 4) {
+    if (inline > journal.smallestHalfBytes / 4) {
       for (const batch of batches) batch.byReference = true
       inline = 0
     }

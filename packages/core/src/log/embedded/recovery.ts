@@ -306,15 +306,31 @@ function sameRun(one: Run, two: Run): boolean {
 
 /** The first whole entry of the run at or behind `position` whose sequence is at least this. Entries start at multiples of 8. */
 function scan(half: Half, position: number, run: Run, sequence: number): FoundEntry | null {
+  return find(half, position, (header) => sameRun(header.run, run) && header.sequence >= sequence)
+}
+
+/** The first whole entry at or behind `position` that is `wanted`. */
+function find(half: Half, position: number, wanted: (header: EntryHeader) => boolean): FoundEntry | null {
   const { memory, view } = half
   const words = new Uint32Array(memory.buffer)
   for (let word = position >>> 2; word < words.length; word += 2) {
     if (words[word] !== 0x314a524d) continue
     const header = readEntryHeader(memory, view, word * 4)
-    if (header === null || !sameRun(header.run, run) || header.sequence < sequence) continue
+    if (header === null || !wanted(header)) continue
     if (entryTableHolds(memory, word * 4, header)) return { half, position: word * 4, header }
   }
   return null
+}
+
+/**
+ * True when the journal holds an entry of a later start than `place`: only a slot that is durable begins a run, so there was a newer one,
+ * and what was acknowledged since is not in the chain of this one.
+ */
+export function hasLaterRun(halves: readonly Half[], place: ChainPlace): boolean {
+  return halves.some((half) => {
+    readHalf(half)
+    return find(half, 0, ({ run, sequence }) => run.number > place.run.number && sequence >= place.sequence) !== null
+  })
 }
 
 function readHalf(half: Half): void {

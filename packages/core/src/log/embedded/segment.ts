@@ -7,7 +7,7 @@ import { indexPathOf } from './format.ts'
 import { IndexRows, readIndex } from './index-file.ts'
 import { stampHolds, read32 } from './stamp.ts'
 import { BATCH_HEADER_BYTES, readBatchHeader, verifyBatch } from '../../codec/record-batch.ts'
-import { readFully, type DiskFile } from '../../base/disk.ts'
+import { type Disk, readFully, type DiskFile } from '../../base/disk.ts'
 
 /** Bytes looked at in one read while walking batch headers. */
 const WALK_BYTES = 65_536
@@ -153,6 +153,26 @@ export function findBatch(file: DiskFile, from: number, to: number, partition: n
     }
   }
   return -1
+}
+
+/** One past the last offset of a segment that takes no appends: what its name or index says, else what its last batch says. */
+export function closedEnd(disk: Disk, segment: Segment, partition: number): number {
+  if (segment.end !== null) return segment.end
+  const file = disk.open(segment.path, 'read')
+  try {
+    const size = file.size()
+    if (disk.exists(segment.indexPath)) {
+      const index = disk.open(segment.indexPath, 'read')
+      const { end } = readIndex(readUpTo(index, 0, index.size()), size)
+      index.close()
+      if (end !== null) return end.offset
+    }
+    let end = segment.base
+    for (const batch of walkBatches(file, 0, size, partition)) end = batch.lastOffset + 1
+    return end
+  } finally {
+    file.close()
+  }
 }
 
 /** The bytes of [position, position + length) that the file has. */

@@ -2,8 +2,8 @@
 //
 //   magic "MRCKPT1\n" 8 bytes | generation u64 | body length u32 | CRC-32C of generation, length and body, u32 | body: JSON in UTF-8
 //
-// The generation counts writes of slots and nothing else. It must not be replaced by the journal's sequence: recovery writes a slot with
-// an unchanged sequence, and picking by that lost acknowledged commits in 8 % of simulated runs.
+// The generation counts writes of slots and nothing else. It must not be replaced by the journal's sequence, which recovery leaves as it
+// was: where one slot only began a run, picking by that lost acknowledged commits in 8 % of simulated runs.
 import type { Disk, DiskFile } from '../../base/disk.ts'
 import { readFully } from '../../base/disk.ts'
 import { crc32c } from '../../base/crc32c.ts'
