@@ -503,16 +503,6 @@ export class Intake {
     })
   }
 
-  /** Groups of other topics that were gathered in the same turn append in microtasks that are queued already: they join the entry. */
-  #flushSoon(): void {
-    if (this.#flushesSoon) return
-    this.#flushesSoon = true
-    void Promise.resolve().then(() => {
-      this.#flushesSoon = false
-      this.flush()
-    })
-  }
-
   #throwFailure(): void {
     if (this.#failure !== null) throw this.#failure
   }
