@@ -1,6 +1,6 @@
 // `npm start`: a whole plant on one machine, fed with real departures over HTTP. `-- --once` sends everything and checks the result.
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
 import { systemClock } from '@millrace/core/engine'
 import { createLogLines, isMillraceError, startPlant } from 'millrace'
@@ -51,6 +51,21 @@ function writeCursor(rows: number): void {
   writeFileSync(cursorFile(), JSON.stringify({ rows }))
 }
 
+/** The folder of the data as one types it. */
+function folderText(): string {
+  return relative(process.cwd(), dataFolder()) || '.'
+}
+
+function folderBytes(): number {
+  const files = readdirSync(dataFolder(), { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+  // Blocks rather than lengths: the journal is laid out before it is filled.
+  return files.reduce((sum, { parentPath, name }) => sum + 512 * statSync(join(parentPath, name)).blocks, 0)
+}
+
+function sizeText(bytes: number): string {
+  return `${(bytes / 2 ** 20).toFixed(0)} MiB`
+}
+
 /** Records that the pipeline has not read yet. */
 function lagOf(plant: Plant): number {
   return plant.status().pipelines.reduce((sum, pipeline) => sum + pipeline.tasks.reduce((all, task) => all + task.lag, 0), 0)
@@ -95,9 +110,13 @@ async function main(): Promise<number> {
   const stop = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
   say(`The page is at ${plant.url}`)
+  say(`Look around in a second terminal: npx millrace status --data ${folderText()}, the same for table, tail and dlq.`)
   const flights = await readFlights(values.rows === undefined ? undefined : Number(values.rows))
   const from = Math.min(readCursor(), flights.count)
-  if (from > 0) say(`Going on at departure ${from.toLocaleString('en')}; --fresh starts over.`)
+  const isAllSent = from === flights.count
+  if (isAllSent && !values.once)
+    say('Everything was sent by earlier runs, so nothing moves. Ctrl-C, then `npm start -- --fresh`, starts over.')
+  else if (from > 0) say(`Going on at departure ${from.toLocaleString('en')}; \`npm start -- --fresh\` starts over.`)
   let reportedAt = 0
   const progress = await feedFlights(flights, {
     url: `${plant.url}/topics/departures`,
@@ -115,10 +134,11 @@ async function main(): Promise<number> {
   if (process.stdout.isTTY) say('')
   if (!values.once) {
     if (!stop.signal.aborted) {
-      say('All departures are sent; the plant stays up. Ctrl-C ends it.')
+      if (!isAllSent) say('All departures are sent; the plant stays up. Ctrl-C ends it, `npm start -- --fresh` starts over.')
       await new Promise((resolve) => stop.signal.addEventListener('abort', resolve))
     }
     await plant.stop()
+    say(`stopped; what was acknowledged is kept: ${sizeText(folderBytes())} in ${folderText()}`)
     return 0
   }
   await untilCaughtUp(plant)
@@ -129,6 +149,7 @@ async function main(): Promise<number> {
   say(
     `${report.ok ? 'ok' : 'WRONG'}: ${flights.count.toLocaleString('en')} departures in ${seconds.toFixed(1)} s, from start to checked archive.`,
   )
+  say(`It has left ${sizeText(folderBytes())} in ${folderText()}; \`npm start -- --fresh\` starts over.`)
   return report.ok ? 0 : 1
 }
 

@@ -32,8 +32,8 @@ export interface PlanLayout {
 
 /** Room for the label of an edge: inside a task a rate, over a topic also lag and watermark. */
 const LABEL = {
-  right: { memory: { width: 50, height: 18 }, topic: { width: 76, height: 48 } },
-  down: { memory: { width: 60, height: 18 }, topic: { width: 84, height: 46 } },
+  right: { memory: { width: 56, height: 20 }, topic: { width: 84, height: 52 } },
+  down: { memory: { width: 64, height: 20 }, topic: { width: 92, height: 52 } },
 } as const
 
 const GAPS = {

@@ -8,8 +8,6 @@ interface Figure {
   readonly value: string
   readonly note: string
   readonly tone?: 'warning' | 'bad'
-  /** Share used, 0 to 1, drawn as a bar. */
-  readonly share?: number
 }
 
 function distinct(names: readonly (string | null)[]): readonly string[] {
@@ -57,9 +55,8 @@ function figuresOf(status: PlantStatus, pipeline: PipelineStatus, letters: numbe
     {
       label: 'Memory',
       value: formatBytes(memory.residentBytes),
-      note: `budget ${formatBytes(memory.budgetBytes)}`,
-      // The budget bounds the log and requests, not the whole process: a full bar would alarm without reason.
-      ...(memory.residentBytes < memory.budgetBytes ? { share: memory.residentBytes / memory.budgetBytes } : {}),
+      // The budget bounds what is in flight and not the process, so the two are never compared: state, sinks and code come on top.
+      note: `whole process; ${formatBytes(memory.budgetBytes)} bound what is in flight`,
     },
     diskFigure(status),
   ]
@@ -83,20 +80,15 @@ interface FiguresProps {
 export function Figures({ status, pipeline, letterCount }: FiguresProps): React.ReactNode {
   return (
     <dl className="figures">
-      {figuresOf(status, pipeline, letterCount).map(({ label, value, note, tone, share }) => (
+      {figuresOf(status, pipeline, letterCount).map(({ label, value, note, tone }) => (
         <div key={label} className="figure" data-tone={tone}>
           <dt>{label}</dt>
           <dd>
             <span className="figure-value">{value}</span>
             <span className="figure-note">{note}</span>
-            {share !== undefined && <Meter label={`${label} used`} share={share} />}
           </dd>
         </div>
       ))}
     </dl>
   )
-}
-
-function Meter({ label, share }: { readonly label: string; readonly share: number }): React.ReactNode {
-  return <meter aria-label={label} min={0} max={1} value={Math.min(1, share)} />
 }

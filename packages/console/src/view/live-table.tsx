@@ -79,7 +79,7 @@ function keyValues(text: string, table: Table): readonly string[] {
 }
 
 function shown(rows: number, all: number): string {
-  return rows >= all ? 'all shown' : `the last ${formatWhole(rows)} by key shown`
+  return rows >= all ? 'all shown' : `${formatWhole(rows)} shown, from the end of the key's order; filter for others`
 }
 
 function TableQueryForm({

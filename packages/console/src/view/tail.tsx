@@ -49,7 +49,7 @@ function OneTail({ topic, tools }: { readonly topic: TopicStatus; readonly tools
   const [open, setOpen] = useState<string | null>(null)
   const { state, error } = useTail(topic, paused)
   const records = state.records.filter((record) => matchesFilter(record, filter))
-  const note = `${formatWhole(topic.records)} records, ${formatPlural(topic.partitions, 'partition')}${state.skipped > 0 ? `; ${formatWhole(state.skipped)} went by unseen` : ''}`
+  const note = `${formatWhole(topic.records)} records, ${formatPlural(topic.partitions, 'partition')}${state.skipped > 0 ? `; ${formatWhole(state.skipped)} came faster than can be shown, all are kept` : ''}`
   return (
     <Panel id="tail" title="Tail" note={note} tools={tools}>
       <form className="filters" onSubmit={(event) => event.preventDefault()}>
@@ -90,7 +90,7 @@ function TailLine({ id, record, open, toggle }: TailLineProps): React.ReactNode 
   return (
     <li>
       <button type="button" className="tail-line" aria-expanded={open} onClick={toggle}>
-        <span className="tail-offset" title="partition/offset">
+        <span className="tail-offset" title="partition/offset; press for the whole record">
           {id}
         </span>
         <span className="tail-time">{formatTime(record.timeMs)}</span>

@@ -7,7 +7,6 @@ const COLUMNS = [
   'Task',
   'Thread',
   'Phase',
-  'Tick',
   'Watermark, UTC',
   'Lag',
   'Rows in',
@@ -17,7 +16,7 @@ const COLUMNS = [
   'Commit time',
   'Last commit',
 ] as const
-const NUMBERS: ReadonlySet<string> = new Set(['Tick', 'Lag', 'Rows in', 'Rows out', 'State', 'Commits', 'Commit time', 'Last commit'])
+const NUMBERS: ReadonlySet<string> = new Set(['Lag', 'Rows in', 'Rows out', 'State', 'Commits', 'Commit time', 'Last commit'])
 
 /** Every task of the pipeline: whether it runs, how far it has come, what it holds and what its commits cost. */
 export function Tasks({ pipeline, nowMs }: { readonly pipeline: PipelineStatus; readonly nowMs: number }): React.ReactNode {
@@ -49,14 +48,15 @@ function TaskRow({ task, nowMs }: { readonly task: TaskStatus; readonly nowMs: n
   return (
     <>
       <tr>
-        <td data-key="true">{task.task}</td>
+        <td data-key="true" title={`tick ${task.tick}`}>
+          {task.task}
+        </td>
         <td>{task.worker === null ? 'main' : `worker ${task.worker}`}</td>
         <td>
           <span className="pill small" data-tone={phaseTone(task.phase)}>
             {task.phase}
           </span>
         </td>
-        <td data-number="true">{formatWhole(task.tick)}</td>
         <td>{formatTime(task.watermarkMs)}</td>
         <td data-number="true">{formatWhole(task.lag)}</td>
         <td data-number="true">{formatWhole(task.rowsIn)}</td>
