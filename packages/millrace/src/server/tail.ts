@@ -5,6 +5,8 @@ import { queryInvalid } from './exchange.ts'
 import { timeOrAgeMs } from './times.ts'
 
 const PAGE_BYTES_MAX = 4 << 20
+/** A value that is nested deeper is shown as its bytes: writing it out again would overflow the stack. */
+const SHOWN_DEPTH_MAX = 512
 const decoder = new TextDecoder('utf-8', { fatal: true })
 const KEY_DECODER = new TextDecoder()
 
@@ -44,6 +46,8 @@ export class Tail {
   readonly #reader: LogReader
   readonly #rows = new RecordRows()
   #positions: FetchPosition[]
+  /** Bytes of the newest fetch. */
+  bytes = 0
 
   constructor(log: Log, positions: readonly FetchPosition[]) {
     this.#reader = log.reader()
@@ -59,7 +63,9 @@ export class Tail {
     const fetched = await this.#reader.fetch(this.#positions, { bytesMax: PAGE_BYTES_MAX, waitMs })
     const records: TailRecord[] = []
     const moved: FetchPosition[] = []
+    this.bytes = 0
     for (const part of fetched) {
+      this.bytes += part.bytes.length
       if (part.error !== null) throw part.error
       const count = this.#rows.read(part.bytes, part.from)
       const taken = Math.min(count, Math.max(0, limit - records.length))
@@ -93,9 +99,24 @@ function recordOf(rows: RecordRows, row: number, partition: number): TailRecord 
 
 function valueOf(bytes: Uint8Array): { readonly value: unknown; readonly bytes: string | null } {
   try {
-    return { value: JSON.parse(decoder.decode(bytes)) as unknown, bytes: null }
+    if (depthOf(bytes) <= SHOWN_DEPTH_MAX) return { value: JSON.parse(decoder.decode(bytes)) as unknown, bytes: null }
   } catch {
     // Not JSON, or not text: shown as its bytes.
-    return { value: null, bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64') }
   }
+  return { value: null, bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64') }
+}
+
+/** How deep a JSON document is nested; of anything else, some number. */
+function depthOf(bytes: Uint8Array): number {
+  let depth = 0
+  let deepest = 0
+  let inText = false
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at] as number
+    if (byte === 34) inText = !inText
+    else if (inText) at += byte === 92 ? 1 : 0
+    else if (byte === 91 || byte === 123) deepest = Math.max(deepest, ++depth)
+    else if (byte === 93 || byte === 125) depth--
+  }
+  return deepest
 }

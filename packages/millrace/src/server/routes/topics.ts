@@ -12,6 +12,8 @@ import { startPositions, Tail } from '../tail.ts'
 import * as schemas from './schemas.ts'
 
 const LIMIT_MAX = 10_000
+/** A page goes on behind this many bytes of records with the next request (`millrace-next`). */
+const PAGE_BYTES_MAX = 16 << 20
 const WAIT_MS_MAX = 60_000
 /** A quiet stream says that it lives after this long. */
 const HEARTBEAT_MS = 15_000
@@ -221,16 +223,26 @@ async function tail(context: PlantContext, exchange: Exchange): Promise<typeof A
   return ANSWERED
 }
 
-/** Up to `limit` records: fetches go on while there are more, and wait only while there is none at all. */
+/** Up to `limit` records or PAGE_BYTES_MAX: fetches go on while there are more, and wait only while there is none at all. */
 async function page(reader: Tail, limit: number, waitMs: number, newest: boolean): Promise<readonly TailRecord[]> {
-  const records: TailRecord[] = []
+  const fetches: { readonly records: readonly TailRecord[]; readonly bytes: number }[] = []
+  let count = 0
+  let bytes = 0
   for (;;) {
     // The newest records of several partitions are more than asked for: the oldest of them are left out below.
-    const room = newest ? LIMIT_MAX : limit - records.length
-    const more = await reader.next(room, records.length === 0 ? waitMs : 0)
-    records.push(...more)
-    if (more.length === 0 || (!newest && records.length >= limit) || records.length >= LIMIT_MAX) break
+    const room = newest ? LIMIT_MAX : limit - count
+    const records = await reader.next(room, count === 0 ? waitMs : 0)
+    fetches.push({ records, bytes: reader.bytes })
+    count += records.length
+    bytes += reader.bytes
+    if (records.length === 0 || (!newest && (count >= limit || bytes >= PAGE_BYTES_MAX)) || count >= LIMIT_MAX) break
+    while (bytes > PAGE_BYTES_MAX && fetches.length > 1) {
+      const oldest = fetches.shift()
+      bytes -= oldest?.bytes ?? 0
+      count -= oldest?.records.length ?? 0
+    }
   }
+  const records = fetches.flatMap((fetched) => fetched.records)
   if (newest && records.length > limit) return records.toSorted((a, b) => a.timeMs - b.timeMs).slice(-limit)
   return records
 }
