@@ -3,6 +3,7 @@
 //
 //   send() -> open batch -- full, or lingerMs old --> waiting -> in flight (one at a time, so that order is kept) -> answered
 //                                                        ^------ transient answer: wait, send again ------|
+import { createHash } from 'node:crypto'
 import { hostname } from 'node:os'
 import { threadId } from 'node:worker_threads'
 import { type Clock, MillraceError, type Scheduler, sleep, systemClock, systemScheduler } from '@millrace/core/engine'
@@ -119,7 +120,9 @@ class HttpProducer<V> implements Producer<V> {
     this.#batchBytes = options.batchBytes ?? BATCH_BYTES
     this.#lingerMs = options.lingerMs ?? LINGER_MS
     this.#bufferBytes = Math.max(options.bufferBytes ?? BUFFER_BYTES, this.#batchBytes)
-    this.#identity = `${hostname().slice(0, 64)}.${process.pid}.${threadId}.${clock.nowUs().toString(36)}.${++producers}`
+    // As a hash, because the server remembers the key of every batch for a day.
+    const identity = `${hostname()}.${process.pid}.${threadId}.${clock.nowUs()}.${++producers}`
+    this.#identity = createHash('sha256').update(identity).digest('base64url').slice(0, 16)
     this.#delivery = {
       url: `${url.replace(/\/$/, '')}/topics/${encodeURIComponent(typeof topic === 'string' ? topic : topic.name)}?ack=${ack}`,
       token: token ?? null,
@@ -210,7 +213,7 @@ class HttpProducer<V> implements Producer<V> {
       const error = await deliver(this.#delivery, {
         key: batch.key,
         lines: batch.lines,
-        idempotencyKey: `${this.#identity}.${++this.#batches}`,
+        idempotencyKey: `${this.#identity}.${(++this.#batches).toString(36)}`,
       })
       if (error === null) this.#figures.acknowledged += batch.lines.length
       else this.#figures.failed += batch.lines.length
