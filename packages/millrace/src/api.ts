@@ -81,7 +81,8 @@ export interface DeadLetterView {
   readonly topic: string
   readonly partition: number
   readonly offset: number
-  readonly timeMs: number
+  /** Event time; null: the record has none that could be read. */
+  readonly timeMs: number | null
   readonly atMs: number
   readonly attempt: number
   /** The original bytes: text when valid UTF-8, else null and `base64` is set. */

@@ -49,6 +49,7 @@ describe('times', () => {
   test('times are UTC, whatever the time zone of the browser', () => {
     const at = Date.UTC(2001, 0, 3, 14, 5, 9)
     assert.equal(format.formatTime(at), '2001-01-03 14:05:09')
+    assert.equal(format.formatTime(null), 'not known')
     assert.equal(format.formatTime(at + 250), '2001-01-03 14:05:09.250')
     assert.equal(format.formatSecond(at + 250), '2001-01-03 14:05:09')
     assert.equal(format.formatClock(at), '14:05:09')

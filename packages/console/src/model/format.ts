@@ -67,8 +67,9 @@ function pair(amount: number, base: number, large: string, small: string): strin
   return `${Math.floor(amount / base)} ${large}${rest === 0 ? '' : ` ${rest} ${small}`}`
 }
 
-/** `2001-01-03 14:05:00`; milliseconds only where they are not zero. Infinities in words. */
-export function formatTime(ms: number): string {
+/** `2001-01-03 14:05:00`; milliseconds only where they are not zero. Infinities, and null for what nobody knows, in words. */
+export function formatTime(ms: number | null): string {
+  if (ms === null) return 'not known'
   if (ms === Number.NEGATIVE_INFINITY) return 'not known yet'
   if (ms === Number.POSITIVE_INFINITY) return 'the end'
   if (!isDate(ms)) return String(ms)

@@ -506,7 +506,12 @@ export class MillraceError extends Error {
     const details = options.details ?? {}
     const places = Object.entries(details).map(([key, value]) => `${key}=\`${String(value)}\``)
     const text = options.message ?? known.summary
-    super(places.length > 0 ? `${text} ${places.join(', ')}` : text, options.cause === undefined ? undefined : { cause: options.cause })
+    // Behind a sentence a space; behind words that are none, a comma.
+    const join = /[.!?:]$/.test(text) ? ' ' : ', '
+    super(
+      places.length > 0 ? `${text}${join}${places.join(', ')}` : text,
+      options.cause === undefined ? undefined : { cause: options.cause },
+    )
     this.code = code
     this.kind = known.kind
     this.fix = options.fix ?? known.fix

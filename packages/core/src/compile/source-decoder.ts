@@ -12,6 +12,7 @@ import { ROW_NULL } from '../codec/decoded-columns.ts'
 import type { DecodedColumns } from '../codec/decoded-columns.ts'
 import { jsonDecoder } from '../codec/json/decoder.ts'
 import type { RecordDecoder } from '../codec/json/decoder.ts'
+import { JSON_DEPTH_MAX, failure, isDocument } from '../codec/json/scan.ts'
 import { readHeaders } from '../codec/record-rows.ts'
 import { utf8Text } from '../codec/utf8.ts'
 import { ERROR_HEADER } from '../connect/source.ts'
@@ -223,16 +224,21 @@ class ForeignDecoder implements SourceDecoder {
   readonly #topic: AnyTopic
   readonly #schema: StandardSchemaV1
   readonly #needed: readonly number[]
+  readonly #table: boolean
   readonly #text = new TextDecoder('utf-8', { fatal: true })
 
   constructor(topic: AnyTopic, schema: StandardSchemaV1, options: SourceDecoderOptions) {
     this.#topic = topic
     this.#schema = schema
-    this.#needed = options.needed
+    const { fields, keyField } = topic
+    const key = options.table && fields !== null ? fields.findIndex((field) => field.name === keyField) : -1
+    this.#needed = key < 0 ? options.needed : [...new Set([...options.needed, key])]
+    this.#table = options.table
   }
 
   decode(rows: RecordRows, partition: number): SourceRows {
     const { count } = rows
+    let deletions: Int32Array | null = null
     const values: unknown[] = Array.from({ length: count }, () => null)
     const times = new Float64Array(count)
     const selected = new Int32Array(count)
@@ -243,8 +249,14 @@ class ForeignDecoder implements SourceDecoder {
       try {
         const code = marked?.get(row)
         if (code !== undefined) throw new MillraceError(code)
-        values[row] = this.#value(rows, row)
-        times[row] = this.#timeOf(values[row], rows.times[row] as number)
+        if (this.#table && this.#topic.keyField !== null && (rows.valueStarts[row] as number) < 0) {
+          values[row] = this.#deleted(rows, row, this.#topic.keyField)
+          times[row] = rows.times[row] as number
+          ;(deletions ??= new Int32Array(count).fill(1))[row] = -1
+        } else {
+          values[row] = this.#value(rows, row)
+          times[row] = this.#timeOf(values[row], rows.times[row] as number)
+        }
         selected[live++] = row
       } catch (error) {
         times[row] = Number.NaN
@@ -262,7 +274,7 @@ class ForeignDecoder implements SourceDecoder {
       rowCount: count,
       columns,
       times,
-      weights: null,
+      weights: deletions,
       selected: live === count ? null : selected,
       selectedCount: live,
       origin: originOf(this.#topic, rows, partition),
@@ -270,6 +282,17 @@ class ForeignDecoder implements SourceDecoder {
       values,
     }
     return { batch, rejected }
+  }
+
+  /** A record without value deletes its key: the row has that and nothing else. */
+  #deleted(rows: RecordRows, row: number, keyField: string): unknown {
+    const start = rows.keyStarts[row] as number
+    const text = start < 0 ? null : utf8Text(rows.bytes, start, rows.keyEnds[row] as number)
+    const kind = this.#topic.fields?.find((field) => field.name === keyField)?.type.kind ?? 'string'
+    const isNumber = kind === 'i32' || kind === 'i64' || kind === 'f64' || kind === 'time'
+    if (text === null || (isNumber && (text === '' || Number.isNaN(Number(text)))))
+      throw new MillraceError('MR_CODEC_FIELD_MISSING', { message: 'a deletion has no usable key.' })
+    return { [keyField]: isNumber ? Number(text) : text }
   }
 
   #value(rows: RecordRows, row: number): unknown {
@@ -281,6 +304,10 @@ class ForeignDecoder implements SourceDecoder {
     } catch (error) {
       throw new MillraceError('MR_CODEC_UTF8_INVALID', { cause: error })
     }
+    const end = rows.valueEnds[row] as number
+    // What is parsed is written again some day, and that takes stack.
+    if (end - start > JSON_DEPTH_MAX && !isDocument(rows.bytes, viewOf(rows.bytes), start, end) && failure.reason === 'depth')
+      throw new MillraceError('MR_CODEC_JSON_INVALID', { message: `the record is nested deeper than ${JSON_DEPTH_MAX}.` })
     let parsed: unknown
     try {
       parsed = JSON.parse(text) as unknown
@@ -316,6 +343,10 @@ class ForeignDecoder implements SourceDecoder {
       })
     return time
   }
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
 /** A column of one field of JavaScript values; what does not fit the kind is null. */

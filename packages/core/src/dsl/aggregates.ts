@@ -76,8 +76,17 @@ function operand(name: string, of: unknown): Expression {
   throw new MillraceError('MR_PLAN_FIELD_TYPE', { message: `\`${name}\` takes the name of a field or \`expr((row) => ...)\`.` })
 }
 
-function whereOf<V>(options: WhereOption<V> | undefined): Expression | null {
-  return options?.where?.expression ?? null
+/** Throws MR_PLAN_SETTING_INVALID for what is no option: ignored, it would count rows that nobody meant. */
+function whereOf<V>(name: string, options: WhereOption<V> | undefined): Expression | null {
+  if (options === undefined) return null
+  const known = ['where']
+  const isObject = typeof options === 'object' && options !== null && !('expression' in options)
+  if (!isObject || Object.keys(options).some((option) => !known.includes(option)))
+    throw new MillraceError('MR_PLAN_SETTING_INVALID', {
+      message: `the options of \`${name}\` are \`{ where: expr((row) => ...) }\`, not ${isObject ? `\`${Object.keys(options).join(', ')}\`` : typeof options === 'string' ? `\`'${String(options)}'\`` : 'an expression'}.`,
+      fix: 'Rows in which a field has a value: `count({ where: expr((row) => row.field.isNull().not()) })`.',
+    })
+  return options.where?.expression ?? null
 }
 
 /** Name of a field, or null for an expression. */
@@ -90,7 +99,7 @@ type ValueOf<O> = O extends Expr<never, infer T> ? T : unknown
  * @example aggregate({ flights: count(), late: count({ where: expr((row) => row.delay.gte(15)) }) })
  */
 export function count<V>(options?: WhereOption<V>): Aggregate<V, 'count', null, number> {
-  return make({ kind: 'count', where: whereOf(options) })
+  return make({ kind: 'count', where: whereOf('count', options) })
 }
 
 /**
@@ -101,7 +110,7 @@ export function sum<V, const O extends string | Expr<V, number | bigint | null>,
   of: O,
   options?: W & WhereOption<V>,
 ): Aggregate<V, 'sum', FieldOf<O>, ValueOf<O>, EmptyOf<W>> {
-  return make({ kind: 'sum', of: operand('sum', of), where: whereOf(options) })
+  return make({ kind: 'sum', of: operand('sum', of), where: whereOf('sum', options) })
 }
 
 /**
@@ -113,7 +122,7 @@ export function min<V, const O extends string | Expr<V, number | bigint | string
   of: O,
   options?: W & WhereOption<V>,
 ): Aggregate<V, 'min', FieldOf<O>, ValueOf<O>, EmptyOf<W>> {
-  return make({ kind: 'min', of: operand('min', of), where: whereOf(options) })
+  return make({ kind: 'min', of: operand('min', of), where: whereOf('min', options) })
 }
 
 /**
@@ -124,7 +133,7 @@ export function max<V, const O extends string | Expr<V, number | bigint | string
   of: O,
   options?: W & WhereOption<V>,
 ): Aggregate<V, 'max', FieldOf<O>, ValueOf<O>, EmptyOf<W>> {
-  return make({ kind: 'max', of: operand('max', of), where: whereOf(options) })
+  return make({ kind: 'max', of: operand('max', of), where: whereOf('max', options) })
 }
 
 /**
@@ -135,7 +144,7 @@ export function mean<V, const O extends string | Expr<V, number | bigint | null>
   of: O,
   options?: W & WhereOption<V>,
 ): Aggregate<V, 'mean', FieldOf<O>, O extends string ? number : number | Extract<ValueOf<O>, null>, EmptyOf<W>> {
-  return make({ kind: 'mean', of: operand('mean', of), where: whereOf(options) })
+  return make({ kind: 'mean', of: operand('mean', of), where: whereOf('mean', options) })
 }
 
 /**
@@ -146,7 +155,7 @@ export function countDistinct<V, const O extends string | Expr<V, unknown>>(
   of: O,
   options?: WhereOption<V>,
 ): Aggregate<V, 'countDistinct', FieldOf<O>, number> {
-  return make({ kind: 'count-distinct', of: operand('countDistinct', of), where: whereOf(options) })
+  return make({ kind: 'count-distinct', of: operand('countDistinct', of), where: whereOf('countDistinct', options) })
 }
 
 /** An aggregate of one's own. State is JSON and must not be shared between groups: `initial` makes a new one each time. */

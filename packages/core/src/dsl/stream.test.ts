@@ -542,3 +542,16 @@ test('wrong options of windows and sinks have the line of the user', () => {
   refused(() => tumbling({ sizeMs: 0.5 }), 'MR_PLAN_SETTING_INVALID', /`sizeMs` must be a whole number/)
   refused(() => ndjson(wrong({ dri: 'x' })), 'MR_CONNECTOR_SETTING', /did you mean `dir`\?/)
 })
+
+test('what is no option of an aggregate is refused: ignored, it would count other rows', () => {
+  const given = expr(wrong((row: { readonly url: { isNull(): unknown } }) => row.url.isNull()))
+  for (const options of [given, 'url', { when: given }])
+    assert.throws(
+      () => count(wrong(options)),
+      (error) =>
+        isMillraceError(error) &&
+        error.code === 'MR_PLAN_SETTING_INVALID' &&
+        /`count`/.test(error.message) &&
+        /isNull\(\)\.not\(\)/.test(error.fix),
+    )
+})

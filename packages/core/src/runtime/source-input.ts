@@ -272,6 +272,7 @@ export class SourceInput {
     if (verdict.taken === 0 && count > 0 && atEnd && silent) verdict = this.#verdict(partition, batch, count, true)
     // The partition waits at a jump. A fetch may give less than there is, wherever the log likes to stop.
     if (verdict.taken === 0 && count > 0) {
+      partition.clock.wake(monotonicMs)
       if (atEnd && partition.heldBehind !== verdict.behind) {
         partition.heldBehind = verdict.behind
         partition.heldAt = monotonicMs

@@ -76,6 +76,13 @@ export class PartitionClock {
     this.#raise(this.#largest - this.#settings.disorderMs)
   }
 
+  /** Records are there that are not bound yet: the partition is not idle, and whoever goes by its watermark waits for them. */
+  wake(monotonicMs: number): void {
+    if (this.#status !== 'idle') return
+    this.#status = 'active'
+    this.#lastDataAt = monotonicMs
+  }
+
   /** A fetch showed that nothing is there. Returns true when the partition became idle just now. */
   observeEmpty(monotonicMs: number): boolean {
     if (this.#status !== 'active' || monotonicMs - this.#lastDataAt < this.#settings.idleMs) return false
@@ -88,7 +95,8 @@ export class PartitionClock {
   /** The watermark that an idle partition may state now; the present one while active or when only data moves it. */
   idleWatermark(monotonicMs: number, wallMs: number): number {
     if (this.#status !== 'idle' || this.#settings.closeWhenIdle === 'never') return this.#watermark
-    const gone = Math.min(this.#idleBase + (monotonicMs - this.#idleSince), wallMs)
+    // Event time has whole milliseconds, the monotonic clock has not.
+    const gone = Math.floor(Math.min(this.#idleBase + (monotonicMs - this.#idleSince), wallMs))
     return Math.max(this.#watermark, gone - this.#settings.disorderMs)
   }
 

@@ -11,8 +11,8 @@ export const table: Command = {
   summary: 'Shows rows of a live table, or which tables there are.',
   options: [
     { name: 'key', value: 'VALUES', summary: 'The row with this key; values separated by commas.' },
-    { name: 'prefix', value: 'VALUES', summary: 'Rows whose key begins with these values.' },
-    { name: 'from', value: 'VALUE', summary: 'Least value of the key field behind the prefix.' },
+    { name: 'prefix', value: 'VALUES', summary: 'Rows whose first key fields are exactly these values.' },
+    { name: 'from', value: 'VALUE', summary: 'Least value of the key field behind the prefix; without a prefix, of the first.' },
     { name: 'to', value: 'VALUE', summary: 'Largest value, exclusive.' },
     { name: 'replay', value: 'ID', summary: 'The table as this replay computes it, instead of the live one.' },
     { name: 'limit', short: 'n', value: 'N', summary: 'Rows; default 20.' },
@@ -22,6 +22,7 @@ export const table: Command = {
     { line: 'millrace table', does: 'which tables there are' },
     { line: 'millrace table hourly --prefix SFO --descending -n 5', does: 'the newest five hours of one airport' },
     { line: 'millrace table hourly --replay check', does: 'what a replay has computed, while it runs and afterwards' },
+    { line: 'millrace table pages --from /pri --to /prj', does: 'keys whose text begins with /pri' },
     { line: 'millrace table hourly --key SFO,2001-01-01T10:00:00Z --json', does: 'one row as JSON' },
   ],
   words: [0, 1],

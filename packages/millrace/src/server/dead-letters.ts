@@ -310,7 +310,7 @@ export class DeadLetters {
       topic,
       partition,
       offset,
-      timeMs,
+      timeMs: timeMs < 0 ? null : timeMs,
       atMs,
       attempt,
       ...shown(original),

@@ -80,7 +80,7 @@ export const LETTER: object = object({
   topic: text,
   partition: whole,
   offset: whole,
-  timeMs: whole,
+  timeMs: maybeWhole,
   atMs: whole,
   attempt: whole,
   text: maybeText,

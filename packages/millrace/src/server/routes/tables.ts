@@ -33,8 +33,19 @@ export function tableRoutes(context: PlantContext): readonly Route[] {
           type: 'string',
           summary: 'Values of the whole key, in order, separated by commas; or one `key` per value.',
         },
-        { name: 'prefix', in: 'query', type: 'string', summary: 'Values of the first fields of the key, in the same two forms.' },
-        { name: 'from', in: 'query', type: 'string', summary: 'Least value, inclusive, of the key field behind the prefix.' },
+        {
+          name: 'prefix',
+          in: 'query',
+          type: 'string',
+          summary: 'Values that the first fields of the key have exactly, in the same two forms.',
+        },
+        {
+          name: 'from',
+          in: 'query',
+          type: 'string',
+          summary:
+            'Least value, inclusive, of the key field behind the prefix; without a prefix, of the first. Texts that begin with `/pri`: `from=/pri&to=/prj`.',
+        },
         { name: 'to', in: 'query', type: 'string', summary: 'Largest value, exclusive.' },
         { name: 'replay', in: 'query', type: 'string', summary: 'Id of a replay: its table instead of the live one.' },
         { name: 'limit', in: 'query', type: 'integer', default: 1000, summary: `Rows, at most ${LIMIT_MAX}.` },
