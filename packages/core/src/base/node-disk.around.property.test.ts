@@ -41,7 +41,7 @@ test('a file is the same whether its bytes went around the memory of files or th
       let fill = 1
       for (const { position, pieces, around } of list) {
         const sources = pieces.map((length) => new Uint8Array(length).fill(fill++))
-        if (around && file.writeAround?.(sources, position)) went++
+        if (around && file.writeAround?.(sources, position) === 'taken') went++
         else file.writeAll(sources, position)
         let at = position
         for (const source of sources) {
@@ -64,7 +64,7 @@ test('a file is the same whether its bytes went around the memory of files or th
 
 test('small writes are left to the usual way', (t) => {
   const file = nodeDisk.open(join(folder(t), 'file'), 'create')
-  assert.equal(file.writeAround?.([new Uint8Array(1000)], 0), false)
+  assert.equal(file.writeAround?.([new Uint8Array(1000)], 0), 'small')
   assert.equal(file.size(), 0)
   file.close()
 })

@@ -74,9 +74,10 @@ class NodeFile implements DiskFile {
     })
   }
 
-  writeAround(sources: readonly Uint8Array[], position: number): boolean {
-    if (!this.#around || !worthAround(sources.reduce((sum, source) => sum + source.length, 0))) return false
-    return this.#run('write', () => (this.#around = writeAround(this.#handle, sources, position)))
+  writeAround(sources: readonly Uint8Array[], position: number): 'taken' | 'refused' | 'small' {
+    if (!worthAround(sources.reduce((sum, source) => sum + source.length, 0))) return 'small'
+    if (this.#around) this.#around = this.#run('write', () => writeAround(this.#handle, sources, position))
+    return this.#around ? 'taken' : 'refused'
   }
 
   truncate(size: number): void {

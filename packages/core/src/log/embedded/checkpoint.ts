@@ -2,7 +2,7 @@
 //
 // The order is the guarantee: fill the segments from memory, fdatasync each (and the folders of new files), write and fdatasync the slot,
 // and only then may the half be overwritten. Filling writes to the positions that the journal recorded, so doing it again is harmless.
-import type { Disk } from '../../base/disk.ts'
+import type { Disk, DiskFile } from '../../base/disk.ts'
 import { isMillraceError } from '../../base/errors.ts'
 import { sleep, type Scheduler } from '../../base/scheduler.ts'
 import type { FileCache } from './file-cache.ts'
@@ -35,6 +35,7 @@ export class Checkpointer {
   #running: Promise<void> | null = null
   #stopped = false
   #count = 0
+  #directWrites: 'taken' | 'refused' | null = null
 
   constructor(disk: Disk, folder: string, files: FileCache, slots: SlotWriter, scheduler: Scheduler) {
     this.#disk = disk
@@ -47,6 +48,11 @@ export class Checkpointer {
   /** Checkpoints done. */
   get count(): number {
     return this.#count
+  }
+
+  /** What became of the last writes that were worth going around the system's memory of files; null before the first. */
+  get directWrites(): 'taken' | 'refused' | null {
+    return this.#directWrites
   }
 
   get running(): boolean {
@@ -178,7 +184,7 @@ export class Checkpointer {
     let bytes = 0
     const flush = (): void => {
       if (memoryTo > memoryFrom) pieces.push(half.memory.subarray(memoryFrom, memoryTo))
-      if (pieces.length > 0 && !file.writeAround?.(pieces, startAt)) writePiecewise(file, pieces, startAt)
+      if (pieces.length > 0) this.#write(file, pieces, startAt)
       pieces = []
       memoryTo = -1
     }
@@ -213,6 +219,12 @@ export class Checkpointer {
     this.#paths.add(segment.path)
     rows.flush(this.#files.get(segment.indexPath))
     return bytes
+  }
+
+  #write(file: DiskFile, pieces: readonly Uint8Array[], position: number): void {
+    const answer = file.writeAround?.(pieces, position) ?? 'small'
+    if (answer !== 'small') this.#directWrites = answer
+    if (answer !== 'taken') writePiecewise(file, pieces, position)
   }
 
   /** Nothing more comes into this segment: exact length, end row, and an index that is durable too. */

@@ -28,6 +28,7 @@ import type { Journal } from './journal.ts'
 import { Maintenance, type MaintenanceReport } from './maintenance.ts'
 import { EmbeddedReader, type ReaderParts } from './reader.ts'
 import type { RecoveryReport } from './recovery.ts'
+import type { RequestLog } from './request-log.ts'
 import type { SegmentReader } from './segment-reader.ts'
 import { findBehindDamage } from './skip.ts'
 import type { SlotWriter } from './slot.ts'
@@ -47,6 +48,7 @@ export interface EmbeddedLogParts {
   readonly checkpointer: Checkpointer
   readonly intake: Intake
   readonly segments: SegmentReader
+  readonly requests: RequestLog
   readonly report: RecoveryReport
   readonly segmentBytes: number
   readonly maintainEveryMs: number
@@ -62,6 +64,12 @@ export interface EmbeddedLogStats {
   /** Requests that found both halves of the journal full. */
   readonly waits: number
   readonly journalHalfBytes: number
+  /** Request keys in memory. */
+  readonly requestKeys: number
+  /** Request keys that were forgotten before their 24 hours to make room for newer ones; a later repeat of theirs is appended again. */
+  readonly requestKeysForgotten: number
+  /** Checkpoint writes around the system's memory of files: `refused` when the file system or the system does not take them; null before the first. */
+  readonly directWrites: 'taken' | 'refused' | null
 }
 
 export class EmbeddedLog implements Log, ExtentSource {
@@ -95,9 +103,11 @@ export class EmbeddedLog implements Log, ExtentSource {
   }
 
   get stats(): EmbeddedLogStats {
-    const { intake, checkpointer, journal } = this.#parts
+    const { intake, checkpointer, journal, requests } = this.#parts
     return {
       ...intake.stats,
+      ...requests.figures,
+      directWrites: checkpointer.directWrites,
       checkpoints: checkpointer.count,
       journalHalfBytes: Math.max(journal.halves[0].bytes, journal.halves[1].bytes),
     }

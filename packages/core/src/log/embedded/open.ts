@@ -103,6 +103,7 @@ function assemble(options: EmbeddedLogOptions, lock: { release(): void }): Embed
     checkpointer,
     intake,
     segments,
+    requests,
     report,
     segmentBytes: options.segmentBytes ?? SEGMENT_BYTES,
     maintainEveryMs: options.maintainEveryMs ?? MAINTAIN_EVERY_MS,

@@ -21,6 +21,11 @@ export class RequestLog {
     this.#load = load
   }
 
+  /** Keys in memory, and those that had to be forgotten before their time to make room. */
+  get figures(): { readonly requestKeys: number; readonly requestKeysForgotten: number } {
+    return { requestKeys: this.#known.size, requestKeysForgotten: this.#known.forgottenEarly }
+  }
+
   /** Bytes that the keys of the open entry will take. */
   get pendingBytes(): number {
     return this.#builder.count === 0 ? 0 : this.#builder.bytes
