@@ -265,7 +265,7 @@ export class World {
       journalHalfBytes: 32_768,
       journalHalfBytesMax: 262_144,
       segmentBytes: this.scenario.retentionMs === null ? 32_768 : 1_024,
-      referenceBytes: 8_192,
+      referenceBytes: 2_048,
       diskReserveBytes: this.scenario.extras?.reserveBytes ?? 0,
       maintainEveryMs: this.#random.chance(0.5) ? MAINTAIN_EVERY_MS : 0,
     })

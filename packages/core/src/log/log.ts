@@ -60,6 +60,11 @@ export interface AppendOptions {
   readonly durability?: Durability
   /** Idempotency key of the whole request, remembered for `requestKeyMs` across restarts (24 h): key and parts are one journal entry. A repeat appends nothing. */
   readonly requestKey?: string
+  /**
+   * True when the caller has already gathered what arrived in this turn of the event loop: the log may write as soon as the promises that are
+   * settled now have run, and need not wait a turn for more. Default false. Changes nothing but when it is durable.
+   */
+  readonly gathered?: boolean
 }
 
 export interface AppendResult {

@@ -19,7 +19,7 @@ const SMALL = {
   journalHalfBytes: 65_536,
   journalHalfBytesMax: 131_072,
   segmentBytes: 4_096,
-  referenceBytes: 2_048,
+  referenceBytes: 512,
   diskReserveBytes: 0,
   maintainEveryMs: 0,
 }

@@ -174,6 +174,7 @@ export class EmbeddedLog implements Log, ExtentSource {
       writer: null,
       requestKey: options.requestKey ?? null,
       early: options.durability === 'received',
+      gathered: options.gathered ?? false,
     })
   }
 
@@ -203,7 +204,7 @@ export class EmbeddedLog implements Log, ExtentSource {
       commit: async (parts): Promise<CommitResult> => {
         if (closed) throw new MillraceError('MR_LOG_CLOSED', { message: 'the writer was closed.', details: { writer: name } })
         this.#check()
-        const { firstOffsets } = await intake.submit({ parts, writer: { name, epoch }, requestKey: null, early: false })
+        const { firstOffsets } = await intake.submit({ parts, writer: { name, epoch }, requestKey: null, early: false, gathered: false })
         return { firstOffsets }
       },
       close: async () => {

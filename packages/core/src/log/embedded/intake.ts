@@ -41,6 +41,8 @@ export interface Request {
   readonly requestKey: string | null
   /** Resolve when accepted instead of when durable. */
   readonly early: boolean
+  /** Flush behind the microtasks that wait now instead of in another turn. */
+  readonly gathered: boolean
 }
 
 export interface Accepted {
@@ -98,6 +100,7 @@ export class Intake {
   #entryBytes = 0
   #entryMs = 0
   #scheduled = false
+  #flushesSoon = false
   #flushing = false
   #waited = false
   /** When the active half was begun, by the monotonic clock. */
@@ -174,6 +177,7 @@ export class Intake {
       const half = journal.active
       const { start, end } = journal.seal(encodeMeta(this.#metas), this.#entryMs)
       this.#metas = []
+      this.#placement.entryBytesBefore = this.#entryBytes
       this.#entryBytes = 0
       this.#syncReferenced()
       half.file.write(half.memory.subarray(start, end), start)
@@ -225,6 +229,7 @@ export class Intake {
       if (request.early || this.#isEmpty()) resolve(value)
       else this.#waiters.push({ resolve, reject, value })
       if (this.#entryBytes >= ENTRY_BYTES_ENOUGH) this.flush()
+      else if (request.gathered) this.#flushSoon()
       else this.#schedule()
     } catch (error) {
       reject(error)
@@ -499,6 +504,16 @@ export class Intake {
     this.#scheduled = true
     void this.#parts.scheduler.turn().then(() => {
       this.#scheduled = false
+      this.flush()
+    })
+  }
+
+  /** Groups of other topics that were gathered in the same turn append in microtasks that are queued already: they join the entry. */
+  #flushSoon(): void {
+    if (this.#flushesSoon) return
+    this.#flushesSoon = true
+    void Promise.resolve().then(() => {
+      this.#flushesSoon = false
       this.flush()
     })
   }

@@ -38,7 +38,7 @@ function bench(seed = 1): Bench {
           journalHalfBytes: 16_384,
           journalHalfBytesMax: 16_384,
           segmentBytes: 8_192,
-          referenceBytes: 4_096,
+          referenceBytes: 1_024,
           diskReserveBytes: 0,
           maintainEveryMs: 0,
           ...options,

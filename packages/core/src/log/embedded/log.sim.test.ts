@@ -71,7 +71,7 @@ class World {
         journalHalfBytes: 16_384 << random.below(2),
         journalHalfBytesMax: 65_536,
         segmentBytes: 8_192,
-        referenceBytes: 2_048,
+        referenceBytes: 512,
         diskReserveBytes: 0,
         maintainEveryMs: random.chance(0.5) ? 5 : 0,
         ...(mutant.slotOrder ? { slotOrder: mutant.slotOrder } : {}),
