@@ -36,7 +36,7 @@ test('a range of event time is that of the rows, and the table of the replay can
   assert.deepEqual([status.rowsIn, status.rowsTimeless, status.tables], [3, 1, ['per_minute', 'orders']])
   const page = (await plant.get('/tables/per_minute?replay=a')).value as { readonly rows: readonly { readonly windowStart: number }[] }
   assert.deepEqual(
-    page.rows.map(({ windowStart }) => windowStart).sort(),
+    page.rows.map(({ windowStart }) => windowStart).toSorted((a, b) => a - b),
     [2, 3, 4].map((n) => START_MS + n * 60_000),
   )
   assert.equal(((await plant.get('/tables/per_minute')).value as { readonly rows: readonly unknown[] }).rows.length, 10)
