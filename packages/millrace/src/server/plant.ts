@@ -178,6 +178,7 @@ class RunningPlant implements Plant {
   readonly #sources: Sources
   readonly #seconds = new Set<() => void>()
   #timer: Timer | null = null
+  #saidForgottenKeys = false
   #server: HttpServer | null = null
   #stopping: Promise<void> | null = null
   #isReady = false
@@ -415,11 +416,26 @@ class RunningPlant implements Plant {
     }
   }
 
+  /** Once: it goes on like that until fewer requests have keys. */
+  #sayForgottenKeys(): void {
+    if (this.#saidForgottenKeys || ((this.log as Partial<EmbeddedLog>).stats?.requestKeysForgotten ?? 0) === 0) return
+    this.#saidForgottenKeys = true
+    this.#notices.add(
+      'warning',
+      'log',
+      'request keys',
+      null,
+      'more requests have an `Idempotency-Key` than the log can remember for 24 hours: a late repeat of an old one would be appended again',
+      'Send larger batches, each with one key.',
+    )
+  }
+
   /** Each second: rates, those who follow the status, and a look whether the log still works. */
   #tick(): void {
     this.#timer = this.#scheduler.after(SECOND_MS, () => this.#tick())
     const failure = (this.log as Partial<EmbeddedLog>).failure ?? null
     if (failure !== null) return this.#fail(failure)
+    this.#sayForgottenKeys()
     const topics = new Map<string, number>()
     for (const topic of this.log.topics())
       topics.set(

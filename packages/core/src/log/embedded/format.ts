@@ -1,7 +1,7 @@
 // Names, versions and fixed numbers of the embedded log's folder. docs/formats/log.md specifies every byte; a change there raises the version.
 //
 //   format                          text, written last when a log is made: what it is and its version
-//   disk.lock                       held by the one process that owns the folder
+//   lock.N                          held by the one process that owns the folder
 //   journal-0, journal-1            the two halves of the journal
 //   checkpoint-0, checkpoint-1      the two slots; the valid one with the larger generation counts
 //   quarantine/                     journal entries that were damaged while later ones were whole

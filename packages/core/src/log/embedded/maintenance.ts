@@ -5,7 +5,7 @@ import type { Clock } from '../../base/clock.ts'
 import type { Disk } from '../../base/disk.ts'
 import { isMillraceError, MillraceError } from '../../base/errors.ts'
 import type { Scheduler, Timer } from '../../base/scheduler.ts'
-import { REQUEST_KEY_MS } from '../requests.ts'
+import { REQUEST_KEY_MS, REQUEST_KEYS_BYTES_MAX } from '../requests.ts'
 import { compactPartition } from './compaction.ts'
 import type { Checkpointer } from './checkpoint.ts'
 import type { FileCache } from './file-cache.ts'
@@ -152,7 +152,7 @@ export class Maintenance {
       if (!this.#alive()) break
       const settings =
         partition === state.requests
-          ? { retentionMs: REQUEST_KEY_MS, retentionBytes: null }
+          ? { retentionMs: REQUEST_KEY_MS, retentionBytes: 4 * REQUEST_KEYS_BYTES_MAX }
           : state.topics.get(partition.topic)?.topic.settings
       if (!settings || partition.deleted) continue
       const offset = this.#expiredEnd(partition, settings, clock.nowMs())

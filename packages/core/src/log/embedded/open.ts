@@ -58,7 +58,7 @@ function assemble(options: EmbeddedLogOptions, lock: { release(): void }): Embed
   const checkpointer = new Checkpointer(disk, folder, files, slots, scheduler)
   const state = slot === null ? new LogState(folder) : LogState.restore(folder, slot.image)
   const { sequence, report } = slot === null ? NOTHING_TO_RECOVER : recoverFrom(slot, disk, folder, files, halves, state)
-  if (slot !== null && !slot.image.closed) for (const partition of state.partitions.values()) removeStrays(disk, files, partition)
+  if (slot !== null) for (const partition of state.partitions.values()) removeStrays(disk, files, partition)
   const chain = nextRun(slot, sequence, clock.nowUs())
   const image = state.image(chain, clock.nowMs())
   checkpointer.now(halves, image)

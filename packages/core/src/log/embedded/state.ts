@@ -24,8 +24,6 @@ export class TopicState {
 /** All that a checkpoint slot holds. */
 export interface StateImage {
   readonly chain: ChainPlace
-  /** True when the log was closed in order right after this image. */
-  readonly closed: boolean
   readonly timeMs: number
   readonly nextPartition: number
   readonly nextTopic: number
@@ -73,10 +71,9 @@ export class LogState {
     return state
   }
 
-  image(chain: ChainPlace, timeMs: number, closed = false): StateImage {
+  image(chain: ChainPlace, timeMs: number): StateImage {
     return {
       chain,
-      closed,
       timeMs,
       nextPartition: this.nextPartition,
       nextTopic: this.nextTopic,
