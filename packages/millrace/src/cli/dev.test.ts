@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
+import { nodeDisk } from '@millrace/core/engine'
 import { eventually } from '../server/plant.fixture.ts'
 import { hitLines, millrace, PIPELINE, project, Running } from './cli.fixture.ts'
 
@@ -109,4 +110,16 @@ test('dev ends with the plant when the port is taken, and with usage when it is 
   assert.equal(third.code, 2)
   assert.match(third.errors, /dev has no flag `--prot`; did you mean `--port`\?/)
   assert.equal(await first.stop(), 0)
+})
+
+test('dev waits for a folder that a command reads at the moment', async () => {
+  const folder = project({ 'pipeline.ts': PIPELINE })
+  const log = path.join(folder, 'data/log')
+  nodeDisk.makeFolder(log)
+  const lock = nodeDisk.lock(log)
+  const dev = new Running(folder, ['dev', 'pipeline.ts', '--port', '0', '--data', 'data'])
+  await new Promise((resolve) => setTimeout(resolve, 1500))
+  lock.release()
+  await dev.says(/millrace runs: web/)
+  assert.equal(await dev.stop(), 0)
 })

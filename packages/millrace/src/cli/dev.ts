@@ -6,6 +6,8 @@ import { type Definitions, loadDefinitions } from './load-definitions.ts'
 import { DROP_STATE, runPlant } from './serve.ts'
 import type { LoadedModules } from './supervise.ts'
 
+const LOCK_WAIT_MS = 3000
+
 export const dev: Command = {
   name: 'dev',
   usage: 'FILE',
@@ -25,7 +27,7 @@ export const dev: Command = {
     // Also what did load is to be watched: the mistake may be there.
     const sayLoaded = (): void => context.report({ kind: 'loaded', file, ...loadedModules(context) })
     try {
-      return await runPlant(context, invocation, { rebuild: rebuildOf(invocation), onLoaded: sayLoaded })
+      return await runPlant(context, invocation, { rebuild: rebuildOf(invocation), lockWaitMs: LOCK_WAIT_MS, onLoaded: sayLoaded })
     } catch (error) {
       sayLoaded()
       if (isHopeless(error)) context.report({ kind: 'hopeless' })

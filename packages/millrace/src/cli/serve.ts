@@ -3,11 +3,13 @@ import { createHash } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { useNativeCrc32c, type WorkerOptions } from '@millrace/core/engine'
+import { isMillraceError, sleep, useNativeCrc32c, type WorkerOptions } from '@millrace/core/engine'
 import { createLogLines } from '../server/log-lines.ts'
-import type { Plant } from '../server/plant.ts'
+import type { Plant, PlantOptions } from '../server/plant.ts'
 import type { CliContext, Invocation } from './context.ts'
 import { loadDefinitions } from './load-definitions.ts'
+
+const LOCK_ASK_MS = 100
 
 /** What `start` and `dev` take when state has changed. */
 export const DROP_STATE = { name: 'drop-state', summary: 'Give up the state of operators that the file no longer has.' } as const
@@ -45,6 +47,8 @@ export async function useNativeChecksum(): Promise<void> {
 export interface RunPlantOptions {
   /** Whether state that has changed is built again. */
   readonly rebuild: boolean | 'unnoticed'
+  /** How long a folder may be another process's: a command that reads while no server runs has it for a moment. Default 0. */
+  readonly lockWaitMs?: number
   /** Called when the file and everything that it imports is loaded. */
   readonly onLoaded?: () => void
 }
@@ -69,7 +73,7 @@ export async function runPlant(context: CliContext, invocation: Invocation, opti
 async function servePlant(
   context: CliContext,
   { words, settings, options, json }: Invocation,
-  { rebuild, onLoaded }: RunPlantOptions,
+  { rebuild, lockWaitMs = 0, onLoaded }: RunPlantOptions,
   onFatal: (error: unknown) => void,
 ): Promise<Plant> {
   const file = words[0] as string
@@ -80,7 +84,7 @@ async function servePlant(
   await checksum
   const { clock, scheduler, disk } = context
   const { tlsKey, tlsCert } = settings
-  return startPlant({
+  const plantOptions: PlantOptions = {
     folder: settings.data,
     pipelines,
     sources,
@@ -103,7 +107,15 @@ async function servePlant(
     scheduler,
     disk,
     onFatal,
-  })
+  }
+  for (let waitedMs = 0; ; waitedMs += LOCK_ASK_MS) {
+    try {
+      return await startPlant(plantOptions)
+    } catch (error) {
+      if (!isMillraceError(error) || error.code !== 'MR_LOG_LOCKED' || waitedMs >= lockWaitMs) throw error
+      await sleep(scheduler, LOCK_ASK_MS)
+    }
+  }
 }
 
 /** Says that a plant runs and where to look. */
