@@ -98,6 +98,10 @@ mill.from(logs).filter((record) => (record as { level?: string }).level !== 'deb
 Guarantee: transactional. Rows are written to \`<path>.part-e<epoch>-c<checkpoint>\` beside the file and copied behind its end when they are
 committed. Nothing uncommitted is ever in the file. A reader that polls may see a prefix of what is being copied, as in any file that grows; after
 a power cut in that moment its end may be damaged until the next start, which writes the same bytes again.
+
+When the folder of a file sink is removed while it runs, the sink says so (\`MR_SINK_FOLDER_GONE\`), makes the folder again after a pause that
+grows from 0.1 to 5 seconds, and writes what came since its last checkpoint. Rows that were committed before, in files or on their way there,
+went with the folder. The same is true of \`ndjson\` and \`parquet\`.
 `,
     },
     {

@@ -158,6 +158,11 @@ export const ERRORS = {
     "The pipeline's own code threw on this record.",
     'Correct the code at the place named, start the pipeline again, then `millrace dlq retry`: a letter enters the corrected operator while that has its name and takes the same columns.',
   ),
+  MR_RUNTIME_ROWS_ENDLESS: entry(
+    'data',
+    'A function made more rows of one row than fit in memory; it may never end.',
+    'Make the list that the function returns end, or split the record in several steps; then `millrace dlq retry`.',
+  ),
   MR_RUNTIME_BAD_SHARE: entry(
     'invalid',
     'Too large a share of the newest records failed, which looks like a bug and not like bad records: the task is paused.',
@@ -343,6 +348,11 @@ export const ERRORS = {
     'Partition by another field, or shorten the value before the sink.',
   ),
   MR_SINK_INTENT: entry('internal', 'The intent of a sink cannot be read.', 'Use the version of millrace that wrote it, or a newer one.'),
+  MR_SINK_FOLDER_GONE: entry(
+    'transient',
+    'A folder or file that the sink writes was removed while it ran.',
+    'Nothing needs to be done: the sink makes it again and writes what came since its last checkpoint. What was published before and removed does not come back by itself.',
+  ),
   MR_SINK_FILE_LOST: entry(
     'internal',
     'A file that a sink had prepared is gone, and it was not published yet.',

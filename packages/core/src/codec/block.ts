@@ -6,6 +6,7 @@
 // Fields are not repeated in the block: the reader decodes by the layout id that stands in the batch's header record.
 import { assert, unreachable } from '../base/assert.ts'
 import { MillraceError } from '../base/errors.ts'
+import { JSON_DEPTH_MAX } from './json/scan.ts'
 import type { Batch, BytesColumn, Column, Field } from './column.ts'
 
 const VERSION = 1
@@ -242,12 +243,32 @@ export class BlockWriter {
     const text = encoder.encode(
       JSON.stringify(picked, (_key, value: unknown) => (typeof value === 'bigint' ? { $bigint: value.toString() } : value)),
     )
+    // The reader walks into what it reads: what would exhaust its stack is not written. The list of the rows is one level more.
+    if (isDeeperThan(text, JSON_DEPTH_MAX + 1))
+      throw new MillraceError('MR_CODEC_JSON_INVALID', { message: `the row is nested deeper than ${JSON_DEPTH_MAX}.` })
     this.#reserve(text.length + 16)
     this.#view.setUint32(this.#at, text.length, true)
     this.#bytes.set(text, this.#at + 4)
     this.#at += 4 + text.length
     this.#pad()
   }
+}
+
+/** Whether lists and objects of a JSON text stand deeper in each other. */
+function isDeeperThan(text: Uint8Array, most: number): boolean {
+  let depth = 0
+  let inString = false
+  for (let at = 0; at < text.length; at++) {
+    const byte = text[at] as number
+    if (inString) {
+      if (byte === 92) at++
+      else if (byte === 34) inString = false
+    } else if (byte === 34) inString = true
+    else if (byte === 91 || byte === 123) {
+      if (++depth > most) return true
+    } else if (byte === 93 || byte === 125) depth--
+  }
+  return false
 }
 
 /** Reads one block. Arrays are views into `bytes` where alignment allows, so the batch lives as long as the bytes. */

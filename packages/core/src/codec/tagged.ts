@@ -4,6 +4,7 @@
 // `canonical` sorts an object's names and turns -0 into 0, so that equal values have equal bytes.
 import { MillraceError } from '../base/errors.ts'
 import type { GrowingBytes } from './growing-bytes.ts'
+import { JSON_DEPTH_MAX } from './json/scan.ts'
 import { utf8Text } from './utf8.ts'
 
 const NULL = 0
@@ -16,7 +17,11 @@ const BYTES = 6
 const ARRAY = 7
 const OBJECT = 8
 
-export function writeTagged(into: GrowingBytes, value: unknown, canonical = false): void {
+/** @throws {MillraceError} `MR_CODEC_UNSUPPORTED` for what cannot be stored: functions, symbols, values nested deeper than 512. */
+export function writeTagged(into: GrowingBytes, value: unknown, canonical = false, depth = 0): void {
+  // The reader needs stack for every level, too.
+  if (depth > JSON_DEPTH_MAX)
+    throw new MillraceError('MR_CODEC_UNSUPPORTED', { message: `a value is nested deeper than ${JSON_DEPTH_MAX}.` })
   if (value === null || value === undefined) into.u8(NULL)
   else if (typeof value === 'boolean') into.u8(value ? TRUE : FALSE)
   else if (typeof value === 'number') {
@@ -35,7 +40,7 @@ export function writeTagged(into: GrowingBytes, value: unknown, canonical = fals
   } else if (Array.isArray(value)) {
     into.u8(ARRAY)
     into.u32(value.length)
-    for (const item of value) writeTagged(into, item, canonical)
+    for (const item of value) writeTagged(into, item, canonical, depth + 1)
   } else if (typeof value === 'object') {
     const entries = Object.entries(value instanceof Date ? { time: value.getTime() } : value)
     if (canonical) entries.sort((a, b) => (a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : 0))
@@ -43,7 +48,7 @@ export function writeTagged(into: GrowingBytes, value: unknown, canonical = fals
     into.u32(entries.length)
     for (const [name, part] of entries) {
       into.text(name)
-      writeTagged(into, part, canonical)
+      writeTagged(into, part, canonical, depth + 1)
     }
   } else throw new MillraceError('MR_CODEC_UNSUPPORTED', { message: `a ${typeof value} cannot be stored.` })
 }

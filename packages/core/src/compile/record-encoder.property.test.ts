@@ -86,6 +86,7 @@ test('a key is the text of a single text field, else JSON of the key fields; nul
         batch,
         rows,
         ROWS,
+        () => assert.fail('nothing is refused'),
       )
       for (let row = 0; row < ROWS; row++) {
         const values = parts.map(({ type, column }) => columnValue(column, type, row))

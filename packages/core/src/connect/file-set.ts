@@ -160,6 +160,8 @@ export class FileSet {
     this.#open.delete(file.folder)
     this.#memoryBytes -= file.memoryBytes
     this.#stagedBytes += size
+    // Every row of it was refused: there is no file.
+    if (rowCount === 0 && size === 0) return
     this.#staged.push({ staged: file.staged, folder: file.folder, number: file.number, rowCount, size })
   }
 

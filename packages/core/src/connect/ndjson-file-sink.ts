@@ -143,7 +143,7 @@ class FileWriter implements SinkWriter {
     this.#path = pathOfGroup(settings.path, context)
     this.#rollMs = settings.rollMs
     this.#rollBytes = settings.rollBytes
-    this.#lines = new LineWriter(context.fields, settings.times)
+    this.#lines = new LineWriter(context.fields, settings.times, context.reject)
     this.#checkpoint = checkpoint
     this.#part = this.#newPart()
     this.#encoder = this.#newEncoder()

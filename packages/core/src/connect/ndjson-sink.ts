@@ -50,8 +50,8 @@ export function ndjson<V>(given: NdjsonSettings): Sink<V> {
     extension: 'ndjson',
     acceptsOpenRows: true,
     check: checkFields,
-    encoders(fields) {
-      const lines = new LineWriter(fields, given.times)
+    encoders(fields, { reject }) {
+      const lines = new LineWriter(fields, given.times, reject)
       return (output): FileEncoder => new NdjsonEncoder(lines, output, PIECE_BYTES)
     },
   })

@@ -104,6 +104,8 @@ export function count<V>(options?: WhereOption<V>): Aggregate<V, 'count', null, 
 
 /**
  * Sum of the values that are not null; null when there is none. Whole numbers stay whole. State: 8 to 16 bytes per group.
+ * What overflows says nothing: a sum of whole numbers stays at the end of 64 bits, and one of f64 beyond ±1.8e308 is infinite, which is null
+ * in JSON. Guard against it with `where` when values can be that large.
  * @example aggregate({ revenue: sum('amount'), tax: sum(expr((row) => row.amount.times(0.25))) })
  */
 export function sum<V, const O extends string | Expr<V, number | bigint | null>, W extends WhereOption<V> = WhereOption<V>>(

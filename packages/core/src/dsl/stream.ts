@@ -120,7 +120,8 @@ export class Stream<in out K, in out V> {
 
   /**
    * One row for each row, made by a lambda. The key is lost: use `mapValues` to keep it. Order and time unchanged. State: none.
-   * Give a `value` schema to get typed columns: faster downstream, and needed by sinks.
+   * Give a `value` schema to get typed columns: faster downstream, and needed by sinks. A row that returns nothing or null is a dead letter:
+   * leave rows out with `filter`. Without a schema `.to(topic)` holds each row to the topic's fields and refuses those that do not fit.
    * @example hits.map((hit) => ({ url: hit.url, ms: hit.took * 1000 }), { name: 'short', value: t.object({ url: t.string(), ms: t.f64() }) })
    * @throws {MillraceError} `MR_PLAN_NOT_YET` for an async lambda; `MR_PLAN_KEY_LOST` on a stream of updates. A throw at run time sends the row to the dead letters.
    */
@@ -156,7 +157,8 @@ export class Stream<in out K, in out V> {
 
   /**
    * Any number of rows for each row: a list made by a lambda. The rows follow each other in the list's order, with the time of their origin.
-   * The key is lost. State: none. Takes facts only.
+   * The key is lost. State: none. Takes facts only. A list of more than 1,000,000 rows, such as that of a generator which never ends, is a
+   * dead letter (`MR_RUNTIME_ROWS_ENDLESS`).
    * @example orders.flatMap((order) => order.lines.map((line) => ({ orderId: order.id, ...line })))
    * @throws {MillraceError} `MR_PLAN_UPDATE_REFUSED` on a stream of updates; `MR_PLAN_NOT_YET` for an async lambda.
    */

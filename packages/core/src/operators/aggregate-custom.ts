@@ -1,11 +1,15 @@
 // custom: a fold in the user's own code. The state is kept as tagged bytes and decoded anew for every call, so that code which changes its
 // argument and then throws has changed nothing; `result` runs together with `add`, so that a state it cannot show is never kept.
 import type { Batch, Column } from '../codec/column.ts'
+import { MillraceError } from '../base/errors.ts'
 import { GrowingBytes } from '../codec/growing-bytes.ts'
 import { TaggedReader, writeTagged } from '../codec/tagged.ts'
 import type { RowReader, TableStore } from '../state/store.ts'
 import type { AggregateFunction } from './aggregate-function.ts'
 import type { UserFunction } from './row-functions.ts'
+
+/** A state is written with every change of its group: above this it is no state but a log. */
+const CUSTOM_STATE_BYTES_MAX = 16 * 1024 * 1024
 
 export interface CustomCode {
   readonly initial: UserFunction
@@ -32,6 +36,12 @@ export class CustomFunction implements AggregateFunction {
     const state = add(group.isNull(this.#column) ? initial() : this.#state(group), row)
     this.#pending.reset()
     writeTagged(this.#pending, state)
+    if (this.#pending.at > CUSTOM_STATE_BYTES_MAX)
+      throw new MillraceError('MR_CODEC_TOO_LARGE', {
+        message: 'the state of a custom aggregate is too large.',
+        details: { bytes: this.#pending.at, bytesMax: CUSTOM_STATE_BYTES_MAX },
+        fix: 'Keep less in the state: every change of it is written as a whole. Then `millrace dlq retry`.',
+      })
     // The value that is kept and not the object: code may hold on to what it returned. Shown once here, it can be shown again.
     const shown = result === null ? null : result(new TaggedReader(this.#pending.bytes, 0, this.#pending.at).read())
     if (shown !== null) writeTagged(new GrowingBytes(64), shown)

@@ -10,6 +10,8 @@ import { StatelessOperator } from './stateless.ts'
 
 /** A batch is handed on at this size; one row's results may exceed it. */
 const BATCH_ROWS = 4096
+/** One row's results wait in memory until all are there: a function that never ends must not take the process with it. */
+export const FLAT_MAP_ROWS_MAX = 1_000_000
 
 export class FlatMapOperator extends StatelessOperator {
   readonly #lambda: UserFunction
@@ -53,7 +55,13 @@ export class FlatMapOperator extends StatelessOperator {
       throw new MillraceError('MR_CODEC_FIELD_TYPE', {
         message: `the function returned ${results === null ? 'null' : `a ${typeof results}`} where a list of rows is expected.`,
       })
-    for (const result of results) this.#made.add(row, result === given && batch.values === null ? { ...(given as object) } : result)
+    const first = this.#made.count
+    // Leaving the loop by a throw closes the iterator.
+    for (const result of results) {
+      if (this.#made.count - first >= FLAT_MAP_ROWS_MAX)
+        throw new MillraceError('MR_RUNTIME_ROWS_ENDLESS', { details: { operator: this.context.name, rowsMax: FLAT_MAP_ROWS_MAX } })
+      this.#made.add(row, result === given && batch.values === null ? { ...(given as object) } : result)
+    }
   }
 
   #flush(): void {

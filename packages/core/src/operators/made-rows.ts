@@ -42,6 +42,11 @@ export class MadeRows {
   /** Adds what user code returned for `row`. Throws `MR_CODEC_FIELD_*` when it does not fit; nothing is added then. */
   add(row: number, value: unknown): void {
     if (this.#fields !== null) this.#addFields(this.#fields, value)
+    else if (value === undefined || value === null)
+      throw new MillraceError('MR_CODEC_FIELD_TYPE', {
+        message: `the function returned ${value === null ? 'null' : 'nothing'} where a row is expected.`,
+        fix: 'Return a row; leave rows out with `filter`, or with `flatMap` and an empty list. Then `millrace dlq retry`.',
+      })
     else this.#values.push(value)
     const at = this.#count++
     if (at === this.#times.length) this.#grow()

@@ -7,9 +7,9 @@ const BAD_COUNT_MIN = 100
 export class BadShare {
   readonly #shareMax: number
   readonly #half: number
-  #goodNew = 0
+  #rowsNew = 0
   #badNew = 0
-  #goodOld = 0
+  #rowsOld = 0
   #badOld = 0
 
   constructor(shareMax: number, window: number) {
@@ -17,29 +17,27 @@ export class BadShare {
     this.#half = Math.max(1, window / 2)
   }
 
-  good(count: number): void {
-    this.#goodNew += count
-    this.#turn()
+  /** Rows came in, good and bad. */
+  rows(count: number): void {
+    if (this.#rowsNew >= this.#half) {
+      this.#rowsOld = this.#rowsNew
+      this.#badOld = this.#badNew
+      this.#rowsNew = 0
+      this.#badNew = 0
+    }
+    this.#rowsNew += count
   }
 
+  /** One of the rows that came in is bad. */
   bad(): void {
     this.#badNew++
-    this.#turn()
-  }
-
-  #turn(): void {
-    if (this.#goodNew + this.#badNew < this.#half) return
-    this.#goodOld = this.#goodNew
-    this.#badOld = this.#badNew
-    this.#goodNew = 0
-    this.#badNew = 0
   }
 
   get badCount(): number {
     return this.#badNew + this.#badOld
   }
   get count(): number {
-    return this.badCount + this.#goodNew + this.#goodOld
+    return this.#rowsNew + this.#rowsOld
   }
 
   exceeded(): boolean {

@@ -2,6 +2,7 @@
 // A letter is a record: value = head as JSON text, a newline, the original bytes of the source record (a row that has none: its columns as
 // JSON), the row as a block at the failed operator's input (when it has typed columns), the record's key. Head.originalBytes, head.blockBytes and
 // head.keyBytes give the lengths.
+import { inspect } from 'node:util'
 import type { Batch, Field } from '../codec/column.ts'
 import type { ErrorCode } from '../base/errors.ts'
 import { MillraceError, isMillraceError } from '../base/errors.ts'
@@ -9,6 +10,7 @@ import { BlockWriter } from '../codec/block.ts'
 import { rowValue } from '../codec/column-value.ts'
 import { jsonText } from '../codec/json/exact.ts'
 import { layoutId } from '../codec/layout-id.ts'
+import { writeBlocks } from './row-blocks.ts'
 import { completeLetter, lostFields } from '../compile/retried-row.ts'
 
 export interface DeadLetterHead {
@@ -67,6 +69,10 @@ const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 const blocks = new BlockWriter()
 const NOTHING = new Uint8Array(0)
+/** Of a made row so much is kept: a letter must fit into its topic. */
+const MADE_CHARS_MAX = 32 * 1024 * 1024
+const SHOWN_CHARS_MAX = 10_000
+const MESSAGE_CHARS_MAX = 4096
 
 const layouts = new WeakMap<readonly Field[], string>()
 
@@ -98,7 +104,7 @@ function isOwn(line: string): boolean {
 function asMillraceError(error: unknown): MillraceError {
   if (isMillraceError(error)) return error
   return new MillraceError('MR_RUNTIME_USER_THROW', {
-    message: error instanceof Error ? `${error.name}: ${error.message}` : String(error),
+    message: error instanceof Error ? `${error.name}: ${error.message}` : typeof error === 'string' ? error : shown(error),
     cause: error,
   })
 }
@@ -122,7 +128,7 @@ export function makeLetter(
   const whole = fields !== null && lost.length > 0 ? completed(batch, fields) : batch
   const hasColumns =
     fields !== null && fields.length > 0 && fields.every((_, index) => whole.columns[index] !== null && whole.columns[index] !== undefined)
-  const block = hasColumns ? blocks.write(whole, fields, Int32Array.of(row), 1).slice() : NOTHING
+  const block = hasColumns ? blockOf(whole, fields, row) : NOTHING
   const time = batch.times[row] as number
   const keyStart = origin === null ? -1 : (origin.keyStarts[originRow] as number)
   const key = origin === null || keyStart < 0 ? null : origin.bytes.slice(keyStart, origin.keyEnds[originRow])
@@ -141,7 +147,7 @@ export function makeLetter(
       tick: context.tick,
       atMs: context.atMs,
       code: known.code,
-      message: known.message,
+      message: known.message.slice(0, MESSAGE_CHARS_MAX),
       fix: known.fix,
       place: placeOf(known.cause ?? error),
       attempt: context.attempt,
@@ -172,10 +178,31 @@ function completed(batch: Batch, fields: readonly Field[]): Batch {
 function valueBytes(batch: Batch, row: number, fields: readonly Field[] | null): Uint8Array {
   if (batch.values === null) return fields === null ? NOTHING : encoder.encode(jsonText(rowValue(batch.columns, fields, row)))
   try {
-    return encoder.encode(JSON.stringify(batch.values[row]) ?? 'null')
+    const text = jsonText(batch.values[row])
+    return encoder.encode(text.length > MADE_CHARS_MAX ? text.slice(0, MADE_CHARS_MAX) : text)
   } catch {
-    // A value that cannot be written as JSON (a cycle, a bigint) is shown as text.
-    return encoder.encode(String(batch.values[row]))
+    // A value that cannot be written as JSON (a cycle, a getter that throws) is shown as text.
+    return encoder.encode(shown(batch.values[row]))
+  }
+}
+
+/** The row in the letter, for a retry; a row that cannot be written has none. */
+function blockOf(batch: Batch, fields: readonly Field[], row: number): Uint8Array {
+  let block = NOTHING
+  writeBlocks(blocks, fields, batch, Int32Array.of(row), 1, {
+    take: (bytes) => {
+      block = bytes.slice()
+    },
+    refuse: () => undefined,
+  })
+  return block
+}
+
+function shown(value: unknown): string {
+  try {
+    return inspect(value, { depth: 3, breakLength: Infinity, maxStringLength: SHOWN_CHARS_MAX, getters: false, customInspect: false })
+  } catch {
+    return 'a value that cannot be shown'
   }
 }
 

@@ -5,6 +5,7 @@ import type { Batch, Field } from '../codec/column.ts'
 import type { OutputSpec } from '../compile/topology.ts'
 import type { LogPart } from '../log/log.ts'
 import { BlockWriter } from '../codec/block.ts'
+import { type RefuseRow, writeBlocks } from './row-blocks.ts'
 import { RecordBatchBuilder } from '../codec/record-batch.ts'
 import { Partitioner } from './partitioner.ts'
 import { liveRows } from '../operators/live-rows.ts'
@@ -56,12 +57,14 @@ export class ExchangeOutput {
   readonly #partitioner: Partitioner | null
   readonly #ownPartition: number
   readonly #blocks = new BlockWriter()
+  readonly #refuse: RefuseRow
   readonly #closed: LogPart[] = []
   #tick = 0
   #rows = 0
 
   /** @param running Running numbers reached per partition, as committed. */
-  constructor(spec: Extract<OutputSpec, { kind: 'exchange' }>, group: number, running: readonly number[]) {
+  constructor(spec: Extract<OutputSpec, { kind: 'exchange' }>, group: number, running: readonly number[], refuse: RefuseRow) {
+    this.#refuse = refuse
     this.topic = spec.topic
     this.#fields = spec.fields
     this.#group = group
@@ -98,13 +101,22 @@ export class ExchangeOutput {
   }
 
   #append(partition: number, batch: Batch, rows: Int32Array, count: number): void {
+    writeBlocks(this.#blocks, this.#fields, batch, rows, count, {
+      take: (block, first) => this.#appendBlock(partition, block, Math.max(0, batch.times[first] as number)),
+      refuse: (row, error) => {
+        this.#rows--
+        this.#refuse(batch, row, error)
+      },
+    })
+  }
+
+  #appendBlock(partition: number, block: Uint8Array, timeMs: number): void {
     const lane = this.#lanes[partition] as Lane
-    const block = this.#blocks.write(batch, this.#fields, rows, count)
     if (lane.builder.count === 0) {
       lane.running++
       lane.builder.append(null, writeHead({ producer: this.#group, tick: this.#tick, running: lane.running }), 0)
     }
-    lane.builder.append(null, block, Math.max(0, batch.times[rows[0] as number] as number))
+    lane.builder.append(null, block, timeMs)
     if (lane.builder.bytes >= BATCH_BYTES_TARGET) this.#close(partition, lane)
   }
 

@@ -5,7 +5,9 @@ import type { Batch } from '../codec/column.ts'
 import type { SinkWriter } from '../connect/sink.ts'
 import type { TaskCore } from './task-core.ts'
 import { must } from '../base/assert.ts'
+import { MillraceError, isMillraceError } from '../base/errors.ts'
 import { BlockWriter, readBlock } from '../codec/block.ts'
+import { writeBlocks } from './row-blocks.ts'
 import { withOpenValues } from './exchange-rows.ts'
 import { liveRows } from '../operators/live-rows.ts'
 
@@ -61,7 +63,7 @@ export class SinkOutput {
       lastIntent,
     )
     // The crash may have come between the commit and the end of publish.
-    if (lastIntent !== null) await writer.publish(lastIntent)
+    if (lastIntent !== null) await writer.publish(lastIntent).catch(rethrow)
     const output = new SinkOutput(core, writer, name, writing, state)
     core.openSink((batch) => output.push(batch))
     return output
@@ -84,7 +86,7 @@ export class SinkOutput {
   push(batch: Batch): void {
     if (batch.selectedCount === 0) return
     this.#dirty = true
-    if (this.#pending !== null) this.#waiting.push(this.#copy(batch))
+    if (this.#pending !== null) this.#hold(batch)
     else this.#write(batch)
   }
 
@@ -92,7 +94,12 @@ export class SinkOutput {
     this.#writing.batch = batch
     const sequence = this.#sequence
     this.#sequence += batch.selectedCount
-    const room = this.#writer.write({ batch, generation: 0, tick: this.#core.tick, sequence })
+    let room: Promise<void> | void
+    try {
+      room = this.#writer.write({ batch, generation: 0, tick: this.#core.tick, sequence })
+    } catch (error) {
+      throw retried(error)
+    }
     this.#writing.batch = null
     // A promise that nobody waits for yet must not end the process when it is rejected: settle() tells.
     if (room !== undefined)
@@ -101,11 +108,14 @@ export class SinkOutput {
       })
   }
 
-  #copy(batch: Batch): Batch {
+  /** Keeps a copy until there is room. */
+  #hold(batch: Batch): void {
     const { fields, open } = must(this.#core.part.sink, 'sink')
     this.#blocks ??= new BlockWriter()
-    const block = this.#blocks.write(batch, fields, liveRows(batch), batch.selectedCount).slice()
-    return withOpenValues(readBlock(block, 0, block.length), open)
+    writeBlocks(this.#blocks, fields, batch, liveRows(batch), batch.selectedCount, {
+      take: (block) => this.#waiting.push(withOpenValues(readBlock(block.slice(), 0, block.length), open)),
+      refuse: (row, error) => this.#core.reject(this.#name, 0, batch, row, error),
+    })
   }
 
   /** Null when the writer has room; else resolves when it has, and throws what a write has failed with. */
@@ -117,7 +127,7 @@ export class SinkOutput {
     while (this.#pending !== null) {
       await this.#pending
       this.#pending = null
-      if (this.#failure !== null) throw this.#failure.error
+      if (this.#failure !== null) throw retried(this.#failure.error)
       const next = this.#waiting.shift()
       if (next !== undefined) this.#write(next)
     }
@@ -126,16 +136,27 @@ export class SinkOutput {
   /** prepare, commit, publish. A crash between the last two is mended by open(), where the newest committed intent is published again. */
   async checkpoint(commit: (state: SinkState) => Promise<void>): Promise<void> {
     await this.settle()
-    const intent = await this.#writer.prepare()
+    const intent = await this.#writer.prepare().catch(rethrow)
     const text = intent === null ? this.#state.intent : Buffer.from(intent.buffer, intent.byteOffset, intent.byteLength).toString('base64')
     const state = { intent: text, sequence: this.#sequence }
     await commit(state)
     this.#state = state
     this.#dirty = false
-    if (intent !== null) await this.#writer.publish(intent)
+    if (intent !== null) await this.#writer.publish(intent).catch(rethrow)
   }
 
   async close(): Promise<void> {
     await this.#writer.close()
   }
+}
+
+function rethrow(error: unknown): never {
+  throw retried(error)
+}
+
+/** Somebody removed the folder of a sink: the next incarnation makes it again. A disk that fails otherwise is not tried again. */
+function retried(error: unknown): unknown {
+  if (!isMillraceError(error) || error.code !== 'MR_DISK_FAILED' || error.details['code'] !== 'ENOENT') return error
+  const { path } = error.details
+  return new MillraceError('MR_SINK_FOLDER_GONE', { details: path === undefined ? {} : { path }, cause: error })
 }

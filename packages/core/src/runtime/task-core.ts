@@ -30,6 +30,8 @@ import { TopicOutput } from './topic-output.ts'
 const CHANGELOG_BATCH_BYTES = 1024 * 1024
 const CHANGELOG_ROWS_PER_DRAIN = 4096
 const RETRY_MS = 250
+/** Letters of a commit are several batches when they are many: one batch has a limit. */
+const LETTER_BATCH_BYTES = 16 * 1024 * 1024
 
 export interface TaskClock {
   readonly watermarkMs: number
@@ -94,6 +96,11 @@ export class TaskCore {
   readonly #topics = new Map<number, TopicOutput>()
   readonly #changelog = new RecordBatchBuilder(4096)
   readonly #letters = new RecordBatchBuilder(4096)
+  #letterParts: LogPart[] = []
+  #letterPartBytes = 0
+  /** The rows that `process` has in hand: how many, and which of them are bad already. */
+  #inHand = 0
+  readonly #badOffsets = new Set<number>()
   readonly #letterCounts = new Map<string, { readonly code: string; readonly operator: string; count: number; readonly sample: string }>()
   readonly #readerGroups: ReadonlyMap<string, { readonly part: string; readonly groups: number; readonly isSink: boolean }>
   readonly #hasReaders: boolean
@@ -153,9 +160,22 @@ export class TaskCore {
 
   #openOutput(index: number, output: OutputSpec): void {
     if (output.kind === 'exchange')
-      this.#exchanges.set(index, new ExchangeOutput(output, this.group, runningOf(this.#state, output.topic, index)))
+      this.#exchanges.set(
+        index,
+        new ExchangeOutput(output, this.group, runningOf(this.#state, output.topic, index), (batch, row, error) =>
+          this.reject(readerOf(this.environment, output.topic), 0, batch, row, error),
+        ),
+      )
     else if (output.kind === 'topic')
-      this.#topics.set(index, new TopicOutput(output, this.environment.compiler.recordEncoder(output, this.environment.codegen)))
+      this.#topics.set(
+        index,
+        new TopicOutput(
+          output,
+          this.environment.compiler.recordEncoder(output, this.environment.codegen),
+          must(this.environment.log.topic(output.topic.name), output.topic.name).settings.batchBytesMax,
+          (batch, row, error) => this.reject(output.name, 0, batch, row, error),
+        ),
+      )
   }
 
   /** The newest committed state. */
@@ -209,7 +229,7 @@ export class TaskCore {
 
   /** Bytes of the dead letters that wait for the commit. */
   get letterBytes(): number {
-    return this.#letters.count === 0 ? 0 : this.#letters.bytes
+    return this.#letterPartBytes + (this.#letters.count === 0 ? 0 : this.#letters.bytes)
   }
 
   /** Hands one row to the dead letters of the open tick. */
@@ -224,12 +244,31 @@ export class TaskCore {
       atMs: this.#tickWallMs,
       attempt: this.#letterAttempt,
     }
-    this.#post(makeLetter(context, operator, input, batch, row, this.#fieldsAt(operator, input), error))
+    const letter = makeLetter(context, operator, input, batch, row, this.#fieldsAt(operator, input), error)
+    // A late record is no failure of the record or the code: it does not count towards the pause.
+    if (letter.head.code !== 'MR_TIME_LATE') this.#countBad(operator, letter.head.offset)
+    this.#post(letter)
+  }
+
+  /** A row counts once, however many letters come of it. One that has not come as far as `process` is a row of its own. */
+  #countBad(operator: string, offset: number): void {
+    if (operator === this.part.sink?.name) return this.badShare.bad()
+    if (this.#inHand === 0) {
+      this.badShare.rows(1)
+      return this.badShare.bad()
+    }
+    // Rows made inside the pipeline have no offset; more of them than rows came in tell no more.
+    const id = offset >= 0 ? offset : -1 - this.#badOffsets.size
+    if (this.#badOffsets.has(id) || this.#badOffsets.size >= this.#inHand) return
+    this.#badOffsets.add(id)
+    this.badShare.bad()
   }
 
   /** Hands a letter that cannot enter back to the dead letters. It stays what it is: of its own version and tick. */
   returnLetter(letter: DeadLetter, { code, message, fix }: MillraceError): void {
     const { head } = letter
+    this.badShare.rows(1)
+    this.badShare.bad()
     this.#post({ ...letter, head: { ...head, code, message, fix, place: null, atMs: this.#tickWallMs, attempt: head.attempt + 1 } })
   }
 
@@ -237,12 +276,18 @@ export class TaskCore {
     const { operator } = letter.head
     this.#letters.append(null, encodeLetter(letter), this.#tickWallMs)
     this.figures.deadLetters++
-    // A late record is no failure of the record or the code: it does not count towards the pause.
-    if (letter.head.code !== 'MR_TIME_LATE') this.badShare.bad()
+    if (this.#letters.bytes >= LETTER_BATCH_BYTES) this.#closeLetters()
     const id = `${letter.head.code} ${operator}`
     const known = this.#letterCounts.get(id)
     if (known === undefined) this.#letterCounts.set(id, { code: letter.head.code, operator, count: 1, sample: letter.head.message })
     else known.count++
+  }
+
+  #closeLetters(): void {
+    if (this.#letters.count === 0) return
+    this.#letterPartBytes += this.#letters.bytes
+    this.#letterParts.push({ topic: deadLetterTopic(this.environment.plan.pipeline), partition: 0, batch: this.#letters.finish() })
+    this.#letters.reset()
   }
 
   /** Letters made while `run` runs count as attempt `attempt`. */
@@ -292,13 +337,19 @@ export class TaskCore {
 
   countRows(count: number): void {
     this.figures.rowsIn += count
-    this.badShare.good(count)
+    this.badShare.rows(count)
   }
 
   process(input: number, batch: Batch): void {
     this.figures.rowsIn += batch.selectedCount
-    this.badShare.good(batch.selectedCount)
-    this.instance.process(input, batch)
+    this.badShare.rows(batch.selectedCount)
+    this.#inHand = batch.selectedCount
+    try {
+      this.instance.process(input, batch)
+    } finally {
+      this.#inHand = 0
+      this.#badOffsets.clear()
+    }
   }
 
   /** Ends the open tick: windows and timers fire, outputs are closed. `clock`: of the tick itself. */
@@ -311,7 +362,7 @@ export class TaskCore {
 
   /** True when the open tick changed anything that a restart would miss. */
   hasOutput(): boolean {
-    if (this.#letters.count > 0) return true
+    if (this.letterBytes > 0) return true
     for (const exchange of this.#exchanges.values()) if (exchange.rows > 0) return true
     for (const topic of this.#topics.values()) if (topic.rows > 0) return true
     for (const { store } of this.#entriesByName.values()) if (store.changedCount > 0) return true
@@ -376,10 +427,9 @@ export class TaskCore {
     const parts: LogPart[] = []
     for (const exchange of this.#exchanges.values()) parts.push(...exchange.take())
     for (const topic of this.#topics.values()) parts.push(...topic.take())
-    if (this.#letters.count > 0) {
-      parts.push({ topic: deadLetterTopic(this.environment.plan.pipeline), partition: 0, batch: this.#letters.finish() })
-      this.#letters.reset()
-    }
+    this.#closeLetters()
+    parts.push(...this.#letterParts.splice(0, this.#letterParts.length))
+    this.#letterPartBytes = 0
     this.#drainStores(state.wallMs)
     if (this.#voidBelow !== null) this.#changelog.append(RESET_KEY, new TextEncoder().encode(String(this.#voidBelow)), state.wallMs)
     this.#voidBelow = null
@@ -523,6 +573,13 @@ function readersByTopic(
         readers.set(input.topic, { part: other.name, groups: other.groups, isSink: other.sink !== null })
   }
   return readers
+}
+
+/** The operator or sink behind an exchange: what dead letters name when a row cannot be handed on to it. */
+function readerOf(environment: TaskEnvironment, topic: string): string {
+  for (const part of environment.topology.parts)
+    for (const input of part.inputs) if (isExchange(input) && input.topic === topic) return part.sink?.name ?? input.name
+  return topic
 }
 
 function isExchange(input: InputSpec): input is Extract<InputSpec, { kind: 'exchange' }> {

@@ -58,15 +58,19 @@ export class JsonEncoder {
     this.offsets[count] = this.#into.at
   }
 
-  /** The same for rows that are JavaScript values. */
-  encodeValues(values: readonly unknown[], rows: Int32Array | null, count: number): void {
+  /** The same for rows that are JavaScript values. One that cannot be written (a cycle, a getter that throws) has no bytes and goes to `refuse`. */
+  encodeValues(values: readonly unknown[], rows: Int32Array | null, count: number, refuse: (index: number, error: unknown) => void): void {
     this.#start(count)
     const into = this.#into
     for (let i = 0; i < count; i++) {
       this.offsets[i] = into.at
-      const text = jsonText(values[rows === null ? i : (rows[i] as number)])
-      into.reserve(text.length * 3)
-      into.at = writeUtf8(into.bytes, into.at, text)
+      try {
+        const text = jsonText(values[rows === null ? i : (rows[i] as number)])
+        into.reserve(text.length * 3)
+        into.at = writeUtf8(into.bytes, into.at, text)
+      } catch (error) {
+        refuse(i, error)
+      }
     }
     this.offsets[count] = into.at
   }
