@@ -129,7 +129,10 @@ class Instance implements TopologyInstance {
     if ('node' in to) return this.#connectOperator(from, to)
     const spec = must(this.#part.outputs[to.output], `output ${to.output}`)
     const port = new PortOutput(this.#services.outputs, to.output)
-    this.#fanOut(from, false).targets.push(this.#outputTarget(spec, this.#nodeOf(from), port))
+    const node = this.#nodeOf(from)
+    // A topic refuses rows that it cannot hold: they come back in where they failed.
+    if (spec.kind === 'topic') this.#doors.set(spec.name, { shapes: [node.shape], inputs: [port] })
+    this.#fanOut(from, false).targets.push(this.#outputTarget(spec, node, port))
   }
 
   #outputTarget(spec: OutputSpec, node: PlanNode, port: Output): Output {

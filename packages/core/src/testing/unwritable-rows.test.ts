@@ -238,3 +238,26 @@ test('a sink whose folder was removed makes it again and goes on', async () => {
   assert.equal(textOf(run.disk, 'out/deep/rows.ndjson'), '{"k":"b"}\n')
   await run.stop()
 })
+
+test('a row that its topic refused comes back in at the topic', async () => {
+  const numbers = topic('numbers', { value: t.object({ k: t.i64() }) })
+  const run = await testPipeline(
+    pipeline('again', (mill) =>
+      mill
+        .from(given)
+        .map((row) => ({ k: row.k as unknown as number }), { name: 'm' })
+        .to(numbers, { name: 'out' }),
+    ),
+  )
+  await run.feed(given, [{ k: 'a' }])
+  await run.advance(60_000)
+  assert.deepEqual(
+    (await run.deadLetters()).map(({ operator, code, attempt }) => [operator, code, attempt]),
+    [['out', 'MR_CODEC_FIELD_TYPE', 1]],
+  )
+  await run.retryDeadLetters()
+  await run.advance(60_000)
+  const last = (await run.deadLetters()).at(-1)
+  assert.deepEqual([last?.operator, last?.code, last?.attempt], ['out', 'MR_CODEC_FIELD_TYPE', 2])
+  await run.stop()
+})
