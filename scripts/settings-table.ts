@@ -20,8 +20,8 @@ export const CONSTANTS: readonly FixedSetting[] = [
     reason: 'A month: long enough to notice, to mend and to send back; not for ever, because each has the bytes of its record.',
   },
   {
-    file: core('runtime/topics.ts'),
-    name: 'PROGRESS_RETENTION_MS',
+    file: core('runtime/progress-board.ts'),
+    name: 'PROGRESS_KEPT_MS',
     summary: 'How long bindings of ticks are kept, which is how far back `replay` repeats the very ticks of then.',
     reason: 'A week covers what somebody still asks about; older ranges are replayed as one tick.',
   },
@@ -61,6 +61,24 @@ export const CONSTANTS: readonly FixedSetting[] = [
     name: 'BAD_COUNT_MIN',
     summary: 'Bad records before `badShareMax` can pause a task.',
     reason: 'Three bad records of the first five say nothing.',
+  },
+  {
+    file: core('operators/flat-map.ts'),
+    name: 'FLAT_MAP_ROWS_MAX',
+    summary: 'Rows that `flatMap` may make of one row; more is a dead letter.',
+    reason: 'They wait in memory until the list has ended, and a generator may never end.',
+  },
+  {
+    file: core('operators/aggregate-custom.ts'),
+    name: 'CUSTOM_STATE_BYTES_MAX',
+    summary: 'State of one group of a `custom` aggregate; a row that makes it larger is a dead letter.',
+    reason: 'Every change writes the state as a whole.',
+  },
+  {
+    file: core('runtime/row-blocks.ts'),
+    name: 'BLOCK_BYTES_MAX',
+    summary: 'Largest row that one task hands to another; a larger one is a dead letter.',
+    reason: 'Above what any topic takes by default, below what a batch of an internal topic may have.',
   },
   {
     file: core('log/embedded/options.ts'),
