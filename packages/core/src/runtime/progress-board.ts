@@ -32,7 +32,7 @@ const FORGET_EVERY = 256
 /** Records that the first look at a task reads; further back it goes in steps that double. */
 const LOOK_BACK_RECORDS = 1024
 /** Progress and bindings are kept as long as replay is promised, and longer where a reader still needs them. */
-const KEPT_MS = 7 * 86_400_000
+const PROGRESS_KEPT_MS = 7 * 86_400_000
 const TRIM_EVERY_MS = 3_600_000
 
 /** Who trims: the thread that runs the tasks of a group. */
@@ -344,7 +344,7 @@ export class ProgressBoard {
     this.#trimmedAtMs = clock.monotonicMs()
     for (const { topic, partition, part, task } of this.#positions) {
       if (!owns(partition) || task.newestOffset < 0) continue
-      const old = await this.#log.offsetForTime(topic, partition, clock.nowMs() - KEPT_MS, 'append')
+      const old = await this.#log.offsetForTime(topic, partition, clock.nowMs() - PROGRESS_KEPT_MS, 'append')
       await this.#log.trim(topic, partition, Math.min(old, task.neededFrom(this.#passedBy(part))))
     }
   }
