@@ -161,7 +161,8 @@ export class Stranger {
       const code = await new Promise((resolve) => child.once('close', resolve))
       const isRight = (code === 0) !== fails && (expected === null || matches(output(), expected))
       if (isRight) return this.#follow(command)
-      if (!isRead || performance.now() > endsAt) assert.equal(output(), expected ?? '', `${command} ended with ${String(code)}; terminal 1 says:\n${this.#said()}`)
+      if (!isRead || performance.now() > endsAt)
+        assert.equal(output(), expected ?? '', `${command} ended with ${String(code)}; terminal 1 says:\n${this.#said()}`)
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
     }
   }
