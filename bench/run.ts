@@ -44,7 +44,9 @@ function caseNames(only: string | undefined): string[] {
   const files = readdirSync(CASES).filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts'))
   const rank = (name: string): number => (ORDER.includes(name) ? ORDER.indexOf(name) : ORDER.length)
   const names = files.map((name) => name.slice(0, -3)).toSorted((a, b) => rank(a) - rank(b) || a.localeCompare(b))
-  return only === undefined ? names : names.filter((name) => name.includes(only))
+  // A whole name means that case alone: `aggregate` begins the names of others.
+  if (only === undefined || names.includes(only)) return only === undefined ? names : [only]
+  return names.filter((name) => name.includes(only))
 }
 
 /** One run of a case; `own` and `obvious` share the folder. */
