@@ -6,7 +6,6 @@ import type { Lambda, RowShape } from '../plan/node.ts'
 import { must } from '../base/assert.ts'
 import { MillraceError } from '../base/errors.ts'
 import { columnBuilder } from '../codec/column-builder.ts'
-import { columnValue } from '../codec/column-value.ts'
 import { RowList } from '../operators/live-rows.ts'
 import { GROUP_KEY } from '../plan/derive.ts'
 import { fieldIn, fieldsOfShape } from '../plan/shape.ts'
@@ -209,14 +208,4 @@ export function nullColumn(field: Field, size: number): Column {
   const builder = columnBuilder(field.type)
   for (let row = 0; row < size; row++) builder.append(null)
   return builder.finish()
-}
-
-/** Rows of typed columns as plain objects, for lambdas that keep what they get. */
-export function plainRow(batch: Batch, fields: readonly Field[], row: number): Record<string, unknown> {
-  const result: Record<string, unknown> = {}
-  fields.forEach((field, index) => {
-    const column = batch.columns[index]
-    result[field.name] = column === null || column === undefined ? null : columnValue(column, field.type, row)
-  })
-  return result
 }

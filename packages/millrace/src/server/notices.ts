@@ -63,7 +63,7 @@ export class Notices {
           `${event.code} ${event.operator}`,
           event.code,
           `dead letters at \`${event.operator}\`: ${event.sample}`,
-          'See `millrace dlq list`.',
+          'See them on the page, or with `millrace dlq list`.',
           event.count,
         )
     }

@@ -81,12 +81,7 @@ export class JsonEncoder {
   }
 }
 
-/** An encoder of JSON records with these fields. */
-export function jsonEncoder(fields: readonly Field[], options: JsonEncoderOptions = {}): JsonEncoder {
-  return new JsonEncoder(fields, options)
-}
-
-/** The same as a function that appends to a buffer of the caller's. */
+/** A function that appends a record to a buffer of the caller's. */
 export function rowEncoder(fields: readonly Field[], options: JsonEncoderOptions = {}): RowEncoder {
   const shape = { lines: options.lines ?? false, arrays: options.arrays ?? false }
   return (options.codegen ?? true) ? generatedEncoder(fields, shape) : interpretedEncoder(fields, shape)
