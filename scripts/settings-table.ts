@@ -20,7 +20,7 @@ export const CONSTANTS: readonly FixedSetting[] = [
     reason: 'A month: long enough to notice, to mend and to send back; not for ever, because each has the bytes of its record.',
   },
   {
-    file: core('runtime/progress-board.ts'),
+    file: core('runtime/exchange/progress-board.ts'),
     name: 'PROGRESS_KEPT_MS',
     summary: 'How long bindings of ticks are kept, which is how far back `replay` repeats the very ticks of then.',
     reason: 'A week covers what somebody still asks about; older ranges are replayed as one tick.',
@@ -32,7 +32,7 @@ export const CONSTANTS: readonly FixedSetting[] = [
     reason: 'A producer that was cut off for a night sends again in the morning.',
   },
   {
-    file: core('runtime/snapshot.ts'),
+    file: core('runtime/recovery/snapshot.ts'),
     name: 'CHANGELOG_BYTES_MIN',
     summary:
       'Changelog behind which a snapshot of state is written, unless `snapshotBytesMin` says otherwise; at least as much as the state.',
@@ -45,19 +45,19 @@ export const CONSTANTS: readonly FixedSetting[] = [
     reason: 'Enough to keep a reader busy, little enough that a slow one slows its producer down soon.',
   },
   {
-    file: core('runtime/binder-loop.ts'),
+    file: core('runtime/task/binder-loop.ts'),
     name: 'HEARTBEAT_MS',
     summary: 'Pace at which an idle watermark moves, only while a window or timer waits for it.',
     reason: 'A window that closes a second late hurts nobody; a quiet plant writes nothing.',
   },
   {
-    file: core('runtime/task.ts'),
+    file: core('runtime/task/task.ts'),
     name: 'RESTARTS_MAX',
     summary: 'Failures of a task in a row before it stays failed and says so.',
     reason: 'With pauses that double this is about ten seconds: enough for what passes by itself.',
   },
   {
-    file: core('runtime/bad-share.ts'),
+    file: core('runtime/task/bad-share.ts'),
     name: 'BAD_COUNT_MIN',
     summary: 'Bad records before `badShareMax` can pause a task.',
     reason: 'Three bad records of the first five say nothing.',
@@ -75,7 +75,7 @@ export const CONSTANTS: readonly FixedSetting[] = [
     reason: 'Every change writes the state as a whole.',
   },
   {
-    file: core('runtime/row-blocks.ts'),
+    file: core('runtime/task/row-blocks.ts'),
     name: 'BLOCK_BYTES_MAX',
     summary: 'Largest row that one task hands to another; a larger one is a dead letter.',
     reason: 'Above what any topic takes by default, below what a batch of an internal topic may have.',

@@ -1,5 +1,5 @@
 // The physical topology: sub-topologies of fused operators, cut at internal topics. Data only; `instantiate` turns one sub-topology into
-// running operators. The compiler (topology-planner.ts) decides the cuts, the runtime (runtime/task.ts) runs one task per sub-topology and group.
+// running operators. The compiler (topology-planner.ts) decides the cuts, the runtime (runtime/task/task.ts) runs one task per sub-topology and group.
 //
 // Where a plan is cut: at an exchange (a grouping whose key is not the partitioning of its input and more than one partition on either
 // side), before a sink whose outage would stop something else, at `through`. Everything between two cuts is one sub-topology.

@@ -2,7 +2,7 @@
 // Sums of integers are exact: f64 while they are safe, 64-bit integers beyond (the store promotes the column once); beyond 64 bits a sum
 // stays at the largest integer. NaN is the largest number, as in PostgreSQL.
 import type { Batch, Column } from '../codec/column.ts'
-import type { Lane } from '../state/row-format.ts'
+import type { Lane } from '../state/rows/row-format.ts'
 import type { RowReader, TableStore } from '../state/store.ts'
 import type { AggregateFunction } from './aggregate-function.ts'
 import type { ColumnExpression } from './row-functions.ts'

@@ -1,7 +1,7 @@
 // The groups that a tick has changed, in the order in which rows first reached them. The store numbers its changes, but makes all new rows
 // of a batch before it touches the known ones, so its order depends on how rows were cut into batches; this one does not. That keeps a
 // replay bit-identical, whatever it fetches at once.
-import { IMAGE_WORD } from '../state/row-format.ts'
+import { IMAGE_WORD } from '../state/rows/row-format.ts'
 import type { TableStore } from '../state/store.ts'
 import { RowList } from './live-rows.ts'
 

@@ -4,7 +4,7 @@ import { columnValue, withBytes } from '../codec/column-value.ts'
 import type { Column, Field } from '../codec/column.ts'
 import { GrowingBytes } from '../codec/growing-bytes.ts'
 import { TaggedReader, writeTagged } from '../codec/tagged.ts'
-import type { Lane } from '../state/row-format.ts'
+import type { Lane } from '../state/rows/row-format.ts'
 import type { TableStore } from '../state/store.ts'
 
 /** Bytes lanes hold text, bytes and json as they are, everything else tagged. */

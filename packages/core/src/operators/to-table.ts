@@ -2,7 +2,7 @@
 // Rows leave when the watermark at a tick's end is the retention or more ahead of their event time; a row that comes later than that is
 // kept until the end of its tick. The end of all inputs (a watermark of +Infinity) is no passing of time: the table stays. Law: the table equals a map that the same rows were put into one by one (to-table.property.test.ts).
 import type { Batch, Column } from '../codec/column.ts'
-import { IMAGE_WORD } from '../state/row-format.ts'
+import { IMAGE_WORD } from '../state/rows/row-format.ts'
 import type { TableStore } from '../state/store.ts'
 import { TimeIndex, timeColumn } from '../state/time-index.ts'
 import { liveRows, RowList } from './live-rows.ts'

@@ -2,7 +2,7 @@
 // windows and many of them a key. Keys of one number or one text are encoded here, each once, and looked up in a small table first:
 // entries that are overwritten or out of date only cost a look-up in the store. All other keys go to the store column by column.
 import type { Column, Field } from '../codec/column.ts'
-import { META_WORD } from '../state/row-format.ts'
+import { META_WORD } from '../state/rows/row-format.ts'
 import type { RowListener, TableStore } from '../state/store.ts'
 import { RowList } from './live-rows.ts'
 

@@ -7,7 +7,7 @@ import type { Topology } from '../compile/topology.ts'
 import type { Log } from '../log/log.ts'
 import type { Plan } from '../plan/node.ts'
 import type { ReplaySettings } from './replay.ts'
-import type { ProgressBoard } from './progress-board.ts'
+import type { ProgressBoard } from './exchange/progress-board.ts'
 
 export interface TaskEnvironment {
   readonly log: Log

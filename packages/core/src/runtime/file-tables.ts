@@ -1,6 +1,6 @@
 // Files that are tables: read to their end in every incarnation of a task, before the first row of any other input.
 // Bad lines go to the dead letters once per start of the pipeline: every task group reads the file, and only the first one says them.
-import type { TaskCore } from './task-core.ts'
+import type { TaskCore } from './task/task-core.ts'
 import type { TaskEnvironment } from './environment.ts'
 import { readFileTable } from '../compile/file-table.ts'
 

@@ -19,8 +19,8 @@ import { must } from '../base/assert.ts'
 import { MillraceError } from '../base/errors.ts'
 import { RecordRows } from '../codec/record-rows.ts'
 import { wholeFetchBytes } from './fetch-size.ts'
-import { decodeProgress } from './progress.ts'
-import type { Binding, ProgressEntry } from './progress.ts'
+import { decodeProgress } from './exchange/progress.ts'
+import type { Binding, ProgressEntry } from './exchange/progress.ts'
 import { progressTopic } from './topic-names.ts'
 
 export interface ReplayRange {

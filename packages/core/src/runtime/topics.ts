@@ -43,11 +43,11 @@ export async function prepareTopology(plan: Plan, options: TopologyOptions): Pro
     }
     await ensureInternal(log, changelog, part.groups, null)
     await ensureInternal(log, snapshotTopic(plan.pipeline, part.name), part.groups, null)
-    // What may go is decided by what readers still need, and not by age alone (runtime/progress-board.ts).
+    // What may go is decided by what readers still need, and not by age alone (runtime/exchange/progress-board.ts).
     await ensureInternal(log, progressTopic(plan.pipeline, part.name), part.groups, null)
     await ensureInternal(log, retryTopic(plan.pipeline, part.name), part.groups, DEAD_LETTER_RETENTION_MS)
   }
-  // A direct sink's intents stand where a task of its own would keep them (runtime/sink-handover.ts).
+  // A direct sink's intents stand where a task of its own would keep them (runtime/sink/sink-handover.ts).
   for (const { sink, groups } of topology.parts)
     if (sink !== null && sink.output !== null) await ensureInternal(log, changelogTopic(plan.pipeline, sink.name), groups, null)
   for (const topic of topology.internalTopics) await ensureInternal(log, topic.name, topic.partitions, null)

@@ -1,9 +1,9 @@
 // Puts blocks of changed rows (row-block.ts) back into a store during restore.
-import type { ByteArena } from './byte-arena.ts'
-import type { Lane, RowFormat } from './row-format.ts'
-import { META_WORD, NULL_WORD, rowFormat } from './row-format.ts'
-import { BlockReader } from './row-block.ts'
-import type { RowPages } from './row-pages.ts'
+import type { ByteArena } from './rows/byte-arena.ts'
+import type { Lane, RowFormat } from './rows/row-format.ts'
+import { META_WORD, NULL_WORD, rowFormat } from './rows/row-format.ts'
+import { BlockReader } from './rows/row-block.ts'
+import type { RowPages } from './rows/row-pages.ts'
 import type { RowMapping } from './store.ts'
 
 /** What it writes to: the inside of a table store. */

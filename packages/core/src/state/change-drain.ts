@@ -1,9 +1,9 @@
 // Hands the changes of a sealed tick to the changelog: each row that differs from what it was before the tick, as it was at the seal.
-import type { ByteArena } from './byte-arena.ts'
-import { isAliveAt, isSameRow } from './row-compare.ts'
-import { IMAGE_WORD, type RowFormat, TICK_WORD } from './row-format.ts'
-import { BlockWriter } from './row-block.ts'
-import type { RowPages } from './row-pages.ts'
+import type { ByteArena } from './rows/byte-arena.ts'
+import { isAliveAt, isSameRow } from './rows/row-compare.ts'
+import { IMAGE_WORD, type RowFormat, TICK_WORD } from './rows/row-format.ts'
+import { BlockWriter } from './rows/row-block.ts'
+import type { RowPages } from './rows/row-pages.ts'
 import type { ChangeWriter } from './store.ts'
 import type { TickImages } from './tick-images.ts'
 

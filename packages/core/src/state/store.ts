@@ -14,7 +14,7 @@
 //  ST-4 A reader at the last committed tick never sees a row image of a later one.
 import type { Column, Field } from '../codec/column.ts'
 import type { GrowingBytes } from '../codec/growing-bytes.ts'
-import type { RowFormat } from './row-format.ts'
+import type { RowFormat } from './rows/row-format.ts'
 
 /** Names the layout of rows: column names, kinds, aggregates. The id is a hash of the content; readers decode by the writer's layout and map by name. */
 export interface Layout {

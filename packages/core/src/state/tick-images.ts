@@ -3,7 +3,7 @@
 // these chains come rollback, reads at the last commit and changelogs.
 //
 // Pages are kept from tick to tick, so a steady load allocates nothing.
-import type { RowFormat } from './row-format.ts'
+import type { RowFormat } from './rows/row-format.ts'
 
 const PAGE_BYTES = 1 << 16
 const FIRST_CHANGES = 64

@@ -5,7 +5,7 @@
 // that they put back once more, and a row noted twice comes out once. What comes out depends on the rows alone, never on the lists.
 // The order is time, then key, so that a restored store expires in the same order as the one it was dumped from.
 import { must } from '../base/assert.ts'
-import { keyOrder } from './key-order.ts'
+import { keyOrder } from './keys/key-order.ts'
 import type { RowListener, TableStore } from './store.ts'
 
 const FIRST_SLOTS = 16

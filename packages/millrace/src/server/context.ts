@@ -12,7 +12,7 @@ import type {
 } from '@millrace/core/engine'
 import { MillraceError, nearestWord } from '@millrace/core/engine'
 import type { PlantStatus } from '../api.ts'
-import type { Collector } from './collector.ts'
+import type { Collector } from './collect/collector.ts'
 import type { LetterBoxes } from './letter-boxes.ts'
 import type { Replay, ReplayRequest } from './replays.ts'
 import type { Streams } from './streams.ts'

@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { MillraceError, nearestWord } from '@millrace/core/engine'
 import { decodeJson } from '../json.ts'
-import { type BodyLimits, readBody } from './body.ts'
+import { type BodyLimits, readBody } from './collect/body.ts'
 
 /** A route that has answered by itself returns this. */
 export const ANSWERED: unique symbol = Symbol('answered')

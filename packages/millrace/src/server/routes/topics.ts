@@ -3,7 +3,7 @@ import { MillraceError, type Topic, type TopicSettings } from '@millrace/core/en
 import type { TailRecord, TopicStatus } from '../../api.ts'
 import { encodeJson } from '../../json.ts'
 import { sendJson } from '../answers.ts'
-import { topicUnknown } from '../collector.ts'
+import { topicUnknown } from '../collect/collector.ts'
 import type { PlantContext } from '../context.ts'
 import { ANSWERED, type Exchange, queryInvalid } from '../exchange.ts'
 import type { Parameter, Route } from '../router.ts'

@@ -1,0 +1,279 @@
+// Reads an exchange as one task group: gathers the batches of its partitions, orders them by (tick, producer, running number) and hands
+// over whole ticks only (ADR 0002, rules 15-17). Batches that were applied before a restart are skipped by their running number.
+//
+// Bytes are held up to a credit. The batch that completes the oldest tick may lie behind more than that: every producer may be `aheadBytes`
+// ahead (rule 25). So gathering goes on over the credit while no tick is complete, and keeps of what it finds the heads alone; the bytes are
+// read again when their tick is applied.
+import type { InputSpec } from '../../compile/topology.ts'
+import type { FetchPosition, FetchedPartition, Log, LogReader } from '../../log/log.ts'
+import type { ProgressBoard } from './progress-board.ts'
+import { must } from '../../base/assert.ts'
+import { MillraceError } from '../../base/errors.ts'
+import { batchByteLength, readBatchHeader } from '../../codec/record-batch.ts'
+import { RecordRows } from '../../codec/record-rows.ts'
+import { BatchQueue } from './batch-queue.ts'
+import type { GatheredBatch } from './batch-queue.ts'
+import { HEAD_BYTES, readHead } from './exchange-output.ts'
+import type { ExchangeHead } from './exchange-output.ts'
+
+/** Bytes asked for at once when batches are read again: more would be read in vain when there is no credit to hold it. */
+const REREAD_BYTES = 1024 * 1024
+
+/** One record batch of a tick; `bytes` is a copy, the reader's buffer is reused. */
+export interface PendingBatch extends ExchangeHead {
+  readonly partition: number
+  readonly offset: number
+  readonly bytes: Uint8Array
+}
+
+export interface ExchangePosition {
+  readonly partition: number
+  /** Lowest offset of an unapplied batch. */
+  readonly offset: number
+  /** Per producer group: running number applied. */
+  readonly applied: readonly number[]
+}
+
+interface Lane {
+  readonly partition: number
+  fetchOffset: number
+  /** Per producer: running number and tick of the newest batch gathered, and the running number applied. */
+  readonly gatheredRunning: number[]
+  readonly gatheredTick: number[]
+  readonly applied: number[]
+  /** Per producer: what is gathered and not applied. */
+  readonly pending: readonly BatchQueue[]
+}
+
+export class ExchangeInput {
+  readonly spec: Extract<InputSpec, { kind: 'exchange' }>
+  readonly #reader: LogReader
+  readonly #board: ProgressBoard
+  readonly #producerGroups: number
+  readonly #output: number
+  readonly #lanes: Lane[] = []
+  readonly #rows = new RecordRows()
+  readonly #creditBytes: number
+  #heldBytes = 0
+  /** Gathered batches of which only the head is held. */
+  #headsOnly = 0
+  /** The lane that is asked for first; moves on, so that a full first lane does not use up every fetch. */
+  #firstLane = 0
+
+  constructor(
+    log: Log,
+    board: ProgressBoard,
+    spec: Extract<InputSpec, { kind: 'exchange' }>,
+    options: {
+      readonly group: number
+      readonly groups: number
+      readonly producerGroups: number
+      readonly producerOutput: number
+      readonly creditBytes: number
+    },
+    positions: readonly ExchangePosition[],
+  ) {
+    this.spec = spec
+    this.#reader = log.reader()
+    this.#board = board
+    this.#producerGroups = options.producerGroups
+    this.#output = options.producerOutput
+    this.#creditBytes = options.creditBytes
+    const starts = new Map(log.ends(spec.topic).map((ends) => [ends.partition, ends.start]))
+    for (let partition = options.group; partition < spec.partitions; partition += options.groups) {
+      const known = positions.find((position) => position.partition === partition)
+      const applied = Array.from({ length: options.producerGroups }, (_, producer) => known?.applied[producer] ?? 0)
+      this.#lanes.push({
+        partition,
+        fetchOffset: Math.max(known?.offset ?? 0, starts.get(partition) ?? 0),
+        gatheredRunning: [...applied],
+        gatheredTick: applied.map(() => 0),
+        applied,
+        pending: applied.map(() => new BatchQueue()),
+      })
+    }
+  }
+
+  get producerGroups(): number {
+    return this.#producerGroups
+  }
+
+  /** Bytes of gathered batches in memory. */
+  get heldBytes(): number {
+    return this.#heldBytes
+  }
+
+  /** Gathers what is there, up to the credit, and over it until a tick is complete. Returns true when something new came. */
+  async gather(): Promise<boolean> {
+    let any = false
+    while ((this.#heldBytes < this.#creditBytes && this.#headsOnly === 0) || this.firstTick() > this.frontier()) {
+      const wanted = this.#wanted()
+      const fetched = this.#reader.fetchNow === null ? await this.#reader.fetch(wanted) : this.#reader.fetchNow(wanted)
+      let more = false
+      for (const part of fetched) {
+        if (part.error !== null) throw part.error
+        if (part.next > part.from) {
+          this.#take(part)
+          more = true
+        }
+      }
+      if (!more) return any
+      any = true
+    }
+    return any
+  }
+
+  #wanted(): readonly FetchPosition[] {
+    const first = this.#firstLane
+    this.#firstLane = (first + 1) % Math.max(1, this.#lanes.length)
+    const inTurn = [...this.#lanes.slice(first), ...this.#lanes.slice(0, first)]
+    return inTurn.map(({ partition, fetchOffset }) => ({ topic: this.spec.topic, partition, offset: fetchOffset }))
+  }
+
+  #take(part: FetchedPartition): void {
+    const lane = must(
+      this.#lanes.find((other) => other.partition === part.partition),
+      'exchange partition',
+    )
+    for (const { offset, lastOffset, bytes } of batchesIn(part.bytes))
+      if (lastOffset >= lane.fetchOffset) this.#gatherBatch(lane, bytes, offset)
+    lane.fetchOffset = part.next
+  }
+
+  #gatherBatch(lane: Lane, bytes: Uint8Array, offset: number): void {
+    const rows = this.#rows
+    rows.read(bytes, 0)
+    const start = rows.valueStarts[0] as number
+    if (rows.count < 1 || start < 0 || (rows.valueEnds[0] as number) - start !== HEAD_BYTES)
+      throw new MillraceError('MR_LOG_CORRUPT', {
+        message: 'an exchange batch without head record.',
+        details: { topic: this.spec.topic, partition: lane.partition, offset },
+      })
+    const { producer, tick, running } = readHead(bytes, start)
+    if (producer >= this.#producerGroups)
+      throw new MillraceError('MR_LOG_CORRUPT', {
+        message: 'an exchange batch of an unknown producer.',
+        details: { topic: this.spec.topic, partition: lane.partition, offset, producer },
+      })
+    // A batch at or below the applied running number was applied before a restart.
+    if (running <= (lane.gatheredRunning[producer] as number)) return
+    lane.gatheredRunning[producer] = running
+    lane.gatheredTick[producer] = tick
+    const batch: GatheredBatch = { tick, running, offset, length: bytes.length, bytes: null }
+    this.#headsOnly++
+    if (this.#heldBytes < this.#creditBytes) this.#hold(batch, bytes)
+    queueOf(lane, producer).push(batch)
+  }
+
+  #hold(batch: GatheredBatch, bytes: Uint8Array): void {
+    batch.bytes = bytes.slice()
+    this.#heldBytes += batch.length
+    this.#headsOnly--
+  }
+
+  /** Newest tick that is complete here: every producer has completed it and all of its batches are gathered. */
+  frontier(): number {
+    let frontier = Number.POSITIVE_INFINITY
+    for (let producer = 0; producer < this.#producerGroups; producer++) {
+      const through = this.#board.through(this.spec.producer, producer)
+      for (const lane of this.#lanes) {
+        const all =
+          (lane.gatheredRunning[producer] as number) >= this.#board.reached(this.spec.producer, producer, this.#output, lane.partition)
+        frontier = Math.min(frontier, all ? through : (lane.gatheredTick[producer] as number) - 1)
+      }
+    }
+    return frontier
+  }
+
+  /** The oldest tick that has batches here; infinity when nothing is gathered. */
+  firstTick(): number {
+    let first = Number.POSITIVE_INFINITY
+    // A producer's ticks ascend within a partition: its first batch is of its oldest tick.
+    for (const lane of this.#lanes) for (const queue of lane.pending) if (queue.first !== null) first = Math.min(first, queue.first.tick)
+    return first
+  }
+
+  /** Reads the batches of the oldest tick of which only the heads are held. To be awaited before that tick is taken. */
+  async load(tick: number): Promise<void> {
+    if (this.#headsOnly === 0) return
+    for (const lane of this.#lanes) {
+      const missing = lane.pending.flatMap((queue) => queue.upTo(tick).filter(({ bytes }) => bytes === null))
+      missing.sort((a, b) => a.offset - b.offset)
+      for (const batch of missing) if (batch.bytes === null) await this.#reread(lane, batch)
+    }
+  }
+
+  /** Reads a batch again, and those behind it as far as the credit goes. */
+  async #reread(lane: Lane, batch: GatheredBatch): Promise<void> {
+    const wanted: readonly FetchPosition[] = [{ topic: this.spec.topic, partition: lane.partition, offset: batch.offset }]
+    const bytesMax = Math.max(batch.length, Math.min(REREAD_BYTES, this.#creditBytes - this.#heldBytes))
+    const options = { bytesMax }
+    const [part] = this.#reader.fetchNow === null ? await this.#reader.fetch(wanted, options) : this.#reader.fetchNow(wanted, options)
+    if (part === undefined || part.error !== null) throw part?.error ?? new MillraceError('MR_LOG_CORRUPT', { details: { ...wanted[0] } })
+    for (const { offset, bytes } of batchesIn(part.bytes)) {
+      const known = this.#find(lane, offset, bytes)
+      if (known !== null && known.bytes === null && (known === batch || this.#heldBytes < this.#creditBytes)) this.#hold(known, bytes)
+    }
+    must(batch.bytes, 'the bytes of a gathered batch')
+  }
+
+  #find(lane: Lane, offset: number, bytes: Uint8Array): GatheredBatch | null {
+    this.#rows.read(bytes, 0)
+    return queueOf(lane, readHead(bytes, this.#rows.valueStarts[0] as number).producer).at(offset)
+  }
+
+  /** Hands over the batches of the oldest tick in order and counts them as applied. */
+  take(tick: number): readonly PendingBatch[] {
+    const taken: PendingBatch[] = []
+    for (let producer = 0; producer < this.#producerGroups; producer++) {
+      for (const lane of this.#lanes) {
+        const queue = queueOf(lane, producer)
+        for (let batch = queue.first; batch !== null && batch.tick <= tick; batch = queue.first) {
+          queue.dropFirst()
+          const { running, offset, length } = batch
+          taken.push({ producer, tick: batch.tick, running, partition: lane.partition, offset, bytes: must(batch.bytes, 'loaded bytes') })
+          lane.applied[producer] = running
+          this.#heldBytes -= length
+        }
+      }
+    }
+    return taken
+  }
+
+  /** To be committed. */
+  positions(): readonly ExchangePosition[] {
+    return this.#lanes.map((lane) => {
+      let offset = lane.fetchOffset
+      for (const { first } of lane.pending) if (first !== null) offset = Math.min(offset, first.offset)
+      return { partition: lane.partition, offset, applied: [...lane.applied] }
+    })
+  }
+
+  /** Records not yet gathered, for the lag. */
+  lag(log: Log): number {
+    let lag = 0
+    for (const ends of log.ends(this.spec.topic)) {
+      const lane = this.#lanes.find((other) => other.partition === ends.partition)
+      if (lane !== undefined) lag += Math.max(0, ends.end - lane.fetchOffset)
+    }
+    return lag
+  }
+
+  close(): void {
+    this.#reader.close()
+  }
+}
+
+function queueOf(lane: Lane, producer: number): BatchQueue {
+  return lane.pending[producer] as BatchQueue
+}
+
+function* batchesIn(bytes: Uint8Array): Generator<{ readonly offset: number; readonly lastOffset: number; readonly bytes: Uint8Array }> {
+  for (let at = 0; at < bytes.length;) {
+    const length = batchByteLength(bytes, at)
+    if (length < 0) return
+    const { baseOffset: offset, lastOffset } = readBatchHeader(bytes, at)
+    yield { offset, lastOffset, bytes: bytes.subarray(at, at + length) }
+    at += length
+  }
+}

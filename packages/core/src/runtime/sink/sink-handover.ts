@@ -1,0 +1,127 @@
+// The sink's own state when a direct sink opens (ADR 0008): the newest intent stands on the changelog that bears the sink's name, whether a
+// task of the sink's own writes it or the task that reads the source. So an edit of the pipeline may turn one into the other, and the next
+// writer goes on where the last one stopped. What the log still holds for the sink on its way (its feed, and the exchanges in front of the
+// feed) would have no reader any more: then the start is refused.
+import type { Log } from '../../log/log.ts'
+import type { CommitState } from '../recovery/commit-state.ts'
+import type { TaskCore } from '../task/task-core.ts'
+import { must } from '../../base/assert.ts'
+import { MillraceError } from '../../base/errors.ts'
+import { RecordBatchBuilder, batchByteLength } from '../../codec/record-batch.ts'
+import { RecordRows } from '../../codec/record-rows.ts'
+import { feedTopic } from '../../compile/topology-planner.ts'
+import type { LogPart } from '../../log/log.ts'
+import { COMMIT_KEY, parseKey } from '../recovery/changelog.ts'
+import { EMPTY_STATE, decodeCommitState, encodeCommitState } from '../recovery/commit-state.ts'
+import { readHead } from '../exchange/exchange-output.ts'
+import { wholeFetchBytes } from '../fetch-size.ts'
+import type { SinkState } from './sink-output.ts'
+import { changelogTopic } from '../topic-names.ts'
+
+/**
+ * Takes the part's sink over from whoever wrote it last.
+ * @throws {MillraceError} `MR_RUNTIME_SINK_FEED` when rows are still on their way to it.
+ */
+export async function takeOverSink(core: TaskCore): Promise<SinkState> {
+  const { environment, group } = core
+  const { log, plan } = environment
+  const sink = must(core.part.sink, 'sink').name
+  // A task of the sink's own that still lives must not commit any more.
+  await (await log.openWriter(`${plan.pipeline}/${sink}/${group}`)).close()
+  const own = await lastCommit(log, changelogTopic(plan.pipeline, sink), group)
+  const feed = feedTopic(plan.pipeline, sink)
+  const wasFed = log.topic(feed) !== null && (own === null || own.exchanges.length > 0)
+  if (!wasFed) return { intent: own?.intent ?? null, sequence: own?.sinkSequence ?? 0 }
+  await drained(core, sink, feed, own)
+  // A set gives what is added while it is walked, too: exchanges behind exchanges.
+  const gone = new Set(core.state.outputs)
+  for (const topic of gone) {
+    if (topic === null || topic === feed) continue
+    const reader = await readerOf(core, topic)
+    await drained(core, sink, topic, reader)
+    for (const next of reader?.outputs ?? []) gone.add(next)
+  }
+  // The sink's record says nothing of the feed from now on: what was applied must not be there when it is read again.
+  const end = log.ends(feed).find(({ partition }) => partition === group)?.end
+  if (end !== undefined) await log.trim(feed, group, end)
+  return { intent: own?.intent ?? null, sequence: own?.sinkSequence ?? 0 }
+}
+
+/** The record of a checkpoint on the sink's changelog. */
+export function sinkRecord(core: TaskCore, through: number, wallMs: number, { intent, sequence }: SinkState): LogPart {
+  const { plan, topology } = core.environment
+  const state: CommitState = { ...EMPTY_STATE, through, wallMs, intent, sinkSequence: sequence, codeVersion: topology.codeVersion }
+  const builder = new RecordBatchBuilder(512)
+  builder.append(COMMIT_KEY, encodeCommitState(state), wallMs)
+  return { topic: changelogTopic(plan.pipeline, must(core.part.sink, 'sink').name), partition: core.group, batch: builder.finish() }
+}
+
+/** The newest state of the task that read an exchange which this part no longer writes, in this group's partition. */
+async function readerOf(core: TaskCore, topic: string): Promise<CommitState | null> {
+  const { log, plan } = core.environment
+  const prefix = `__${plan.pipeline}.`
+  for (const { name } of log.topics()) {
+    if (!name.startsWith(prefix) || !name.endsWith('.changelog')) continue
+    const state = await lastCommit(log, name, core.group)
+    if (state?.exchanges.some((exchange) => exchange.topic === topic) === true) return state
+  }
+  return null
+}
+
+/** Every batch of this group's partition of `topic` was applied by its last reader. */
+async function drained(core: TaskCore, sink: string, topic: string, reader: CommitState | null): Promise<void> {
+  const { log } = core.environment
+  const ends = log.topic(topic) === null ? undefined : log.ends(topic).find(({ partition }) => partition === core.group)
+  if (ends === undefined) return
+  const position = reader?.exchanges
+    .find((exchange) => exchange.topic === topic)
+    ?.positions.find(({ partition }) => partition === core.group)
+  let left = 0
+  await eachBatch(log, topic, core.group, Math.max(ends.start, position?.offset ?? 0), ends.end, (rows) => {
+    const { producer, running } = readHead(rows.bytes, rows.valueStarts[0] as number)
+    if (running > (position?.applied[producer] ?? 0)) left++
+  })
+  if (left > 0) throw new MillraceError('MR_RUNTIME_SINK_FEED', { details: { sink, topic, batches: left } })
+}
+
+async function lastCommit(log: Log, topic: string, partition: number): Promise<CommitState | null> {
+  const ends = log.topic(topic) === null ? undefined : log.ends(topic).find((other) => other.partition === partition)
+  if (ends === undefined) return null
+  let last: CommitState | null = null
+  await eachBatch(log, topic, partition, ends.start, ends.end, (rows, count) => {
+    for (let row = 0; row < count; row++)
+      if (parseKey(rows.bytes, rows.keyStarts[row] as number, rows.keyEnds[row] as number).kind === 'commit')
+        last = decodeCommitState(rows.bytes.subarray(rows.valueStarts[row], rows.valueEnds[row]))
+  })
+  return last
+}
+
+async function eachBatch(
+  log: Log,
+  topic: string,
+  partition: number,
+  from: number,
+  to: number,
+  each: (rows: RecordRows, count: number) => void,
+): Promise<void> {
+  const reader = log.reader()
+  const rows = new RecordRows()
+  const bytesMax = wholeFetchBytes(log, topic, partition)
+  try {
+    for (let offset = from; offset < to;) {
+      const fetched = must((await reader.fetch([{ topic, partition, offset }], { bytesMax }))[0], topic)
+      if (fetched.error !== null) throw fetched.error
+      if (fetched.next === offset) return
+      for (let at = 0; at < fetched.bytes.length;) {
+        const length = batchByteLength(fetched.bytes, at)
+        if (length < 0) break
+        const count = rows.read(fetched.bytes.subarray(at, at + length), offset)
+        if (count > 0) each(rows, count)
+        at += length
+      }
+      offset = fetched.next
+    }
+  } finally {
+    reader.close()
+  }
+}

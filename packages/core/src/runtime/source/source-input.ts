@@ -1,0 +1,512 @@
+// One source topic as a task reads it: its partitions' positions, clocks and guard, and the ranges that the open tick binds.
+// Only this task reads these partitions for the pipeline, so the bindings it writes are the pipeline's (ADR 0002, rules 5-8, 19).
+import type { Batch } from '../../codec/column.ts'
+import type { SourceDecoder } from '../../compile/source-decoder.ts'
+import type { InputSpec } from '../../compile/topology.ts'
+import type { FetchPosition, FetchedPartition, Log, LogReader } from '../../log/log.ts'
+import type { PipelineSettings } from '../../plan/node.ts'
+import type { CombinedClock } from '../../time/partition-clock.ts'
+import type { SourcePosition } from '../recovery/commit-state.ts'
+import type { BoundRange } from '../exchange/progress.ts'
+import type { InputStatus, ReplayedRows } from '../task/task.ts'
+import { must } from '../../base/assert.ts'
+import { MillraceError, isMillraceError } from '../../base/errors.ts'
+import { RecordBatchBuilder } from '../../codec/record-batch.ts'
+import { RecordRows } from '../../codec/record-rows.ts'
+import { type GuardVerdict, guardTimes } from '../../time/clock-guard.ts'
+import { INITIAL_CLOCK, PartitionClock } from '../../time/partition-clock.ts'
+
+const FETCH_BYTES = 512 * 1024
+
+/** What a dead letter keeps of a source's record. */
+export interface RetriedRecord {
+  readonly original: Uint8Array
+  readonly key: Uint8Array | null
+  readonly timeMs: number
+  readonly partition: number
+  readonly offset: number
+}
+
+export interface SourceHandlers {
+  /** Takes decoded, guarded rows synchronously. */
+  readonly process: (batch: Batch) => void
+  readonly reject: (batch: Batch, row: number, error: MillraceError) => void
+}
+
+class SourcePartition {
+  readonly partition: number
+  readonly clock: PartitionClock
+  next: number
+  /** Where the open tick's range began. */
+  boundFrom: number
+  /** The visible end at the newest fetch. */
+  end = 0
+  /** Offsets that the guard refused since `boundFrom`. */
+  refused: number[] = []
+  /** While a jump waits for records that confirm it: how many with a time are there, and since when no more have come (monotonic ms). */
+  heldBehind = -1
+  heldAt = 0
+  /** Event time of the record that waits. */
+  heldTimeMs = 0
+  /** Offsets that retention took away before they were read, since the task began. */
+  lost = 0
+  /** Set when the partition cannot be read on. */
+  error: Error | null = null
+
+  constructor(partition: number, next: number, clock: PartitionClock) {
+    this.partition = partition
+    this.next = next
+    this.boundFrom = next
+    this.clock = clock
+  }
+}
+
+export class SourceInput {
+  readonly spec: Extract<InputSpec, { kind: 'source' }>
+  readonly #topicId: string
+  readonly #reader: LogReader
+  readonly #decoder: SourceDecoder
+  readonly #settings: PipelineSettings
+  readonly #partitions: SourcePartition[] = []
+  readonly #rows = new RecordRows()
+  readonly #times: { monotonicMs(): number; nowMs(): number }
+  readonly #onLost: (partition: number, count: number) => void
+  #bounded: ReadonlyMap<number, number> | null = null
+  #replaying = false
+  #replayRefused: ReadonlySet<number> = new Set()
+  #eventTimes: { readonly fromMs: number; readonly toMs: number } | null = null
+  #replayed: { -readonly [Name in keyof ReplayedRows]: ReplayedRows[Name] } | null = null
+
+  constructor(
+    log: Log,
+    spec: Extract<InputSpec, { kind: 'source' }>,
+    decoder: SourceDecoder,
+    options: {
+      readonly group: number
+      readonly groups: number
+      readonly settings: PipelineSettings
+      readonly clock: { monotonicMs(): number; nowMs(): number }
+      readonly startAt: 'earliest' | 'latest'
+      /** Told when retention has passed a position. */
+      readonly onLost: (partition: number, count: number) => void
+    },
+    positions: readonly SourcePosition[],
+  ) {
+    this.spec = spec
+    this.#reader = log.reader()
+    this.#decoder = decoder
+    this.#settings = options.settings
+    this.#times = options.clock
+    this.#onLost = options.onLost
+    const topic = must(log.topic(spec.topic.name), `topic ${spec.topic.name}`)
+    this.#topicId = topic.id
+    const clockSettings = {
+      disorderMs: spec.topic.disorderMs,
+      idleMs: options.settings.idleMs,
+      closeWhenIdle: options.settings.closeWhenIdle,
+    }
+    for (const ends of log.ends(spec.topic.name)) {
+      if (ends.partition % options.groups !== options.group) continue
+      const known = positions.find((position) => position.topicId === topic.id && position.partition === ends.partition)
+      const start = options.startAt === 'latest' ? ends.end : ends.start
+      this.#partitions.push(
+        new SourcePartition(
+          ends.partition,
+          known?.next ?? start,
+          new PartitionClock(clockSettings, known?.clock ?? INITIAL_CLOCK, options.clock.monotonicMs()),
+        ),
+      )
+    }
+  }
+
+  /**
+   * Replay: takes one partition to exactly `to`, and moves no clock of its own (the kept binding says what the clocks were).
+   * `refused`: offsets that the guard refused then. `settle`: awaited after each fetch.
+   */
+  async replayTo(
+    partitionNumber: number,
+    to: number,
+    refused: readonly number[],
+    handlers: SourceHandlers,
+    settle: () => Promise<void> | null,
+  ): Promise<number> {
+    this.#replaying = true
+    this.#replayRefused = new Set(refused)
+    const partition = this.#partitions.find((other) => other.partition === partitionNumber)
+    if (partition === undefined) return 0
+    this.#bounded = new Map([...(this.#bounded ?? []), [partitionNumber, to]])
+    let taken = 0
+    while (partition.next < to && partition.error === null) {
+      const got = await this.poll(this.#partitions.indexOf(partition), handlers)
+      taken += got
+      await settle()
+      if (got === 0 && partition.next < to) partition.next = to
+    }
+    if (partition.error !== null) throw partition.error
+    return taken
+  }
+
+  /** Replay: counts the rows of the range, and leaves out those with another event time. */
+  replayOnly(eventTimes: { readonly fromMs: number; readonly toMs: number } | null): void {
+    this.#eventTimes = eventTimes
+    this.#replayed = { rows: 0, outside: 0, timeless: 0, unread: 0 }
+  }
+
+  /** What a replay has made of the records so far; null outside of one. */
+  get replayed(): ReplayedRows | null {
+    return this.#replayed
+  }
+
+  /** Nothing will be read any more. */
+  endAll(): void {
+    for (const partition of this.#partitions) partition.clock.end()
+  }
+
+  /** Replay: leaves out what is known to have other event times. */
+  skipTo(partitionNumber: number, to: number): void {
+    const partition = this.#partitions.find((other) => other.partition === partitionNumber)
+    if (partition !== undefined && this.#replayed !== null) this.#replayed.unread += Math.max(0, to - partition.next)
+    this.seek(partitionNumber, to)
+  }
+
+  /** Replay: where to begin. */
+  seek(partitionNumber: number, from: number): void {
+    const partition = this.#partitions.find((other) => other.partition === partitionNumber)
+    if (partition === undefined || partition.next >= from) return
+    partition.next = from
+    partition.boundFrom = from
+  }
+
+  /** Declares the input bounded: each partition ends at the given offset, and its watermark then goes to the end of time. */
+  boundAt(ends: ReadonlyMap<number, number>): void {
+    this.#bounded = ends
+  }
+
+  get partitionCount(): number {
+    return this.#partitions.length
+  }
+
+  /**
+   * Fetches once from the partition at `index` and processes what came. Returns the bytes taken; 0 when nothing was.
+   * A tick takes its partitions one after the other, each to the end of its range: so a replay of the binding sees the same order.
+   */
+  async poll(index: number, handlers: SourceHandlers): Promise<number> {
+    const partition = must(this.#partitions[index], `source partition ${index}`)
+    if (partition.error !== null || partition.clock.status === 'ended') return 0
+    let part = await this.#fetch(partition.partition, partition.next)
+    if (this.#passRetention(partition, part.error)) part = await this.#fetch(partition.partition, partition.next)
+    for (;;) {
+      const taken = this.#take(part, handlers)
+      if (taken !== null) return taken
+      // The buffer of a fetch lives until the next one.
+      const before = { ...part, bytes: part.bytes.slice() }
+      const more = await this.#fetch(partition.partition, part.next)
+      if (more.error !== null) partition.error = more.error
+      if (more.error !== null || more.next === more.from) return 0
+      part = { ...more, from: before.from, bytes: joined(before.bytes, more.bytes) }
+    }
+  }
+
+  /**
+   * Goes on at the start of the log when retention has removed what was to be read next, counts the gap and says so: it will not come back,
+   * and waiting would lose the rest as well. The range that the tick binds covers the gap. True when there is something to fetch again.
+   */
+  #passRetention(partition: SourcePartition, error: FetchedPartition['error']): boolean {
+    const earliest = isMillraceError(error) && error.code === 'MR_LOG_OFFSET_RANGE' ? error.details['earliest'] : undefined
+    if (typeof earliest !== 'number' || earliest <= partition.next) return false
+    const to = Math.min(earliest, this.#bounded?.get(partition.partition) ?? Number.POSITIVE_INFINITY)
+    const count = to - partition.next
+    partition.lost += count
+    partition.next = to
+    partition.heldBehind = -1
+    if (count > 0) this.#onLost(partition.partition, count)
+    return to === earliest
+  }
+
+  async #fetch(partition: number, offset: number): Promise<FetchedPartition> {
+    const wanted: readonly FetchPosition[] = [{ topic: this.spec.topic.name, partition, offset }]
+    const options = { bytesMax: FETCH_BYTES }
+    const fetched = this.#reader.fetchNow === null ? await this.#reader.fetch(wanted, options) : this.#reader.fetchNow(wanted, options)
+    return must(fetched[0], 'fetched partition')
+  }
+
+  /** Bytes taken; null when the first record is a jump that needs more records behind it than this fetch gave. */
+  #take(part: FetchedPartition, handlers: SourceHandlers): number | null {
+    const partition = must(
+      this.#partitions.find((other) => other.partition === part.partition),
+      'source partition',
+    )
+    partition.end = part.end
+    if (part.error !== null) {
+      partition.error = part.error
+      return 0
+    }
+    const monotonicMs = this.#times.monotonicMs()
+    if (part.next === part.from) {
+      partition.clock.observeEmpty(monotonicMs)
+      this.#endIfBounded(partition)
+      return 0
+    }
+    const limit = this.#bounded?.get(partition.partition) ?? Number.POSITIVE_INFINITY
+    const count = this.#rows.read(part.bytes, part.from)
+    const decoded = this.#decoder.decode(this.#rows, partition.partition)
+    const inRange = limit === Number.POSITIVE_INFINITY ? count : firstAtOrAfter(this.#rows.offsets, count, limit)
+    const taken = this.#guard(partition, part, decoded.batch, inRange, decoded.rejected, handlers, monotonicMs)
+    this.#endIfBounded(partition)
+    return taken
+  }
+
+  /** Applies the clock-ahead guard and hands the decided rows on. */
+  #guard(
+    partition: SourcePartition,
+    part: FetchedPartition,
+    batch: Batch,
+    count: number,
+    bad: readonly { readonly row: number; readonly error: MillraceError }[],
+    handlers: SourceHandlers,
+    monotonicMs: number,
+  ): number | null {
+    const atEnd = part.next >= part.end || count < batch.rowCount
+    let verdict = this.#verdict(partition, batch, count, atEnd && this.#bounded !== null)
+    const silent = partition.heldBehind === verdict.behind && monotonicMs - partition.heldAt >= this.#settings.idleMs
+    if (verdict.taken === 0 && count > 0 && atEnd && silent) verdict = this.#verdict(partition, batch, count, true)
+    // The partition waits at a jump. A fetch may give less than there is, wherever the log likes to stop.
+    if (verdict.taken === 0 && count > 0) {
+      partition.clock.wake(monotonicMs)
+      if (atEnd && partition.heldBehind !== verdict.behind) {
+        partition.heldBehind = verdict.behind
+        partition.heldAt = monotonicMs
+        partition.heldTimeMs = batch.times[0] as number
+      }
+      return atEnd ? 0 : null
+    }
+    partition.heldBehind = -1
+    for (const { row, error } of bad) if (row < verdict.taken && this.#isBadInRange(row)) handlers.reject(batch, row, error)
+    for (const row of verdict.rejected) {
+      partition.refused.push(this.#rows.offsets[row] as number)
+      if (!this.#isInRange(batch.times[row] as number)) continue
+      handlers.reject(
+        batch,
+        row,
+        new MillraceError('MR_TIME_AHEAD', {
+          details: {
+            topic: this.spec.topic.name,
+            partition: partition.partition,
+            offset: this.#rows.offsets[row] as number,
+            eventTime: new Date(Math.min(batch.times[row] as number, 8.64e15)).toISOString(),
+          },
+        }),
+      )
+    }
+    const narrowed = narrow(batch, verdict.taken, verdict.rejected)
+    const live = this.#replayed === null ? narrowed : this.#inRange(narrowed)
+    if (live.selectedCount > 0) handlers.process(live)
+    const wholeFetch = verdict.taken === batch.rowCount
+    partition.next = wholeFetch ? part.next : (this.#rows.offsets[verdict.taken] as number)
+    partition.clock.observe(verdict.largestMs, monotonicMs)
+    return wholeFetch ? part.bytes.length : (this.#rows.valueEnds[Math.max(0, verdict.taken - 1)] as number)
+  }
+
+  #verdict(partition: SourcePartition, batch: Batch, count: number, final: boolean): GuardVerdict {
+    if (this.spec.table) return { taken: count, rejected: [], largestMs: Number.NEGATIVE_INFINITY, behind: -1 }
+    if (this.#replaying) return this.#replayVerdict(batch, count, partition)
+    const settings = { aheadMs: this.#settings.clockAheadMs, confirmations: this.#settings.clockConfirmations }
+    return guardTimes(batch.times, 0, count, partition.clock.largestMs, settings, final, this.#times.nowMs())
+  }
+
+  /** The guard's decisions are part of the binding: what confirmed a jump, or how long it waited, may look different now. */
+  #replayVerdict(batch: Batch, count: number, partition: SourcePartition): GuardVerdict {
+    const rejected: number[] = []
+    let largestMs = partition.clock.largestMs
+    for (let row = 0; row < count; row++) {
+      if (this.#replayRefused.has(this.#rows.offsets[row] as number)) rejected.push(row)
+      else if ((batch.times[row] as number) > largestMs) largestMs = batch.times[row] as number
+    }
+    return { taken: count, rejected, largestMs, behind: -1 }
+  }
+
+  /** Counts the row in a replay, and says whether it is of the range. */
+  #isInRange(timeMs: number): boolean {
+    if (this.#replayed === null) return true
+    const isIn = this.#eventTimes === null || (timeMs >= this.#eventTimes.fromMs && timeMs < this.#eventTimes.toMs)
+    if (isIn) this.#replayed.rows++
+    else this.#replayed.outside++
+    return isIn
+  }
+
+  /** A record that could not be decoded has a time when its topic takes that of the record. */
+  #isBadInRange(row: number): boolean {
+    if (this.#replayed === null || this.#eventTimes === null) return this.#isInRange(Number.NaN)
+    if (this.spec.topic.eventTime === null) return this.#isInRange(this.#rows.times[row] as number)
+    this.#replayed.timeless++
+    return false
+  }
+
+  /** The rows of a batch that are of the replayed range. */
+  #inRange(batch: Batch): Batch {
+    const selected = new Int32Array(batch.selectedCount)
+    let count = 0
+    for (let index = 0; index < batch.selectedCount; index++) {
+      const row = batch.selected === null ? index : (batch.selected[index] as number)
+      if (this.#isInRange(batch.times[row] as number)) selected[count++] = row
+    }
+    return count === batch.selectedCount ? batch : { ...batch, selected, selectedCount: count }
+  }
+
+  #endIfBounded(partition: SourcePartition): void {
+    if (this.#replaying) return
+    const limit = this.#bounded?.get(partition.partition)
+    if (limit !== undefined && partition.next >= limit && partition.clock.status !== 'ended') partition.clock.end()
+  }
+
+  /** Looks at the visible ends without fetching: partitions that have nothing become idle in time, and bounded ones end. */
+  observe(log: Log): void {
+    const monotonicMs = this.#times.monotonicMs()
+    for (const ends of log.ends(this.spec.topic.name)) {
+      const partition = this.#partitions.find((other) => other.partition === ends.partition)
+      if (partition === undefined || partition.error !== null) continue
+      if (partition.next >= ends.end) partition.clock.observeEmpty(monotonicMs)
+      this.#endIfBounded(partition)
+    }
+  }
+
+  /** Decodes one record that comes back from the dead letters and hands it on; it moves no clock and no position. */
+  retry(letter: RetriedRecord, handlers: SourceHandlers): void {
+    const builder = new RecordBatchBuilder(letter.original.length + 256)
+    builder.append(letter.key, letter.original, Math.max(0, letter.timeMs))
+    const rows = new RecordRows()
+    rows.read(builder.finish(), 0)
+    // A record that fails once more is still the one that it was.
+    rows.offsets[0] = letter.offset
+    const { batch, rejected } = this.#decoder.decode(rows, letter.partition)
+    for (const { row, error } of rejected) handlers.reject(batch, row, error)
+    if (batch.selectedCount > 0) handlers.process(batch)
+  }
+
+  lag(log: Log): number {
+    let lag = 0
+    for (const ends of log.ends(this.spec.topic.name)) {
+      const partition = this.#partitions.find((other) => other.partition === ends.partition)
+      if (partition !== undefined && partition.clock.status !== 'ended') lag += Math.max(0, ends.end - partition.next)
+    }
+    return lag
+  }
+
+  /** Idle watermarks go on with the wall clock: taken when a tick is made. */
+  advanceIdle(wallMs: number): void {
+    for (const partition of this.#partitions) partition.clock.advanceIdle(this.#times.monotonicMs(), wallMs)
+  }
+
+  /** Closes the open tick: the ranges it bound, one per partition that moved or changed its clock. */
+  bind(): readonly BoundRange[] {
+    const ranges: BoundRange[] = []
+    for (const partition of this.#partitions) {
+      if (partition.next === partition.boundFrom) continue
+      ranges.push({
+        topic: this.spec.topic.name,
+        topicId: this.#topicId,
+        partition: partition.partition,
+        from: partition.boundFrom,
+        to: partition.next,
+        watermark: partition.clock.watermarkMs,
+        status: partition.clock.status,
+        refused: partition.refused,
+      })
+      partition.boundFrom = partition.next
+      partition.refused = []
+    }
+    return ranges
+  }
+
+  /** Clocks of the partitions; tables take no part in the watermark. */
+  clocks(): readonly CombinedClock[] {
+    if (this.spec.table) return []
+    return this.#partitions.map((partition) => ({ watermark: partition.clock.watermarkMs, status: partition.clock.status }))
+  }
+
+  /** The same as they could be stated now, idle time included. */
+  clocksNow(wallMs: number): readonly CombinedClock[] {
+    if (this.spec.table) return []
+    const monotonicMs = this.#times.monotonicMs()
+    return this.#partitions.map(({ clock }) => ({ watermark: clock.idleWatermark(monotonicMs, wallMs), status: clock.status }))
+  }
+
+  /** Monotonic time at which the next partition becomes idle, or a jump that nothing confirms is decided. */
+  idleDueAt(): number {
+    let due = Number.POSITIVE_INFINITY
+    for (const partition of this.#partitions)
+      due = Math.min(due, partition.heldBehind < 0 ? partition.clock.idleDueAt() : partition.heldAt + this.#settings.idleMs)
+    return due
+  }
+
+  positions(): readonly SourcePosition[] {
+    return this.#partitions.map((partition) => ({
+      log: 'home',
+      topic: this.spec.topic.name,
+      topicId: this.#topicId,
+      partition: partition.partition,
+      next: partition.next,
+      done: [],
+      clock: partition.clock.state(),
+    }))
+  }
+
+  /** What the page shows per partition. */
+  status(): InputStatus['partitions'] {
+    const monotonicMs = this.#times.monotonicMs()
+    return this.#partitions.map(({ partition, next, clock, lost, error, heldBehind, heldAt, heldTimeMs }) => ({
+      partition,
+      next,
+      largestMs: clock.largestMs,
+      watermarkMs: clock.watermarkMs,
+      status: clock.status,
+      silentMs: monotonicMs - clock.lastDataAt,
+      error: error?.message ?? null,
+      lost,
+      ...(heldBehind < 0
+        ? {}
+        : {
+            held: {
+              eventTimeMs: heldTimeMs,
+              forMs: monotonicMs - heldAt,
+              untilMs: Math.max(0, heldAt + this.#settings.idleMs - monotonicMs),
+            },
+          }),
+    }))
+  }
+
+  close(): void {
+    this.#reader.close()
+  }
+}
+
+function joined(first: Uint8Array, second: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(first.length + second.length)
+  bytes.set(first)
+  bytes.set(second, first.length)
+  return bytes
+}
+
+function firstAtOrAfter(offsets: Float64Array, count: number, limit: number): number {
+  if (count > 0 && (offsets[count - 1] as number) < limit) return count
+  for (let row = 0; row < count; row++) if ((offsets[row] as number) >= limit) return row
+  return count
+}
+
+/** The first `taken` rows of a batch without the rejected ones. */
+function narrow(batch: Batch, taken: number, rejected: readonly number[]): Batch {
+  if (taken === batch.rowCount && rejected.length === 0) return batch
+  const drop = new Set(rejected)
+  const selected = new Int32Array(Math.min(taken, batch.rowCount))
+  let count = 0
+  if (batch.selected === null) {
+    for (let row = 0; row < taken; row++) if (!drop.has(row)) selected[count++] = row
+  } else {
+    for (let index = 0; index < batch.selectedCount; index++) {
+      const row = batch.selected[index] as number
+      if (row >= taken) break
+      if (!drop.has(row)) selected[count++] = row
+    }
+  }
+  return { ...batch, selected, selectedCount: count }
+}

@@ -1,0 +1,284 @@
+// The loop of a task behind exchanges: applies whole ticks only, in order, and commits each (ADR 0002, rules 13-18, 24).
+import type { ExchangePosition } from '../exchange/exchange-input.ts'
+import type { TaskClock, TaskCore } from './task-core.ts'
+import type { ProgressEntry } from '../exchange/progress.ts'
+import type { InputStatus, TaskLoop } from './task.ts'
+import { must } from '../../base/assert.ts'
+import { ExchangeInput } from '../exchange/exchange-input.ts'
+import { exchangeRows } from '../exchange/exchange-rows.ts'
+import { FileTables } from '../file-tables.ts'
+import { RetryInput } from './retry-input.ts'
+
+const WAIT_MS_MAX = 60_000
+/** Bytes held per exchange input. Behind it gathering goes on only while no tick is complete, and holds heads alone (exchange-input.ts). */
+export const EXCHANGE_CREDIT_BYTES: number = 256 * 1024 * 1024
+/** Exchange topics are trimmed below the committed position in steps of this time, not at every commit. */
+const TRIM_EVERY_MS = 1000
+
+/** A task that only passes ticks over states its progress after so many, so that nobody keeps old clocks for it. */
+export const PASSED_OVER_MAX = 1024
+/** Clock entries that may wait for a commit (rule 24). */
+const ENTRIES_MAX = 64
+
+export interface ExchangeLane {
+  readonly index: number
+  readonly input: ExchangeInput
+  /** Rows of a table that a join of this task reads. */
+  readonly isTable: boolean
+}
+
+/** Opens the exchange inputs of a task where its newest commit left them. */
+export function openExchanges(core: TaskCore): readonly ExchangeLane[] {
+  const { environment, part, group } = core
+  const lanes: ExchangeLane[] = []
+  for (const [index, spec] of part.inputs.entries()) {
+    if (spec.kind !== 'exchange') continue
+    const producer = must(
+      environment.topology.parts.find((other) => other.name === spec.producer),
+      `part ${spec.producer}`,
+    )
+    const known: readonly ExchangePosition[] = core.state.exchanges.find((entry) => entry.topic === spec.topic)?.positions ?? []
+    const options = {
+      group,
+      groups: part.groups,
+      producerGroups: producer.groups,
+      producerOutput: spec.producerOutput,
+      creditBytes: EXCHANGE_CREDIT_BYTES,
+    }
+    lanes.push({
+      index,
+      input: new ExchangeInput(environment.log, environment.board, spec, options, known),
+      isTable: feedsTable(core, index),
+    })
+  }
+  // Tables before streams, each in plan order (rule 16).
+  return [...lanes.filter((lane) => lane.isTable), ...lanes.filter((lane) => !lane.isTable)]
+}
+
+function feedsTable(core: TaskCore, input: number): boolean {
+  const { nodes } = core.environment.plan
+  return core.part.edges.some(
+    ({ from, to }) =>
+      'input' in from && from.input === input && 'node' in to && nodes[to.node]?.kind === 'stream-table-join' && to.input === 1,
+  )
+}
+
+/** Frees what all committed positions have passed. */
+export class ExchangeTrimmer {
+  readonly #core: TaskCore
+  readonly #trimmed = new Map<string, number>()
+  #lastAt = 0
+
+  constructor(core: TaskCore) {
+    this.#core = core
+  }
+
+  async trim(lanes: readonly ExchangeLane[]): Promise<void> {
+    const { clock, log } = this.#core.environment
+    if (clock.monotonicMs() - this.#lastAt < TRIM_EVERY_MS) return
+    this.#lastAt = clock.monotonicMs()
+    for (const { input } of lanes) {
+      for (const { partition, offset } of input.positions()) {
+        const id = `${input.spec.topic}/${partition}`
+        if ((this.#trimmed.get(id) ?? 0) >= offset) continue
+        this.#trimmed.set(id, offset)
+        await log.trim(input.spec.topic, partition, offset)
+      }
+    }
+  }
+}
+
+export class ReaderLoop implements TaskLoop {
+  readonly #core: TaskCore
+  readonly #lanes: readonly ExchangeLane[]
+  readonly #producers: readonly string[]
+  readonly #retry: RetryInput
+  readonly #trimmer: ExchangeTrimmer
+  readonly #fileTables: FileTables
+  readonly #unsubscribe: (() => void)[] = []
+  /** Ticks up to here were looked at: those without effect moved the clocks in memory only (rule 18). */
+  #seen: number
+  /** At the end of `#seen`; never goes back. */
+  #watermark: number
+  /** The clocks of ticks looked at since the last commit, which states them all (rule 3). */
+  #passed: ProgressEntry[] = []
+  #wanted = 0
+  #passedOver = 0
+
+  private constructor(core: TaskCore, wake: () => void) {
+    this.#core = core
+    this.#lanes = openExchanges(core)
+    this.#producers = [...new Set(this.#lanes.map(({ input }) => input.spec.producer))]
+    this.#retry = new RetryInput(core)
+    this.#trimmer = new ExchangeTrimmer(core)
+    this.#fileTables = new FileTables(core)
+    this.#seen = core.state.through
+    this.#watermark = core.state.watermarkMs
+    const { log, board } = core.environment
+    this.#unsubscribe.push(board.onChange(wake), log.onAppend(this.#retry.topic, wake))
+    for (const { input } of this.#lanes) this.#unsubscribe.push(log.onAppend(input.spec.topic, wake))
+  }
+
+  static async open(core: TaskCore, wake: () => void): Promise<ReaderLoop> {
+    await core.environment.board.refresh()
+    return new ReaderLoop(core, wake)
+  }
+
+  async step(): Promise<number> {
+    const { environment, part } = this.#core
+    const { board } = environment
+    await board.refresh()
+    for (const { input } of this.#lanes) await input.gather()
+    const frontier = Math.min(...this.#lanes.map(({ input }) => input.frontier()))
+    if (frontier > this.#seen && this.#core.hasRoom()) {
+      const tick = this.#nextTick(frontier)
+      if (tick !== null) {
+        await this.#applyTick(tick)
+        await this.#trimmer.trim(this.#lanes)
+        return 0
+      }
+    }
+    const through = this.#core.state.through
+    const complete = Math.min(frontier, this.#seen)
+    const owed = board.demandOn(part.name) > through
+    const full = this.#passedOver >= PASSED_OVER_MAX || this.#passed.length >= ENTRIES_MAX
+    if (complete > through && (owed || full || this.#clockWanted(complete))) {
+      await this.#commit(complete, this.#clockAt(complete), 0)
+      return 0
+    }
+    if (this.#retry.hasLag()) return this.#wantTick()
+    return WAIT_MS_MAX
+  }
+
+  /** The next tick with an effect; ticks without one are passed over in memory. Null when none is left up to the frontier. */
+  #nextTick(frontier: number): number | null {
+    const firstRows = Math.min(...this.#lanes.map(({ input }) => input.firstTick()))
+    const due = this.#core.instance.nextDue()
+    if (due < Number.POSITIVE_INFINITY) {
+      for (const tick of this.#core.environment.board.clockTicks(this.#producers, this.#seen, Math.min(frontier, firstRows - 1))) {
+        if (this.#core.environment.board.clockAt(this.#producers, tick).watermark >= due) return tick
+      }
+    }
+    if (firstRows <= frontier) return firstRows
+    if (this.#retry.hasLag() && frontier > this.#core.state.through) return frontier
+    const ended = this.#core.environment.board.clockAt(this.#producers, frontier).status === 'ended'
+    if (ended && this.#core.state.status !== 'ended') return frontier
+    if (frontier > this.#seen) this.#passedOver++
+    this.#look(frontier)
+    return null
+  }
+
+  /** Takes the clocks of the ticks up to and including `tick`. */
+  #look(tick: number): void {
+    for (const changed of this.#core.environment.board.clockTicks(this.#producers, this.#seen, tick)) {
+      const clock = this.#clockAt(changed)
+      this.#watermark = Math.max(this.#watermark, clock.watermarkMs)
+      if (this.#core.hasReaders)
+        this.#passed.push({ tick: changed, watermark: this.#watermark, wallMs: clock.wallMs, status: clock.status })
+    }
+    this.#seen = Math.max(this.#seen, tick)
+  }
+
+  #clockAt(tick: number): TaskClock {
+    const clock = this.#core.environment.board.clockAt(this.#producers, tick)
+    return {
+      watermarkMs: Math.max(clock.watermark, this.#watermark),
+      status: clock.status,
+      wallMs: Math.max(clock.wallMs, this.#core.state.wallMs),
+    }
+  }
+
+  async #applyTick(tick: number): Promise<void> {
+    // Lateness counts from the watermark before the tick, whatever ticks without rows lie between (rule 22).
+    this.#look(tick - 1)
+    const clock = this.#clockAt(tick)
+    for (const { input } of this.#lanes) await input.load(tick)
+    this.#core.startTick(tick, clock.wallMs, this.#watermark)
+    this.#fileTables.read()
+    if (this.#retry.hasLag()) await this.#retry.poll(new Map())
+    for (const { index, input } of this.#lanes) {
+      for (const pending of input.take(tick)) for (const batch of exchangeRows(input.spec, pending.bytes)) this.#core.process(index, batch)
+    }
+    this.#core.endTick(clock)
+    this.#core.checkBadShare()
+    this.#look(tick)
+    await this.#commit(tick, clock, 0)
+  }
+
+  async #commit(through: number, clock: TaskClock, wants: number): Promise<void> {
+    const exchanges = this.#lanes.map(({ input }) => ({ topic: input.spec.topic, positions: input.positions() }))
+    await this.#core.commit(through, clock, {
+      sources: [],
+      exchanges,
+      retryNext: this.#retry.next,
+      bindings: [],
+      passed: this.#passed,
+      wants,
+    })
+    this.#passed = []
+    this.#passedOver = 0
+  }
+
+  /** Rule 24: somebody behind waits for a time that this task could state by now. */
+  #clockWanted(complete: number): boolean {
+    const { environment, part, state } = this.#core
+    const waitsFor = environment.board.waitsForBehind(part.name)
+    return waitsFor < Number.POSITIVE_INFINITY && waitsFor > state.watermarkMs && this.#clockAt(complete).watermarkMs >= waitsFor
+  }
+
+  /** Letters wait to come back in, but the producers are quiet: asks them once to complete a new tick (rule 9). */
+  async #wantTick(): Promise<number> {
+    const wants = this.#core.state.through + 1
+    if (this.#wanted >= wants) return WAIT_MS_MAX
+    this.#wanted = wants
+    await this.#commit(
+      this.#core.state.through,
+      { watermarkMs: this.#core.state.watermarkMs, status: this.#core.state.status, wallMs: this.#core.state.wallMs },
+      wants,
+    )
+    return 0
+  }
+
+  watermarkMs(): number {
+    return this.#core.state.watermarkMs
+  }
+
+  lag(): number {
+    return this.#lanes.reduce((sum, { input }) => sum + input.lag(this.#core.environment.log), 0)
+  }
+
+  inputStatus(): readonly InputStatus[] {
+    const { board, log } = this.#core.environment
+    return this.#lanes.map(({ input }) => ({
+      input: input.spec.topic,
+      kind: 'exchange',
+      lag: input.lag(log),
+      partitions: [],
+      producers: Array.from({ length: input.producerGroups }, (_, group) => {
+        const clock = board.clockOf(input.spec.producer, group)
+        return {
+          task: `${input.spec.producer}/${group}`,
+          through: board.through(input.spec.producer, group),
+          watermarkMs: clock.watermark,
+          status: clock.status,
+        }
+      }),
+    }))
+  }
+
+  finished(): boolean {
+    return this.#core.environment.bounded && this.#core.state.status === 'ended' && !this.#retry.hasLag()
+  }
+
+  async finish(): Promise<void> {
+    // Every tick is committed when it ends: nothing is left.
+    await Promise.resolve()
+  }
+
+  async close(): Promise<void> {
+    for (const unsubscribe of this.#unsubscribe) unsubscribe()
+    for (const { input } of this.#lanes) input.close()
+    this.#retry.close()
+    await Promise.resolve()
+  }
+}
