@@ -3,8 +3,9 @@ import type { OperatorCounters } from '../operators/operator.ts'
 import { isMillraceError } from '../base/errors.ts'
 import { textOf } from '../base/text-of.ts'
 import { isOwnColumn } from './table-reader.ts'
-import type { TaskReport } from './task/task-host.ts'
-import type { InputStatus, Task, TaskPhase } from './task/task.ts'
+import type { TaskReport } from './task-host.ts'
+import type { InputStatus, TaskPhase } from './task-loop.ts'
+import type { Task } from './task/task.ts'
 
 export interface NodeStatus {
   readonly id: number

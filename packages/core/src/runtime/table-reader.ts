@@ -4,7 +4,7 @@
 import type { Field } from '../codec/column.ts'
 import type { RowReader, TableStore } from '../state/store.ts'
 import type { Task } from './task/task.ts'
-import type { TableSlice } from './task/task-host.ts'
+import type { TableSlice } from './task-host.ts'
 import { OPEN_ROW_FIELD, ROW_TIME_FIELD } from '../compile/stores.ts'
 import { columnBuilder } from '../codec/column-builder.ts'
 import { KeyWriter, readKey } from '../codec/key-bytes.ts'

@@ -4,7 +4,7 @@ import type { Lane, RowFormat } from './rows/row-format.ts'
 import { META_WORD, NULL_WORD, rowFormat } from './rows/row-format.ts'
 import { BlockReader } from './rows/row-block.ts'
 import type { RowPages } from './rows/row-pages.ts'
-import type { RowMapping } from './store.ts'
+import type { RowMapping } from './rows/layout.ts'
 
 /** What it writes to: the inside of a table store. */
 export interface BlockTarget {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { seededRandom } from '../base/random.ts'
-import { layoutOf } from './layout.ts'
+import { layoutOf } from './rows/layout.ts'
 import { OrderedIndex, prefixEnd } from './ordered-index.ts'
 import { createTableStore } from './table-store.ts'
 

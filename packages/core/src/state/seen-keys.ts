@@ -6,8 +6,8 @@
 // Almost every key has one such time: it stands in a column of numbers. Earlier ones that still count stand in a column of bytes, as
 // doubles: only a key that was accepted twice within the disorder that the watermark allows has any.
 import type { Column, Field } from '../codec/column.ts'
-import { layoutOf } from './layout.ts'
-import type { Layout, TableStore } from './store.ts'
+import { type Layout, layoutOf } from './rows/layout.ts'
+import type { TableStore } from './store.ts'
 import { TimeIndex, timeColumn } from './time-index.ts'
 
 const SEEN = 0

@@ -15,7 +15,7 @@ import type { KeyIndex } from './keys/key-index.ts'
 import { IMAGE_WORD, META_WORD, type RowFormat, TICK_WORD } from './rows/row-format.ts'
 import type { RowPages } from './rows/row-pages.ts'
 import type { TickImages } from './tick-images.ts'
-import type { Layout } from './store.ts'
+import type { Layout } from './rows/layout.ts'
 
 const MAGIC = 0x5353524d
 const VERSION = 1

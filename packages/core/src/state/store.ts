@@ -14,15 +14,8 @@
 //  ST-4 A reader at the last committed tick never sees a row image of a later one.
 import type { Column, Field } from '../codec/column.ts'
 import type { GrowingBytes } from '../codec/growing-bytes.ts'
+import type { Layout, RowMapping } from './rows/layout.ts'
 import type { RowFormat } from './rows/row-format.ts'
-
-/** Names the layout of rows: column names, kinds, aggregates. The id is a hash of the content; readers decode by the writer's layout and map by name. */
-export interface Layout {
-  readonly id: string
-  readonly store: string
-  readonly key: readonly Field[]
-  readonly value: readonly Field[]
-}
 
 /**
  * Where the rows are, for the hot loops. Row of slot s: page s >>> pageBits, index s & pageMask, from word index * stride on. A lane of
@@ -90,12 +83,6 @@ export interface RowListener {
   dropped(region: Region): void
   /** All rows are gone at once (before a restore). */
   cleared(): void
-}
-
-/** Reads rows that were written with another layout: column i of the store comes from the writer's column `columns[i]`; -1 is null. */
-export interface RowMapping {
-  readonly writer: Layout
-  readonly columns: readonly number[]
 }
 
 /**

@@ -5,7 +5,7 @@ import { systemClock } from '../base/clock.ts'
 import { seededRandom } from '../base/random.ts'
 import type { Column, Field } from '../codec/column.ts'
 import { RecordBatchBuilder } from '../codec/record-batch.ts'
-import { layoutOf } from './layout.ts'
+import { layoutOf } from './rows/layout.ts'
 import type { ChangeWriter, TableStore } from './store.ts'
 import { createTableStore } from './table-store.ts'
 

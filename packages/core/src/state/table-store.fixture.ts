@@ -1,9 +1,9 @@
 // The slow, obvious oracle of the store's tests: maps of plain rows, copied whole at every seal.
 import assert from 'node:assert/strict'
-import { layoutOf } from './layout.ts'
+import { type Layout, layoutOf } from './rows/layout.ts'
 import { BlockReader } from './rows/row-block.ts'
 import { META_WORD, rowFormat } from './rows/row-format.ts'
-import type { ChangeWriter, Layout, Region, RowReader, TableStore } from './store.ts'
+import type { ChangeWriter, Region, RowReader, TableStore } from './store.ts'
 
 export const LAYOUT = layoutOf(
   'orders',

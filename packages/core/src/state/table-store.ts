@@ -28,7 +28,8 @@ import { RowKeys } from './rows/row-keys.ts'
 import { RowLanes } from './rows/row-lanes.ts'
 import { RowPages } from './rows/row-pages.ts'
 import { dumpRows, loadRows, type DumpSource } from './snapshot.ts'
-import type { ChangeWriter, KeyRanges, Layout, Region, RowListener, RowMapping, RowReader, TableStore } from './store.ts'
+import type { Layout, RowMapping } from './rows/layout.ts'
+import type { ChangeWriter, KeyRanges, Region, RowListener, RowReader, TableStore } from './store.ts'
 import { TickImages } from './tick-images.ts'
 
 const TWO_53 = 9007199254740992n

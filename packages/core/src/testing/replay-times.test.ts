@@ -8,7 +8,7 @@ import { compiler } from '../compile/compiler.ts'
 import { codeVersion } from '../plan/hash.ts'
 import { RunningPipeline } from '../runtime/pipeline.ts'
 import { rangeByTime, replayPlan } from '../runtime/replay.ts'
-import type { ReplayedRows } from '../runtime/task/task.ts'
+import type { ReplayedRows } from '../runtime/task-loop.ts'
 import { testPipeline, type PipelineTest } from './pipeline-driver.ts'
 
 const hit = t.object({ id: t.i64(), at: t.time() })

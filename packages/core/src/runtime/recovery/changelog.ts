@@ -7,7 +7,7 @@
 //   3             the newest complete snapshot (snapshot.ts)
 //   2 u16         the layout of store number u16 as JSON {id, store, key, value}
 // Numbers of stores are given once per changelog and never reused; stores are known by name.
-import type { Layout } from '../../state/store.ts'
+import type { Layout } from '../../state/rows/layout.ts'
 
 export const COMMIT_KEY: Uint8Array = Uint8Array.of(0)
 export const RESET_KEY: Uint8Array = Uint8Array.of(4)

@@ -1,14 +1,13 @@
 // Brings a task's stores and positions back: newest complete snapshot, then the tail of the changelog. The newest commit record says
 // where the task goes on; rows behind it cannot exist, since rows and commit record are one commit.
 import type { SubTopology } from '../../compile/topology.ts'
-import type { Layout, TableStore } from '../../state/store.ts'
+import type { TableStore } from '../../state/store.ts'
 import type { CommitState } from './commit-state.ts'
 import type { TaskEnvironment } from '../environment.ts'
-import type { StoreEntry } from '../task/task-core.ts'
 import { must } from '../../base/assert.ts'
 import { MillraceError } from '../../base/errors.ts'
 import { RecordRows } from '../../codec/record-rows.ts'
-import { layoutOf } from '../../state/layout.ts'
+import { type Layout, layoutOf } from '../../state/rows/layout.ts'
 import { createTableStore } from '../../state/table-store.ts'
 import { decodeLayout, parseKey } from './changelog.ts'
 import { EMPTY_STATE, decodeCommitState } from './commit-state.ts'
@@ -16,6 +15,15 @@ import { wholeFetchBytes } from '../fetch-size.ts'
 import { decodeSnapshotRecord, snapshotSlices } from './snapshot.ts'
 import type { SnapshotRecord } from './snapshot.ts'
 import { changelogTopic } from '../topic-names.ts'
+
+/** A store of a task, and how its changelog knows it. */
+export interface StoreEntry {
+  readonly number: number
+  readonly store: TableStore
+  readonly table: string | null
+  /** The layout record is written with the first commit after the changelog was made. */
+  announced: boolean
+}
 
 /** What restoring needs of a task's environment. */
 export type RestoreEnvironment = Pick<TaskEnvironment, 'log' | 'clock' | 'scheduler' | 'plan' | 'topology' | 'reset' | 'report'>

@@ -6,7 +6,8 @@
 // makes a snapshot count is part of a commit; before it, a crash leaves only slices that nobody refers to. Behind it, the changelog below
 // the noted offset and older snapshots are trimmed: never one without the other.
 import type { LogReader } from '../../log/log.ts'
-import type { Layout, TableStore } from '../../state/store.ts'
+import type { Layout } from '../../state/rows/layout.ts'
+import type { TableStore } from '../../state/store.ts'
 import type { TaskEnvironment } from '../environment.ts'
 import { must } from '../../base/assert.ts'
 import { isMillraceError } from '../../base/errors.ts'

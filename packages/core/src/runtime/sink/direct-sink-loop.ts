@@ -2,7 +2,7 @@
 // this task states, so its ticks need not be short: a tick lasts from one checkpoint to the next. Its rows go to the writer as they come;
 // at the checkpoint {positions, binding, intent, dead letters} are one commit. A crash throws away what came since, and it is bound anew.
 import type { TaskCore } from '../task/task-core.ts'
-import type { InputStatus, TaskLoop } from '../task/task.ts'
+import type { InputStatus, TaskLoop } from '../task-loop.ts'
 import type { ReplayTick } from '../replay.ts'
 import { sinkRecord, takeOverSink } from './sink-handover.ts'
 import { SinkOutput } from './sink-output.ts'

@@ -4,7 +4,7 @@
 import type { SubTopology } from '../../compile/topology.ts'
 import type { TaskCore } from '../task/task-core.ts'
 import type { CombinedClock } from '../../time/partition-clock.ts'
-import type { InputStatus } from '../task/task.ts'
+import type { InputStatus } from '../task-loop.ts'
 import type { BoundRange } from '../exchange/progress.ts'
 import type { SourcePosition } from '../recovery/commit-state.ts'
 import type { SourceHandlers } from './source-input.ts'

@@ -1,7 +1,7 @@
 // The loop of a task that reads source partitions: takes a tick when there is something to bind, answers readers that wait for it, moves
 // idle clocks when somebody waits. Rules cited are ADR 0002's.
 import type { TaskCore, TaskClock } from './task-core.ts'
-import type { InputStatus, TaskLoop } from './task.ts'
+import type { InputStatus, TaskLoop } from '../task-loop.ts'
 import type { ReplayTick } from '../replay.ts'
 import { SourceInputs } from '../source/source-inputs.ts'
 import { END_TICK, TickClock } from './tick-clock.ts'

@@ -2,7 +2,7 @@
 import type { ExchangePosition } from '../exchange/exchange-input.ts'
 import type { TaskClock, TaskCore } from './task-core.ts'
 import type { ProgressEntry } from '../exchange/progress.ts'
-import type { InputStatus, TaskLoop } from './task.ts'
+import type { InputStatus, TaskLoop } from '../task-loop.ts'
 import { must } from '../../base/assert.ts'
 import { ExchangeInput } from '../exchange/exchange-input.ts'
 import { exchangeRows } from '../exchange/exchange-rows.ts'

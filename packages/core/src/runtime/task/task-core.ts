@@ -21,7 +21,7 @@ import type { DeadLetter } from './dead-letter.ts'
 import { encodeLetter, letterLayout, makeLetter } from './dead-letter.ts'
 import { ExchangeOutput } from '../exchange/exchange-output.ts'
 import { encodeProgress } from '../exchange/progress.ts'
-import { emptyStores, restoreTask } from '../recovery/restore.ts'
+import { emptyStores, restoreTask, type StoreEntry } from '../recovery/restore.ts'
 import { BadShare } from './bad-share.ts'
 import { changelogTopic, deadLetterTopic, progressTopic } from '../topic-names.ts'
 import { SNAPSHOT_KEY, Snapshotter, encodeSnapshotRecord } from '../recovery/snapshot.ts'
@@ -51,14 +51,6 @@ export interface InputCommit {
   readonly wants: number
   /** What else becomes durable in the same step. */
   readonly extra?: readonly LogPart[]
-}
-
-export interface StoreEntry {
-  readonly number: number
-  readonly store: TableStore
-  readonly table: string | null
-  /** The layout record is written with the first commit after the changelog was made. */
-  announced: boolean
 }
 
 export interface CommitFigures {

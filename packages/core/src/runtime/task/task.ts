@@ -8,6 +8,7 @@
 // Tasks are crash-only: whatever goes wrong, the incarnation is given up and a new one starts from the newest commit.
 import type { SubTopology } from '../../compile/topology.ts'
 import type { TaskEnvironment } from '../environment.ts'
+import type { TaskLoop, TaskPhase } from '../task-loop.ts'
 import { isMillraceError } from '../../base/errors.ts'
 import { sleep } from '../../base/scheduler.ts'
 import { BinderLoop } from './binder-loop.ts'
@@ -17,65 +18,11 @@ import { SinkLoop } from '../sink/sink-loop.ts'
 import { TaskCore } from './task-core.ts'
 import { Wakeup } from '../wakeup.ts'
 
-export type TaskPhase = 'opening' | 'running' | 'paused' | 'stopping' | 'stopped' | 'crashed' | 'failed'
-
 const RESTARTS_MAX = 8
 const BACKOFF_MS_MIN = 50
 const BACKOFF_MS_MAX = 5000
 /** After this long without a failure the count of restarts starts over. */
 const HEALTHY_MS = 30_000
-
-/** What a loop does with its core; one implementation per kind of input. */
-export interface TaskLoop {
-  /** Runs one step: takes and commits a tick when there is one. Returns the milliseconds to wait for the next wake-up; 0 = go on at once. */
-  step(): Promise<number>
-  /** Records behind, over all inputs. */
-  lag(): number
-  /** How far event time has come here; a sink is further than its newest checkpoint. */
-  watermarkMs(): number
-  /** Per source partition or exchange: why the watermark is where it is. */
-  inputStatus(): readonly InputStatus[]
-  close(): Promise<void>
-  /** Before the close of a graceful stop: makes durable and visible what is only written. */
-  finish(): Promise<void>
-  /** True when a bounded run has nothing left to do. */
-  finished(): boolean
-}
-
-/** What a replay has made of the records that it read of a source. */
-export interface ReplayedRows {
-  /** Rows of the range, bad ones included. */
-  readonly rows: number
-  /** Rows whose event time lies outside the range. */
-  readonly outside: number
-  /** Records without a usable event time, which are in no range of times. */
-  readonly timeless: number
-  /** Offsets of records that could only be earlier than the range, and were left out unread. */
-  readonly unread: number
-}
-
-export interface InputStatus {
-  readonly input: string
-  readonly kind: 'source' | 'exchange' | 'file-table'
-  readonly lag: number
-  readonly partitions: readonly {
-    readonly partition: number
-    readonly next: number
-    readonly largestMs: number
-    readonly watermarkMs: number
-    readonly status: string
-    readonly silentMs: number
-    readonly error: string | null
-    /** Offsets that retention took away before they were read, since the task began. Sources only. */
-    readonly lost?: number
-    /** Set while the clock guard holds the next record back: its event time, and after how long without another record it is decided. */
-    readonly held?: { readonly eventTimeMs: number; readonly forMs: number; readonly untilMs: number }
-  }[]
-  /** Of a source in a replay. */
-  readonly replayed?: ReplayedRows
-  /** Exchanges: producers and how far each has come. */
-  readonly producers: readonly { readonly task: string; readonly through: number; readonly watermarkMs: number; readonly status: string }[]
-}
 
 export class Task {
   readonly name: string

@@ -1,7 +1,7 @@
 // What the pipeline and its worker threads say to each other.
 import { errorFromWire, errorToWire, type WireError } from '../../log/remote/wire.ts'
 import type { TaskEvent } from '../environment.ts'
-import type { TableQuestion, TaskFailure, TaskReport } from '../task/task-host.ts'
+import type { TableQuestion, TaskFailure, TaskReport } from '../task-host.ts'
 
 export type ToWorker =
   | { readonly kind: 'stop'; readonly id: number; readonly part: string }

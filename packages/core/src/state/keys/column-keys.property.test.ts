@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import type { BytesColumn, Column, DictionaryColumn, Field, FieldType } from '../../codec/column.ts'
 import { KeyWriter } from '../../codec/key-bytes.ts'
-import { layoutOf } from '../layout.ts'
+import { layoutOf } from '../rows/layout.ts'
 import { createTableStore } from '../table-store.ts'
 
 const encoder = new TextEncoder()

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { seededRandom } from '../../base/random.ts'
 import { hashKey } from './key-hash.ts'
-import { layoutOf } from '../layout.ts'
+import { layoutOf } from '../rows/layout.ts'
 import type { TableStore } from '../store.ts'
 import { createTableStore } from '../table-store.ts'
 

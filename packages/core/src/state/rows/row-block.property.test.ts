@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Field, FieldType } from '../../codec/column.ts'
-import { compareLayouts, layoutOf } from '../layout.ts'
+import { compareLayouts, layoutOf } from './layout.ts'
 import { createTableStore } from '../table-store.ts'
 import { applyAll, ChangeList, keyBytes, LAYOUT, type ModelRow, putRow, rowOf } from '../table-store.fixture.ts'
 

@@ -9,7 +9,7 @@
 // else is bytes in the arena: reference, length (list, struct and variant tagged, as codec/tagged.ts writes them). Words are read as 32-bit integers and lanes as f64 over one buffer: little endian only.
 import { assert } from '../../base/assert.ts'
 import type { Field, FieldType } from '../../codec/column.ts'
-import type { Layout } from '../store.ts'
+import type { Layout } from './layout.ts'
 
 assert(new Int32Array(new Uint8Array([1, 0, 0, 0]).buffer)[0] === 1, 'stores need a little-endian machine')
 

@@ -1,9 +1,9 @@
-// Where tasks run: on this thread (local-tasks.ts) or in a worker thread (workers/worker-tasks.ts). The pipeline knows no difference.
+// Where tasks run: on this thread (task/local-tasks.ts) or in a worker thread (workers/worker-tasks.ts). The pipeline knows no difference.
 // Everything that crosses is plain data, so that it can be posted.
-import type { OperatorCounters } from '../../operators/operator.ts'
-import type { TaskStatus } from '../status.ts'
-import type { TableQuery, TableRow } from '../table-reader.ts'
-import type { TaskPhase } from './task.ts'
+import type { OperatorCounters } from '../operators/operator.ts'
+import type { TaskStatus } from './status.ts'
+import type { TableQuery, TableRow } from './table-reader.ts'
+import type { TaskPhase } from './task-loop.ts'
 
 /** What one task says of itself. */
 export interface TaskReport {

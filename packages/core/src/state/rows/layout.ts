@@ -1,8 +1,21 @@
 // Layouts: what the rows of a store look like, under an id that is a hash of the content, so that equal layouts have equal ids wherever they
 // were made. A row written with one layout is read with another by the names of its columns, or not at all: then the state is rebuilt.
-import type { Field } from '../codec/column.ts'
-import { layoutId, layoutText } from '../codec/layout-id.ts'
-import type { Layout, RowMapping } from './store.ts'
+import type { Field } from '../../codec/column.ts'
+import { layoutId, layoutText } from '../../codec/layout-id.ts'
+
+/** Names the layout of rows: column names, kinds, aggregates. The id is a hash of the content; readers decode by the writer's layout and map by name. */
+export interface Layout {
+  readonly id: string
+  readonly store: string
+  readonly key: readonly Field[]
+  readonly value: readonly Field[]
+}
+
+/** Reads rows that were written with another layout: column i of the store comes from the writer's column `columns[i]`; -1 is null. */
+export interface RowMapping {
+  readonly writer: Layout
+  readonly columns: readonly number[]
+}
 
 /** The layout of a store's rows. The id covers names, kinds and nullability of key and value, in order; a store is known by its name. */
 export function layoutOf(store: string, key: readonly Field[], value: readonly Field[]): Layout {
