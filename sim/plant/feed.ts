@@ -2,7 +2,7 @@
 import type { Random } from '@millrace/core/connect'
 import { partitionOf, recordBatch } from '@millrace/core/engine'
 import type { Log, LogPart } from '@millrace/core/engine'
-import { violated } from './recipe.ts'
+import { violated } from './violation.ts'
 import type { Scenario } from './scenario.ts'
 import { PRICES } from './steps.ts'
 

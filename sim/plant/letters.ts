@@ -4,7 +4,7 @@ import { deadLetterTopic, decodeLetter, recordBatch, retryTopic } from '@millrac
 import type { DeadLetterHead, LogPart, RunningPipeline } from '@millrace/core/engine'
 import type { Random } from '@millrace/core/connect'
 import { rawRecords } from './reading.ts'
-import { violated } from './recipe.ts'
+import { violated } from './violation.ts'
 import type { World } from './world.ts'
 
 /** How often a record has been sent back to an operator. */

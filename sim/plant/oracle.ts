@@ -4,7 +4,7 @@ import type { Binding, Topology } from '@millrace/core/engine'
 import type { Progress } from './clocks.ts'
 import type { Moves } from './letters.ts'
 import { originKey } from './letters.ts'
-import { violated } from './recipe.ts'
+import { violated } from './violation.ts'
 import type { Event, ExpectedLetter, OracleRow, SeenRecord } from './rows.ts'
 import type { SeenLetter } from './reading.ts'
 

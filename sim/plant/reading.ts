@@ -4,7 +4,7 @@ import { RecordRows, deadLetterTopic, decodeLetter, decodeProgress, progressTopi
 import type { DeadLetterHead, Log, ProgressRecord, RunningPipeline } from '@millrace/core/engine'
 import { readArchive } from './archives.ts'
 import type { Seen } from './recipe.ts'
-import { violated } from './recipe.ts'
+import { violated } from './violation.ts'
 import type { SeenRecord } from './rows.ts'
 import { LOG_FOLDER } from './world.ts'
 import type { World } from './world.ts'

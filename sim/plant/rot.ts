@@ -6,7 +6,7 @@ import type { Random } from '@millrace/core/connect'
 import type { Feed, Request } from './feed.ts'
 import { rawRecords } from './reading.ts'
 import type { RawRecord } from './reading.ts'
-import { violated } from './recipe.ts'
+import { violated } from './violation.ts'
 import { LOG_FOLDER } from './world.ts'
 import type { World } from './world.ts'
 

@@ -5,7 +5,7 @@ import type { Random } from '@millrace/core/connect'
 import { originKey } from './letters.ts'
 import type { Event, Flow, OracleRow } from './rows.ts'
 import type { Step } from './recipe.ts'
-import { sameTexts, violated } from './recipe.ts'
+import { sameTexts, violated } from './violation.ts'
 
 /** Longer than the event time of any run: what is seen once is remembered. */
 const EVER_MS = 40 * 86_400_000

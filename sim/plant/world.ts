@@ -23,7 +23,7 @@ import type {
 } from '@millrace/core/engine'
 import { SimulatedDisk, VirtualTime } from '@millrace/core/testing'
 import type { Disk } from '@millrace/core/engine'
-import { Violation, violated } from './recipe.ts'
+import { Violation, violated } from './violation.ts'
 import type { Rot } from './rot.ts'
 import type { SeenRecord } from './rows.ts'
 import type { Scenario } from './scenario.ts'
