@@ -71,6 +71,19 @@ export class RowPages {
     return this.#used[page] as number
   }
 
+  /** Visits at most `slotsMax` slots that were handed out, from `from` on, in their order; returns where to go on, -1 at the end. */
+  scan(from: number, slotsMax: number, visit: (slot: number) => void): number {
+    let visited = 0
+    for (let page = from >>> this.pageBits; page < this.words.length; page++) {
+      let index = page === from >>> this.pageBits ? from & this.pageMask : 0
+      for (; index < this.usedIn(page); index++, visited++) {
+        if (visited === slotsMax) return (page << this.pageBits) | index
+        visit((page << this.pageBits) | index)
+      }
+    }
+    return -1
+  }
+
   /** The chain that a page belongs to; null for a page that was given back. */
   chainOf(page: number): PageChain | null {
     return this.#chains[page] ?? null
