@@ -1,10 +1,9 @@
 // Puts blocks of changed rows (row-block.ts) back into a store during restore.
 import type { ByteArena } from './rows/byte-arena.ts'
 import type { Lane, RowFormat } from './rows/row-format.ts'
-import { META_WORD, NULL_WORD, rowFormat } from './rows/row-format.ts'
+import { META_WORD, NULL_WORD } from './rows/row-format.ts'
 import { BlockReader } from './rows/row-block.ts'
 import type { RowPages } from './rows/row-pages.ts'
-import type { RowMapping } from './rows/layout.ts'
 
 /** What it writes to: the inside of a table store. */
 export interface BlockTarget {
@@ -30,22 +29,17 @@ export interface BlockTarget {
 export class BlockApplier {
   readonly #target: BlockTarget
   readonly #reader: BlockReader
-  /** How the rows were written; of another layout where there is a mapping. */
   readonly #format: RowFormat
-  readonly #columns: readonly number[]
-  readonly #isMapped: boolean
   /** Rows to put, by their place in the block; their keys, and then their slots. */
   #places = new Int32Array(0)
   #starts = new Int32Array(0)
   #ends = new Int32Array(0)
   #slots = new Int32Array(0)
 
-  constructor(target: BlockTarget, mapping: RowMapping | null) {
+  constructor(target: BlockTarget) {
     this.#target = target
-    this.#isMapped = mapping !== null
-    this.#format = mapping === null ? target.format : rowFormat(mapping.writer)
-    this.#columns = mapping?.columns ?? target.format.lanes.map((_, column) => column)
-    this.#reader = new BlockReader(this.#format)
+    this.#format = target.format
+    this.#reader = new BlockReader(target.format)
   }
 
   /** Rows of the last block. */
@@ -56,12 +50,11 @@ export class BlockApplier {
   /** @throws {MillraceError} `MR_STATE_CHANGELOG_CORRUPT`. */
   apply(bytes: Uint8Array, start: number, end: number): void {
     const reader = this.#reader
-    const target = this.#target
     const format = this.#format
     reader.read(bytes, start, end)
-    for (const [column, from] of this.#columns.entries())
-      if (from >= 0 && reader.isPromoted(from) && target.format.lanes[column]?.kind === 'integer') target.promoteTo(column)
-    if (this.#isMapped || format.hasLongKeys || format.bytesLanes.length > 0) this.#applyOneByOne()
+    for (const [column, lane] of format.lanes.entries())
+      if (lane.kind === 'integer' && reader.isPromoted(column)) this.#target.promoteTo(column)
+    if (format.hasLongKeys || format.bytesLanes.length > 0) this.#applyOneByOne()
     else this.#applyTogether()
   }
 
@@ -106,34 +99,26 @@ export class BlockApplier {
   }
 
   #put(slot: number, row: number): void {
-    const { format, rows } = this.#target
+    const { rows } = this.#target
+    const format = this.#format
     const words = rows.words[slot >>> rows.pageBits] as Int32Array
     const at = (slot & rows.pageMask) * rows.stride
-    const from = row * this.#format.stride
-    if (this.#format.bytesLanes.length > 0) this.#takeBytes(from)
-    if (!this.#isMapped)
-      for (let word = NULL_WORD; word < NULL_WORD + format.nullWords; word++) words[at + word] = this.#reader.words[from + word] as number
+    const from = row * format.stride
+    if (format.bytesLanes.length > 0) this.#takeBytes(from)
+    for (let word = NULL_WORD; word < NULL_WORD + format.nullWords; word++) words[at + word] = this.#reader.words[from + word] as number
     for (let column = 0; column < format.lanes.length; column++) {
       const lane = format.lanes[column] as Lane
-      const source = this.#format.lanes[this.#columns[column] as number]
-      if (this.#isMapped) this.#putNull(words, at + lane.nullWord, lane.nullMask, source, from)
-      if (lane.kind === 'bytes') this.#putBytes(words, at + lane.word, source, from)
-      else if (source !== undefined) this.#putNumber(slot, column, (at >> 1) + lane.unit, (from >> 1) + source.unit)
-      else words[at + lane.word] = words[at + lane.word + 1] = 0
+      if (lane.kind === 'bytes') this.#putBytes(words, at + lane.word, from + lane.word)
+      else this.#putNumber(slot, column, (at >> 1) + lane.unit, (from >> 1) + lane.unit)
     }
     this.#target.loaded(slot)
-  }
-
-  #putNull(words: Int32Array, word: number, mask: number, source: Lane | undefined, from: number): void {
-    const isNull = source === undefined || ((this.#reader.words[from + source.nullWord] as number) & source.nullMask) !== 0
-    words[word] = isNull ? (words[word] as number) | mask : (words[word] as number) & ~mask
   }
 
   #putNumber(slot: number, column: number, to: number, from: number): void {
     const { rows, promoted } = this.#target
     const reader = this.#reader
     const page = slot >>> rows.pageBits
-    if (promoted[column] === true && !reader.isPromoted(this.#columns[column] as number))
+    if (promoted[column] === true && !reader.isPromoted(column))
       (rows.bigs[page] as BigInt64Array)[to] = BigInt(reader.floats[from] as number)
     else {
       const words = rows.words[page] as Int32Array
@@ -148,13 +133,14 @@ export class BlockApplier {
     for (const lane of this.#format.bytesLanes) words[from + lane.word] = this.#reader.take(words[from + lane.word + 1] as number)
   }
 
-  #putBytes(words: Int32Array, word: number, source: Lane | undefined, from: number): void {
+  #putBytes(words: Int32Array, to: number, from: number): void {
     const { arena } = this.#target
-    arena.free(words[word] as number, words[word + 1] as number)
-    const start = source === undefined ? 0 : (this.#reader.words[from + source.word] as number)
-    const size = source === undefined ? 0 : (this.#reader.words[from + source.word + 1] as number)
-    words[word] = arena.put(this.#reader.source, start, start + size)
-    words[word + 1] = size
+    const reader = this.#reader
+    arena.free(words[to] as number, words[to + 1] as number)
+    const start = reader.words[from] as number
+    const size = reader.words[from + 1] as number
+    words[to] = arena.put(reader.source, start, start + size)
+    words[to + 1] = size
   }
 
   #reserve(count: number): void {

@@ -12,9 +12,9 @@
 //  ST-3 drainChanges() names each key that the sealed tick changed once, with its image at the seal (null = deleted), and no key whose row
 //       is the same as before the tick; also when the next tick has changed the row again.
 //  ST-4 A reader at the last committed tick never sees a row image of a later one.
-import type { Column, Field } from '../codec/column.ts'
+import type { Column } from '../codec/column.ts'
 import type { GrowingBytes } from '../codec/growing-bytes.ts'
-import type { Layout, RowMapping } from './rows/layout.ts'
+import type { Layout } from './rows/layout.ts'
 import type { RowFormat } from './rows/row-format.ts'
 
 /**
@@ -183,7 +183,7 @@ export interface TableStore {
   /** Hands about `rowsMax` more changes of the sealed tick to `writer`; true when all are handed over. */
   drainChanges(writer: ChangeWriter, rowsMax: number): boolean
   /** Applies a block of changed rows during restore; returns how many. No tick may have changes. @throws {MillraceError} `MR_STATE_CHANGELOG_CORRUPT` */
-  applyRows(bytes: Uint8Array, start: number, end: number, mapping?: RowMapping): number
+  applyRows(bytes: Uint8Array, start: number, end: number): number
   /** Applies the drop of a region: its prefix starts at prefix[start]. */
   applyDrop(prefix: Uint8Array, start: number): void
   /** Yields slices of the dump, each with a buffer of its own; the store may change between slices (fuzzy: the changelog tail repairs it). */

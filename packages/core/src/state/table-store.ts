@@ -13,7 +13,7 @@ import { compareKeyBytes, compareRowKeys, rowOrder } from './keys/key-order.ts'
 import type { StoredRegion } from './keys/region-index.ts'
 import { RowVersions } from './row-versions.ts'
 import type { ByteArena } from './rows/byte-arena.ts'
-import type { Layout, RowMapping } from './rows/layout.ts'
+import type { Layout } from './rows/layout.ts'
 import { isAliveAt } from './rows/row-compare.ts'
 import { RowCopies } from './rows/row-copies.ts'
 import { RowCursor } from './rows/row-cursor.ts'
@@ -61,8 +61,7 @@ class MemoryTableStore implements TableStore, DumpSource {
   readonly #pageBits: number
   readonly #pageMask: number
   readonly #drain: ChangeDrain
-  /** By the writer's layout. */
-  readonly #appliers = new Map<string, BlockApplier>()
+  readonly #applier: BlockApplier
   readonly #now: RowCursor
   readonly #lanes: RowLanes
   readonly #copies: RowCopies
@@ -87,6 +86,7 @@ class MemoryTableStore implements TableStore, DumpSource {
     this.#pageMask = rows.pageMask
     this.#now = new RowCursor(format, arena, keys, promoted)
     this.#drain = new ChangeDrain(this)
+    this.#applier = new BlockApplier(this)
   }
 
   // Keys.
@@ -425,17 +425,9 @@ class MemoryTableStore implements TableStore, DumpSource {
     return tick === this.#versions.openTick
   }
 
-  applyRows(bytes: Uint8Array, start: number, end: number, mapping?: RowMapping): number {
-    const applier = this.#applierFor(mapping)
-    this.#load(() => applier.apply(bytes, start, end))
-    return applier.count
-  }
-
-  #applierFor(mapping: RowMapping | undefined): BlockApplier {
-    const writer = mapping?.writer.id ?? this.layout.id
-    let applier = this.#appliers.get(writer)
-    if (applier === undefined) this.#appliers.set(writer, (applier = new BlockApplier(this, mapping ?? null)))
-    return applier
+  applyRows(bytes: Uint8Array, start: number, end: number): number {
+    this.#load(() => this.#applier.apply(bytes, start, end))
+    return this.#applier.count
   }
 
   applyDrop(prefix: Uint8Array, start: number): void {
