@@ -338,6 +338,7 @@ export class SamplePlant {
           name: 'hourly',
           primaryKey: ['airport', 'windowStart'],
           fields: ['airport', 'windowStart', 'windowEnd', 'flights', 'late', 'lateShare', 'delayMean', 'delayMax'],
+          times: ['windowStart', 'windowEnd'],
           rows: this.#hours.size,
           bytes: this.#hours.size * 88,
         },
@@ -370,10 +371,19 @@ export class SamplePlant {
       rowsOut: Math.round(rows * 0.9),
       deadLetters: part.name === 'ingest' && group === 0 ? this.#letters.filter((letter) => letter.state === 'open').length : 0,
       lastCommitAtMs: this.#nowMs - Math.round(this.#random() * 90),
+      visibleMs: part.name === 'archive' ? null : 9 + this.#random() * 14,
       waitsForMs,
       openBecause: part.windows ? why : null,
       inputs: this.#inputs(part, group),
+      sink: part.name === 'archive' ? this.#sink() : null,
     }
+  }
+
+  /** Files of a checkpoint every five minutes. */
+  #sink(): TaskStatus['sink'] {
+    const ageMs = this.#nowMs % 300_000
+    const rows = Math.round(ageMs * 1.1)
+    return { rows, unpublished: { files: 2, bytes: rows * 21, fullBytes: 134_217_728, dueMs: 300_000 - ageMs } }
   }
 
   #inputs(part: (typeof SAMPLE_PARTS)[number], group: number): readonly InputStatus[] {

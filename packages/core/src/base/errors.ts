@@ -214,6 +214,7 @@ export const ERRORS = {
     'invalid',
     'The file of a table cannot be read as the table.',
     'Correct the file, or `path`, `separator` and `value` of `fileTable`; relative paths begin at the folder that the process runs in.',
+  MR_TABLE_FIELD_UNKNOWN: entry('invalid', 'The table has no such field.', 'Order by one of the fields that the message names.'),
   ),
   MR_REPLAY_NO_BINDINGS: entry(
     'invalid',

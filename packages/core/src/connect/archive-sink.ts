@@ -13,7 +13,7 @@ import { type ArchiveIntent, decodeArchiveIntent, encodeArchiveIntent } from './
 import { type FileEncoder, type FileOutput, FileSet, type StagedFile } from './file-set.ts'
 import { Partitioner } from './folder-partition.ts'
 import { makeFolderDurable, parentOf, safeName } from './paths.ts'
-import type { Sink, SinkBatch, SinkContext, SinkWriter } from './sink.ts'
+import type { Sink, SinkBatch, SinkContext, SinkWriter, Unpublished } from './sink.ts'
 import type { ConnectorSpec, SettingField } from './spec.ts'
 
 const MEBIBYTE = 1024 * 1024
@@ -148,6 +148,14 @@ class ArchiveWriter implements SinkWriter {
     if (this.#clock.monotonicMs() - this.#firstRowMs >= this.#format.settings.rollMs) return true
     // Full files wait while more bytes lie in files that are still filling: showing them ends those, too, small as they are.
     return files.stagedCount >= STAGED_COUNT_MAX || (files.stagedCount > 0 && files.stagedBytes >= files.openBytes)
+  }
+
+  unpublished(): Unpublished | null {
+    const { openCount, stagedCount, openBytes, stagedBytes, isEmpty } = this.#files
+    if (isEmpty) return null
+    const { rollBytes, rollMs } = this.#format.settings
+    const dueMs = Math.max(0, this.#firstRowMs + rollMs - this.#clock.monotonicMs())
+    return { files: openCount + stagedCount, bytes: openBytes + stagedBytes, fullBytes: rollBytes, dueMs }
   }
 
   async prepare(): Promise<Uint8Array | null> {

@@ -101,6 +101,11 @@ export class FileSet {
     this.#options = options
   }
 
+  /** Files that are still filling. */
+  get openCount(): number {
+    return this.#open.size
+  }
+
   /** Files that are finished and wait for the checkpoint. */
   get stagedCount(): number {
     return this.#staged.length

@@ -28,7 +28,7 @@ export type { FileEncoder, FileOutput } from './file-set.ts'
 export { COLLECT_SPEC, collect, type CollectedChange, type CollectSettings, type CollectSink, failing, type SinkCall } from './memory.ts'
 export { NDJSON_FILE_SPEC, ndjsonFile, type NdjsonFileSettings } from './ndjson-file-sink.ts'
 export { NDJSON_SPEC, ndjson, type NdjsonSettings } from './ndjson-sink.ts'
-export type { AnySink, Guarantee, Sink, SinkBatch, SinkContext, SinkWriter } from './sink.ts'
+export type { AnySink, Guarantee, Sink, SinkBatch, SinkContext, SinkWriter, Unpublished } from './sink.ts'
 export {
   ERROR_HEADER,
   type RecordAppender,

@@ -11,7 +11,7 @@ import { MillraceError } from '../base/errors.ts'
 import type { FileOutput } from './file-set.ts'
 import { type LineTimes, LineWriter, NdjsonEncoder, TIMES_FIELD } from './ndjson-encoder.ts'
 import { makeFolderDurable, parentOf } from './paths.ts'
-import type { Sink, SinkBatch, SinkContext, SinkWriter } from './sink.ts'
+import type { Sink, SinkBatch, SinkContext, SinkWriter, Unpublished } from './sink.ts'
 import { checkSettings, type ConnectorSpec } from './spec.ts'
 
 const MEBIBYTE = 1024 * 1024
@@ -176,6 +176,12 @@ class FileWriter implements SinkWriter {
     if (this.#encoder.rowCount === 0) return false
     if (this.#part.position + this.#encoder.bufferedBytes >= this.#rollBytes) return true
     return this.#context.clock.monotonicMs() - this.#firstRowMs >= this.#rollMs
+  }
+
+  unpublished(): Unpublished | null {
+    if (this.#encoder.rowCount === 0) return null
+    const dueMs = Math.max(0, this.#firstRowMs + this.#rollMs - this.#context.clock.monotonicMs())
+    return { files: 1, bytes: this.#part.position + this.#encoder.bufferedBytes, fullBytes: this.#rollBytes, dueMs }
   }
 
   async prepare(): Promise<Uint8Array | null> {

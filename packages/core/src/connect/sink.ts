@@ -42,11 +42,24 @@ export interface SinkContext {
   readonly reject: (row: number, error: Error) => void
 }
 
+/** What a writer holds that is not visible yet, and what will make it visible: for whoever looks on. */
+export interface Unpublished {
+  /** Files, requests or whatever else the sink writes at once. */
+  readonly files: number
+  readonly bytes: number
+  /** A file of so many bytes is full. */
+  readonly fullBytes: number
+  /** Milliseconds until everything becomes visible, full or not. */
+  readonly dueMs: number
+}
+
 export interface SinkWriter {
   /** Takes the selected rows before it returns (SINK-5). May buffer. Throws MillraceError: `transient` is retried with backoff from the last checkpoint, others pause the sink. */
   write(rows: SinkBatch): Promise<void> | void
   /** True when the sink wants a checkpoint now (size, time or memory reached). Asked after every write and at least once a second. */
   wantsCheckpoint(): boolean
+  /** Null when nothing waits. Asked once a second or so; a writer need not have it. */
+  unpublished?(): Unpublished | null
   /** Makes everything written since the last checkpoint durable but not visible; the returned bytes are the intent, null when nothing was written. */
   prepare(): Promise<Uint8Array | null>
   /** Makes the prepared rows visible. Idempotent. */

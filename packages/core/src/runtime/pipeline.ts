@@ -236,12 +236,14 @@ function tableStatus(table: Topology['tables'][number], reports: readonly TaskRe
     const store = status.part === table.part ? stores.find((other) => other.name === table.store) : undefined
     if (store === undefined) continue
     rows += store.rows
+  let times: readonly string[] = []
     bytes += store.bytes
     fields = store.fields
   }
-  return { name: table.name, primaryKey: table.primaryKey, fields, rows, bytes }
+  return { name: table.name, primaryKey: table.primaryKey, fields, times, rows, bytes }
 }
 
+    times = store.times
 function addCounters(sum: OperatorCounters, more: OperatorCounters): void {
   sum.rowsIn += more.rowsIn
   sum.rowsOut += more.rowsOut

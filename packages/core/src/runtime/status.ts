@@ -4,7 +4,7 @@ import { isMillraceError } from '../base/errors.ts'
 import { textOf } from '../base/text-of.ts'
 import { isOwnColumn } from './table-reader.ts'
 import type { TaskReport } from './task-host.ts'
-import type { InputStatus, TaskPhase } from './task-loop.ts'
+import type { InputStatus, SinkStatus, TaskPhase } from './task-loop.ts'
 import type { Task } from './task/task.ts'
 
 export interface NodeStatus {
@@ -44,17 +44,26 @@ export interface TaskStatus {
   readonly rowsOut: number
   readonly deadLetters: number
   readonly lastCommitAtMs: number
+  /**
+   * Milliseconds from the append of the oldest record of the newest commit to that commit: how old a row is when it can be queried. Null
+   * before the first record that came while the task ran.
+   */
+  readonly visibleMs: number | null
   /** Earliest window end or timer that waits for the watermark; +Infinity when none does. */
   readonly waitsForMs: number
   /** One sentence: why what is open is open. Null when nothing is. */
   readonly openBecause: string | null
   readonly inputs: readonly InputStatus[]
+  /** What the task's sink has not published yet; null when the task has no sink. */
+  readonly sink: SinkStatus | null
 }
 
 export interface TableStatus {
   readonly name: string
   readonly primaryKey: readonly string[]
   readonly fields: readonly string[]
+  /** Those of the fields that hold times, in milliseconds. */
+  readonly times: readonly string[]
   readonly rows: number
   readonly bytes: number
 }
@@ -132,13 +141,17 @@ export function taskReport(task: Task): TaskReport {
   const inputs = loop?.inputStatus() ?? []
   const waitsForMs = core?.instance.openUntil() ?? Number.POSITIVE_INFINITY
   const watermarkMs = loop?.watermarkMs() ?? core?.state.watermarkMs ?? Number.NEGATIVE_INFINITY
-  const stores = Array.from(core?.stores ?? [], ([name, { store }]) => ({
-    name,
-    rows: store.rowCount,
-    bytes: store.bytes(),
-    fields: [...store.layout.key, ...store.layout.value].map((field) => field.name).filter((field) => !isOwnColumn(field)),
-  }))
-  const { commits, commitMsLast, commitMsMax, rowsIn, rowsOut, deadLetters, lastCommitAtMs } = core?.figures ?? NO_FIGURES
+  const stores = Array.from(core?.stores ?? [], ([name, { store }]) => {
+    const fields = [...store.layout.key, ...store.layout.value].filter((field) => !isOwnColumn(field.name))
+    return {
+      name,
+      rows: store.rowCount,
+      bytes: store.bytes(),
+      fields: fields.map((field) => field.name),
+      times: fields.filter(({ type }) => type.kind === 'time').map((field) => field.name),
+    }
+  })
+  const { commits, commitMsLast, commitMsMax, rowsIn, rowsOut, deadLetters, lastCommitAtMs, visibleMs } = core?.figures ?? NO_FIGURES
   const status: TaskStatus = {
     ...statusWithoutCore(task.part.name, task.group, task.phase, task.error),
     tick: core?.state.through ?? 0,
@@ -154,15 +167,26 @@ export function taskReport(task: Task): TaskReport {
     rowsOut,
     deadLetters,
     lastCommitAtMs,
+    visibleMs,
     waitsForMs,
     openBecause: whyOpen(waitsForMs, watermarkMs, inputs),
     inputs,
+    sink: loop?.sinkStatus() ?? null,
   }
   const operators = (core?.instance.operators ?? []).map(({ name, counters }) => ({ name, counters: { ...counters } }))
   return { status, operators, stores }
 }
 
-const NO_FIGURES = { commits: 0, commitMsLast: 0, commitMsMax: 0, rowsIn: 0, rowsOut: 0, deadLetters: 0, lastCommitAtMs: 0 }
+const NO_FIGURES = {
+  commits: 0,
+  commitMsLast: 0,
+  commitMsMax: 0,
+  rowsIn: 0,
+  rowsOut: 0,
+  deadLetters: 0,
+  lastCommitAtMs: 0,
+  visibleMs: null,
+}
 
 /** The status of a task that has nothing to show yet. */
 export function statusWithoutCore(part: string, group: number, phase: TaskPhase, error: unknown): TaskStatus {
@@ -183,6 +207,7 @@ export function statusWithoutCore(part: string, group: number, phase: TaskPhase,
     waitsForMs: Number.POSITIVE_INFINITY,
     openBecause: null,
     inputs: [],
+    sink: null,
   }
 }
 

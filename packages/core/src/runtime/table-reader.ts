@@ -23,7 +23,9 @@ export interface TableQuery {
   /** Bounds of the key field behind the prefix: from inclusive, to exclusive. */
   readonly from?: unknown
   readonly to?: unknown
-  /** Order by the key, backwards. */
+  /** Order by this field, then by the key; default: by the key alone. It decides which rows a `limit` keeps. */
+  readonly by?: string
+  /** The order backwards. */
   readonly descending?: boolean
   /** Default 1,000. */
   readonly limit?: number
@@ -151,6 +153,8 @@ function compareValues(a: unknown, b: unknown): number {
 }
 
 const LIMIT_DEFAULT = 1000
+/** Rows beyond the limit that a scan gathers before it throws away those that cannot be in the answer. */
+const SPARE_ROWS = 4096
 
 /** Answers a query for the task groups that run on this thread. */
 export async function readSlices(source: TableSource, query: TableQuery): Promise<readonly TableSlice[]> {
@@ -184,8 +188,9 @@ export function mergeSlices(table: string, slices: readonly TableSlice[], query:
 }
 
 function ordered(rows: readonly TableRow[], keyNames: readonly string[], query: TableQuery): readonly TableRow[] {
+  const names = query.by === undefined ? keyNames : [query.by, ...keyNames]
   const sorted = rows.toSorted((a, b) => {
-    for (const name of keyNames) {
+    for (const name of names) {
       const order = compareValues(a[name], b[name])
       if (order !== 0) return query.descending === true ? -order : order
     }
@@ -202,7 +207,8 @@ function find(source: TableSource, store: TableStore, values: readonly unknown[]
 }
 
 async function scan(source: TableSource, store: TableStore, query: TableQuery): Promise<readonly TableRow[]> {
-  const rows: TableRow[] = []
+  let rows: TableRow[] = []
+  checkOrder(source, store, query)
   const prefix = (query.prefix ?? []).map((value, index) => keyValue(fieldAt(store, index, source.name), value, source.name))
   const next = store.layout.key[prefix.length]
   const from = query.from === undefined || next === undefined ? undefined : keyValue(next, query.from, source.name)
@@ -219,9 +225,25 @@ async function scan(source: TableSource, store: TableStore, query: TableQuery): 
       if (to !== undefined && compareValues(value, to) >= 0) return
       rows.push(rowOf(store, row))
     })
+    if (rows.length >= (query.limit ?? LIMIT_DEFAULT) + SPARE_ROWS)
+      rows = [
+        ...ordered(
+          rows,
+          keyFields.map((field) => field.name),
+          query,
+        ),
+      ]
     await source.turn()
   }
   return rows
+}
+
+function checkOrder(source: TableSource, { layout }: TableStore, { by }: TableQuery): void {
+  const names = [...layout.key, ...layout.value].map((field) => field.name)
+  // Rows without typed columns have the fields that they have.
+  if (by === undefined || names.includes(OPEN_ROW_FIELD.name) || (names.includes(by) && !isOwnColumn(by))) return
+  const fields = names.filter((name) => !isOwnColumn(name)).join(',')
+  throw new MillraceError('MR_TABLE_FIELD_UNKNOWN', { details: { table: source.name, field: by.slice(0, 80), fields } })
 }
 
 function fieldAt(store: TableStore, index: number, table: string): Field {

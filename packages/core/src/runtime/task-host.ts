@@ -5,11 +5,20 @@ import type { TaskStatus } from './status.ts'
 import type { TableQuery, TableRow } from './table-reader.ts'
 import type { TaskPhase } from './task-loop.ts'
 
+export interface StoreReport {
+  readonly name: string
+  readonly rows: number
+  readonly bytes: number
+  readonly fields: readonly string[]
+  /** Those of the fields that hold times, in milliseconds. */
+  readonly times: readonly string[]
+}
+
 /** What one task says of itself. */
 export interface TaskReport {
   readonly status: TaskStatus
   readonly operators: readonly { readonly name: string; readonly counters: OperatorCounters }[]
-  readonly stores: readonly { readonly name: string; readonly rows: number; readonly bytes: number; readonly fields: readonly string[] }[]
+  readonly stores: readonly StoreReport[]
 }
 
 /** A task that has stopped working by itself, and why. */

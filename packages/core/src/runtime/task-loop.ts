@@ -1,4 +1,6 @@
 // What a task is to its loop and to who looks at it: the loop's contract, the phases, the state of its inputs.
+import type { Unpublished } from '../connect/sink.ts'
+
 export type TaskPhase = 'opening' | 'running' | 'paused' | 'stopping' | 'stopped' | 'crashed' | 'failed'
 
 /** What a loop does with its core; one implementation per kind of input. */
@@ -11,11 +13,20 @@ export interface TaskLoop {
   watermarkMs(): number
   /** Per source partition or exchange: why the watermark is where it is. */
   inputStatus(): readonly InputStatus[]
+  /** What the task's sink has not published yet; null when the task has no sink. */
+  sinkStatus(): SinkStatus | null
   close(): Promise<void>
   /** Before the close of a graceful stop: makes durable and visible what is only written. */
   finish(): Promise<void>
   /** True when a bounded run has nothing left to do. */
   finished(): boolean
+}
+
+/** Rows that were handed to a sink and are not visible outside. */
+export interface SinkStatus {
+  readonly rows: number
+  /** What the writer says of them; null when there are none, or it says nothing. */
+  readonly unpublished: Unpublished | null
 }
 
 /** What a replay has made of the records that it read of a source. */

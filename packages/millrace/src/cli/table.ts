@@ -16,11 +16,13 @@ export const table: Command = {
     { name: 'to', value: 'VALUE', summary: 'Largest value, exclusive.' },
     { name: 'replay', value: 'ID', summary: 'The table as this replay computes it, instead of the live one.' },
     { name: 'limit', short: 'n', value: 'N', summary: 'Rows; default 20.' },
-    { name: 'descending', summary: 'Largest key first.' },
+    { name: 'by', value: 'FIELD', summary: 'Field to order by, and then by the key; default: by the key.' },
+    { name: 'descending', summary: 'Largest first.' },
   ],
   examples: [
     { line: 'millrace table', does: 'which tables there are' },
     { line: 'millrace table hourly --prefix SFO --descending -n 5', does: 'the newest five hours of one airport' },
+    { line: 'millrace table hourly --by windowStart --descending', does: 'the newest windows of all keys' },
     { line: 'millrace table hourly --replay check', does: 'what a replay has computed, while it runs and afterwards' },
     { line: 'millrace table pages --from /pri --to /prj', does: 'keys whose text begins with /pri' },
     { line: 'millrace table hourly --key SFO,2001-01-01T10:00:00Z --json', does: 'one row as JSON' },
@@ -52,7 +54,7 @@ async function list(context: CliContext, { json }: Invocation, remote: Remote): 
 
 async function rows(context: CliContext, { options, json }: Invocation, remote: Remote, name: string): Promise<number> {
   const query = new URLSearchParams({ limit: String(options['limit'] ?? 20) })
-  for (const part of ['key', 'prefix', 'from', 'to', 'replay']) if (typeof options[part] === 'string') query.set(part, options[part])
+  for (const part of ['key', 'prefix', 'from', 'to', 'by', 'replay']) if (typeof options[part] === 'string') query.set(part, options[part])
   if (options['descending'] === true) query.set('descending', 'true')
   const page = await remote.json<TablePage>(`/tables/${encodeURIComponent(name)}?${query.toString()}`)
   if (json) for (const row of page.rows) context.out(`${encodeJson(row)}\n`)

@@ -42,11 +42,15 @@ describe('routes of a running plant', () => {
     assert.deepEqual((await page('?prefix=/b')).rows, all.rows.slice(4, 8))
     assert.deepEqual((await page(`?prefix=/b&from=${START + MINUTE}&to=${START + 3 * MINUTE}`)).rows, all.rows.slice(5, 7))
     assert.deepEqual((await page('?limit=2&descending=true')).rows, all.rows.toReversed().slice(0, 2))
+    const newest = all.rows.filter(({ windowStart }) => windowStart === START + 3 * MINUTE)
+    assert.deepEqual((await page('?by=windowStart&descending=true&limit=3')).rows, newest.toReversed())
   })
 
   test('tables: a wrong key, name or parameter says what is right', async () => {
     assert.equal(errorOf(await plant.get('/tables/per_minute?key=/a')).code, 'MR_TABLE_KEY_INVALID')
     assert.equal(errorOf(await plant.get('/tables/per_minute?key=/a,soon')).code, 'MR_TABLE_KEY_INVALID')
+    const order = errorOf(await plant.get('/tables/per_minute?by=start'))
+    assert.deepEqual([order.code, order.details['fields']], ['MR_TABLE_FIELD_UNKNOWN', 'url,windowStart,windowEnd,hits'])
     const unknown = await plant.get('/tables/perminute')
     assert.deepEqual([unknown.status, errorOf(unknown).details['nearest']], [404, 'per_minute'])
     assert.equal((await plant.get('/tables/per_minute?limit=0')).status, 400)

@@ -2,7 +2,7 @@
 // this task states, so its ticks need not be short: a tick lasts from one checkpoint to the next. Its rows go to the writer as they come;
 // at the checkpoint {positions, binding, intent, dead letters} are one commit. A crash throws away what came since, and it is bound anew.
 import type { TaskCore } from '../task/task-core.ts'
-import type { InputStatus, TaskLoop } from '../task-loop.ts'
+import type { InputStatus, SinkStatus, TaskLoop } from '../task-loop.ts'
 import type { ReplayTick } from '../replay.ts'
 import { sinkRecord, takeOverSink } from './sink-handover.ts'
 import { SinkOutput } from './sink-output.ts'
@@ -163,6 +163,7 @@ export class DirectSinkLoop implements TaskLoop {
       }),
     )
     this.#committedAt = clock.monotonicMs()
+    this.#inputs.committed()
   }
 
   /** ADR 0002, rule 10: the next kept tick, whose end is a checkpoint here as it was then; after the last one the input has ended. */
@@ -196,6 +197,10 @@ export class DirectSinkLoop implements TaskLoop {
 
   inputStatus(): readonly InputStatus[] {
     return this.#inputs.status()
+  }
+
+  sinkStatus(): SinkStatus {
+    return this.#sink.status()
   }
 
   finished(): boolean {

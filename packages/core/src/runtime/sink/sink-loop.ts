@@ -2,7 +2,7 @@
 // task stops. A sink that only stateless work feeds has no such task: direct-sink-loop.ts.
 import type { ExchangeLane } from '../task/reader-loop.ts'
 import type { TaskClock, TaskCore } from '../task/task-core.ts'
-import type { InputStatus, TaskLoop } from '../task-loop.ts'
+import type { InputStatus, SinkStatus, TaskLoop } from '../task-loop.ts'
 import { must } from '../../base/assert.ts'
 import { exchangeRows } from '../exchange/exchange-rows.ts'
 import { ExchangeTrimmer, openExchanges, PASSED_OVER_MAX } from '../task/reader-loop.ts'
@@ -130,6 +130,10 @@ export class SinkLoop implements TaskLoop {
 
   inputStatus(): readonly InputStatus[] {
     return [{ input: `${this.#sink.name} feed`, kind: 'exchange', lag: this.lag(), partitions: [], producers: [] }]
+  }
+
+  sinkStatus(): SinkStatus {
+    return this.#sink.status()
   }
 
   finished(): boolean {

@@ -4,6 +4,7 @@
 import type { Batch } from '../../codec/column.ts'
 import type { SinkWriter } from '../../connect/sink.ts'
 import type { TaskCore } from '../task/task-core.ts'
+import type { SinkStatus } from '../task-loop.ts'
 import { must } from '../../base/assert.ts'
 import { MillraceError, isMillraceError } from '../../base/errors.ts'
 import { BlockWriter, readBlock } from '../../codec/block.ts'
@@ -80,6 +81,10 @@ export class SinkOutput {
 
   wantsCheckpoint(): boolean {
     return this.#writer.wantsCheckpoint()
+  }
+
+  status(): SinkStatus {
+    return { rows: this.#sequence - this.#state.sequence, unpublished: this.#writer.unpublished?.() ?? null }
   }
 
   /** Takes the selected rows; their memory may be used again when the call returns (SINK-5). `settle` follows before the next fetch. */

@@ -15,8 +15,11 @@ import { RecordBatchBuilder } from '../../codec/record-batch.ts'
 import { RecordRows } from '../../codec/record-rows.ts'
 import { type GuardVerdict, guardTimes } from '../../time/clock-guard.ts'
 import { INITIAL_CLOCK, PartitionClock } from '../../time/partition-clock.ts'
+import { Arrivals } from './arrivals.ts'
 
 const FETCH_BYTES = 512 * 1024
+/** Milliseconds between two looks at the ends for the sake of arrival times: as exact as anybody asks. */
+const ARRIVALS_EVERY_MS = 10
 
 /** What a dead letter keeps of a source's record. */
 export interface RetriedRecord {
@@ -36,6 +39,7 @@ export interface SourceHandlers {
 class SourcePartition {
   readonly partition: number
   readonly clock: PartitionClock
+  readonly arrivals: Arrivals
   next: number
   /** Where the open tick's range began. */
   boundFrom: number
@@ -53,8 +57,9 @@ class SourcePartition {
   /** Set when the partition cannot be read on. */
   error: Error | null = null
 
-  constructor(partition: number, next: number, clock: PartitionClock) {
+  constructor(partition: number, next: number, clock: PartitionClock, end: number) {
     this.partition = partition
+    this.arrivals = new Arrivals(end)
     this.next = next
     this.boundFrom = next
     this.clock = clock
@@ -75,6 +80,7 @@ export class SourceInput {
   #replaying = false
   #replayRefused: ReadonlySet<number> = new Set()
   #eventTimes: { readonly fromMs: number; readonly toMs: number } | null = null
+  #arrivedAt = Number.NEGATIVE_INFINITY
   #replayed: { -readonly [Name in keyof ReplayedRows]: ReplayedRows[Name] } | null = null
 
   constructor(
@@ -114,6 +120,7 @@ export class SourceInput {
           ends.partition,
           known?.next ?? start,
           new PartitionClock(clockSettings, known?.clock ?? INITIAL_CLOCK, options.clock.monotonicMs()),
+          ends.end,
         ),
       )
     }
@@ -368,6 +375,22 @@ export class SourceInput {
       if (partition.next >= ends.end) partition.clock.observeEmpty(monotonicMs)
       this.#endIfBounded(partition)
     }
+  }
+
+  /** Records may have come: notes when. */
+  arrived(log: Log): void {
+    const nowMs = this.#times.monotonicMs()
+    if (nowMs - this.#arrivedAt < ARRIVALS_EVERY_MS) return
+    this.#arrivedAt = nowMs
+    for (const { partition, end } of log.ends(this.spec.topic.name))
+      this.#partitions.find((other) => other.partition === partition)?.arrivals.arrived(end, nowMs)
+  }
+
+  /** What was read is committed. Returns the milliseconds that the oldest of it has waited since its append; null when that is not known. */
+  committed(): number | null {
+    const nowMs = this.#times.monotonicMs()
+    const ages = this.#partitions.map(({ arrivals, next }) => arrivals.passed(next, nowMs)).filter((age) => age !== null)
+    return ages.length === 0 ? null : Math.max(...ages)
   }
 
   /** Decodes one record that comes back from the dead letters and hands it on; it moves no clock and no position. */

@@ -53,8 +53,13 @@ export class SourceInputs {
         onLost: (partition: number, count: number) =>
           environment.report({ kind: 'records-lost', task: core.name, topic: spec.topic.name, partition, count }),
       }
-      sources.push({ index, input: new SourceInput(environment.log, spec, decoder, options, core.state.sources) })
-      this.#unsubscribe.push(environment.log.onAppend(spec.topic.name, wake))
+      const input = new SourceInput(environment.log, spec, decoder, options, core.state.sources)
+      const arrived = (): void => {
+        input.arrived(environment.log)
+        wake()
+      }
+      sources.push({ index, input })
+      this.#unsubscribe.push(environment.log.onAppend(spec.topic.name, arrived))
     }
     // Tables before streams, each in plan order (rule 16).
     this.#sources = [...sources.filter((source) => source.input.spec.table), ...sources.filter((source) => !source.input.spec.table)]
@@ -221,6 +226,12 @@ export class SourceInputs {
   /** Closes the open tick: the ranges that it bound. */
   bind(): readonly BoundRange[] {
     return this.#sources.flatMap(({ input }) => input.bind())
+  }
+
+  /** What was read is committed: says how long the oldest of it has waited, where that is known. */
+  committed(): void {
+    const ages = this.#sources.map(({ input }) => input.committed()).filter((age) => age !== null)
+    if (ages.length > 0) this.#core.figures.visibleMs = Math.max(...ages)
   }
 
   positions(): readonly SourcePosition[] {

@@ -132,6 +132,7 @@ export class BinderLoop implements TaskLoop {
       bindings,
       wants: 0,
     })
+    this.#inputs.committed()
   }
 
   /** Nothing to read and nothing owed: clocks move only when a window or timer waits for them (rule 24). Returns the wait. */
@@ -168,6 +169,10 @@ export class BinderLoop implements TaskLoop {
 
   inputStatus(): readonly InputStatus[] {
     return this.#inputs.status()
+  }
+
+  sinkStatus(): null {
+    return null
   }
 
   finished(): boolean {

@@ -44,6 +44,8 @@ export function openExchanges(core: TaskCore): readonly ExchangeLane[] {
       producerGroups: producer.groups,
       producerOutput: spec.producerOutput,
       creditBytes: EXCHANGE_CREDIT_BYTES,
+      // A sink takes what is left in its feed once more, in case its source no longer has it.
+      skipThrough: part.sink === null ? (core.state.rebuiltTick ?? 0) : 0,
     }
     lanes.push({
       index,
@@ -203,6 +205,8 @@ export class ReaderLoop implements TaskLoop {
     this.#core.checkBadShare()
     this.#look(tick)
     await this.#commit(tick, clock, 0)
+    // The tick's wall time is when its source was read, some milliseconds behind the append.
+    this.#core.figures.visibleMs = Math.max(0, this.#core.environment.clock.nowMs() - clock.wallMs)
   }
 
   async #commit(through: number, clock: TaskClock, wants: number): Promise<void> {
@@ -264,6 +268,10 @@ export class ReaderLoop implements TaskLoop {
         }
       }),
     }))
+  }
+
+  sinkStatus(): null {
+    return null
   }
 
   finished(): boolean {

@@ -62,6 +62,8 @@ export interface CommitFigures {
   deadLetters: number
   /** Wall time at which the newest rows became visible, and the event time they had: freshness. */
   lastCommitAtMs: number
+  /** How long the oldest record of the newest commit had waited since its append; null while that is not known. */
+  visibleMs: number | null
 }
 
 export class TaskCore {
@@ -78,6 +80,7 @@ export class TaskCore {
     rowsOut: 0,
     deadLetters: 0,
     lastCommitAtMs: 0,
+    visibleMs: null,
   }
   readonly badShare: BadShare
   #snapshots: Snapshotter

@@ -66,6 +66,7 @@ export const TABLE: object = object({
   name: text,
   primaryKey: { type: 'array', items: text },
   fields: { type: 'array', items: text },
+  times: { type: 'array', items: text },
   rows: whole,
   bytes: whole,
 })

@@ -49,9 +49,15 @@ export function tableRoutes(context: PlantContext): readonly Route[] {
         { name: 'to', in: 'query', type: 'string', summary: 'Largest value, exclusive.' },
         { name: 'replay', in: 'query', type: 'string', summary: 'Id of a replay: its table instead of the live one.' },
         { name: 'limit', in: 'query', type: 'integer', default: 1000, summary: `Rows, at most ${LIMIT_MAX}.` },
-        { name: 'descending', in: 'query', type: 'boolean', default: false, summary: 'Largest key first.' },
+        {
+          name: 'by',
+          in: 'query',
+          type: 'string',
+          summary: 'Field to order by, and then by the key; default: by the key. The newest windows: `by=windowStart&descending=true`.',
+        },
+        { name: 'descending', in: 'query', type: 'boolean', default: false, summary: 'Largest first.' },
       ],
-      answer: { types: ['application/json'], summary: 'Rows, in the order of the key.', schema: schemas.TABLE_PAGE },
+      answer: { types: ['application/json'], summary: 'Rows, in the order asked for.', schema: schemas.TABLE_PAGE },
       refusals: [400, 404, 503],
       handle: (exchange) => read(context, exchange),
     },
@@ -67,11 +73,13 @@ function read(context: PlantContext, exchange: Exchange): Promise<TablePage> {
   const prefix = values(exchange, 'prefix', keyFields)
   const from = exchange.query.get('from')
   const to = exchange.query.get('to')
+  const by = exchange.query.get('by')
   const query: TableQuery = {
     ...(key === null ? {} : { key }),
     ...(prefix === null ? {} : { prefix }),
     ...(from === null ? {} : { from }),
     ...(to === null ? {} : { to }),
+    ...(by === null ? {} : { by }),
     limit: exchange.number('limit', 1000, 1, LIMIT_MAX),
     descending: exchange.flag('descending'),
   }
