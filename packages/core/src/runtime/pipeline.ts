@@ -232,18 +232,18 @@ function tableStatus(table: Topology['tables'][number], reports: readonly TaskRe
   let rows = 0
   let bytes = 0
   let fields: readonly string[] = []
+  let times: readonly string[] = []
   for (const { status, stores } of reports) {
     const store = status.part === table.part ? stores.find((other) => other.name === table.store) : undefined
     if (store === undefined) continue
     rows += store.rows
-  let times: readonly string[] = []
     bytes += store.bytes
     fields = store.fields
+    times = store.times
   }
   return { name: table.name, primaryKey: table.primaryKey, fields, times, rows, bytes }
 }
 
-    times = store.times
 function addCounters(sum: OperatorCounters, more: OperatorCounters): void {
   sum.rowsIn += more.rowsIn
   sum.rowsOut += more.rowsOut
