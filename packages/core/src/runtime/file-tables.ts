@@ -32,7 +32,7 @@ export class FileTables {
       if (input.kind !== 'file-table') continue
       const bytes = readFileTable(input.table, environment.disk)
       for (const { batch, lines, rejected } of environment.compiler.fileTable(input.table, bytes)) {
-        if (!isSaid) for (const { row, error } of rejected) this.#core.reject(input.name, 0, lines, row, error)
+        if (!isSaid) for (const { row, error } of rejected) this.#core.letters.reject(input.name, 0, lines, row, error)
         if (batch.selectedCount > 0) this.#core.process(index, batch)
       }
     }

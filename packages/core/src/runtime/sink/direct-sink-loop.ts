@@ -84,9 +84,9 @@ export class DirectSinkLoop implements TaskLoop {
     this.#core.stampTick(this.#core.tick, wallMs)
     const taken = await this.#inputs.poll(() => this.#isFull())
     await this.#sink.settle()
-    this.#core.checkBadShare()
+    this.#core.letters.checkShare()
     this.#polledAt = clock.monotonicMs()
-    if (this.#core.letterBytes > 0) this.#lettersSince ??= this.#polledAt
+    if (this.#core.letters.bytes > 0) this.#lettersSince ??= this.#polledAt
     if (taken === 0) return false
     this.#moved = true
     return true
@@ -95,7 +95,7 @@ export class DirectSinkLoop implements TaskLoop {
   /** Asked after every fetch: its rows must have left the decoder's memory, and the writer must have room, before the next one. */
   #isFull(): boolean | Promise<boolean> {
     const settled = this.#sink.settle()
-    const isFull = (): boolean => this.#sink.wantsCheckpoint() || this.#core.letterBytes >= LETTER_BYTES_MAX
+    const isFull = (): boolean => this.#sink.wantsCheckpoint() || this.#core.letters.bytes >= LETTER_BYTES_MAX
     return settled === null ? isFull() : settled.then(isFull)
   }
 
@@ -111,7 +111,7 @@ export class DirectSinkLoop implements TaskLoop {
   #isDue(): boolean {
     if (!this.#moved) return false
     const now = this.#core.environment.clock.monotonicMs()
-    if (this.#core.letterBytes >= LETTER_BYTES_MAX) return true
+    if (this.#core.letters.bytes >= LETTER_BYTES_MAX) return true
     if (!this.#sink.isDirty) return now - this.#committedAt >= POSITIONS_MS
     if (this.#sink.wantsCheckpoint()) return true
     return this.#lettersSince !== null && now - this.#lettersSince >= LETTERS_MS && now - this.#lettersShownAt >= LETTERS_EVERY_MS
@@ -149,7 +149,7 @@ export class DirectSinkLoop implements TaskLoop {
     const { clock, topology } = core.environment
     core.endTick(taskClock)
     await this.#sink.settle()
-    core.checkBadShare()
+    core.letters.checkShare()
     const ranges = this.#inputs.bind()
     const { wallMs } = taskClock
     await this.#sink.checkpoint((state) =>

@@ -59,7 +59,7 @@ export class SinkOutput {
         epoch: core.epoch,
         clock: environment.clock,
         disk: environment.disk,
-        reject: (row, error) => core.reject(name, 0, must(writing.batch, 'batch of the rejected row'), row, error),
+        reject: (row, error) => core.letters.reject(name, 0, must(writing.batch, 'batch of the rejected row'), row, error),
       },
       lastIntent,
     )
@@ -119,7 +119,7 @@ export class SinkOutput {
     this.#blocks ??= new BlockWriter()
     writeBlocks(this.#blocks, fields, batch, liveRows(batch), batch.selectedCount, {
       take: (block) => this.#waiting.push(withOpenValues(readBlock(block.slice(), 0, block.length), open)),
-      refuse: (row, error) => this.#core.reject(this.#name, 0, batch, row, error),
+      refuse: (row, error) => this.#core.letters.reject(this.#name, 0, batch, row, error),
     })
   }
 

@@ -214,7 +214,7 @@ export class SourceInputs {
   #handlers(source: Source): SourceHandlers {
     return {
       process: (batch) => this.#core.process(source.index, batch),
-      reject: (batch, row, error) => this.#core.reject(source.input.spec.name, 0, batch, row, error),
+      reject: (batch, row, error) => this.#core.letters.reject(source.input.spec.name, 0, batch, row, error),
     }
   }
 

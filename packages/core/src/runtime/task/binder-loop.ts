@@ -123,7 +123,7 @@ export class BinderLoop implements TaskLoop {
 
   async #commitTick(tick: number, clock: TaskClock, bindings: Parameters<TaskCore['commit']>[2]['bindings']): Promise<void> {
     this.#core.endTick(clock)
-    this.#core.checkBadShare()
+    this.#core.letters.checkShare()
     this.#lastBindAt = this.#core.environment.clock.monotonicMs()
     await this.#core.commit(tick, clock, {
       sources: this.#inputs.positions(),

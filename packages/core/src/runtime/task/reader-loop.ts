@@ -202,7 +202,7 @@ export class ReaderLoop implements TaskLoop {
       for (const pending of input.take(tick)) for (const batch of exchangeRows(input.spec, pending.bytes)) this.#core.process(index, batch)
     }
     this.#core.endTick(clock)
-    this.#core.checkBadShare()
+    this.#core.letters.checkShare()
     this.#look(tick)
     await this.#commit(tick, clock, 0)
     // The tick's wall time is when its source was read, some milliseconds behind the append.

@@ -60,7 +60,7 @@ export class RetryInput {
     const count = this.#rows.read(part.bytes, part.from)
     for (let row = 0; row < count; row++) {
       const letter = decodeLetter(part.bytes, this.#rows.valueStarts[row] as number, this.#rows.valueEnds[row] as number)
-      this.#core.withAttempt(letter.head.attempt + 1, () => this.#enter(letter, sources))
+      this.#core.letters.withAttempt(letter.head.attempt + 1, () => this.#enter(letter, sources))
     }
     this.#next = part.next
     return count
@@ -74,7 +74,7 @@ export class RetryInput {
     if (reason !== null) {
       const { codeVersion } = core.environment.topology
       const details = { operator: head.operator, written: head.codeVersion, running: codeVersion }
-      core.returnLetter(
+      core.letters.sendBack(
         letter,
         new MillraceError('MR_RUNTIME_RETRY_VERSION', { message: `the dead letter cannot enter: ${reason}.`, details }),
       )
@@ -85,7 +85,7 @@ export class RetryInput {
         { original: letter.original, key: letter.key, timeMs: head.timeMs, partition: head.partition, offset: head.offset },
         {
           process: (batch) => core.process(source.index, batch),
-          reject: (batch, row, error) => core.reject(head.operator, 0, batch, row, error),
+          reject: (batch, row, error) => core.letters.reject(head.operator, 0, batch, row, error),
         },
       )
       return

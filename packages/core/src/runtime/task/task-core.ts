@@ -12,27 +12,23 @@ import type { CommitState } from '../recovery/commit-state.ts'
 import type { TaskEnvironment } from '../environment.ts'
 import type { Binding, ProgressEntry } from '../exchange/progress.ts'
 import { assert, must } from '../../base/assert.ts'
-import { MillraceError, isMillraceError } from '../../base/errors.ts'
+import { isMillraceError } from '../../base/errors.ts'
 import { sleep } from '../../base/scheduler.ts'
 import { RecordBatchBuilder } from '../../codec/record-batch.ts'
 import { COMMIT_KEY, RESET_KEY, dropKey, encodeLayout, goneKey, layoutKey, rowsKey } from '../recovery/changelog.ts'
 import { EMPTY_STATE, encodeCommitState } from '../recovery/commit-state.ts'
-import type { DeadLetter } from './dead-letter.ts'
-import { encodeLetter, letterLayout, makeLetter } from './dead-letter.ts'
+import { letterLayout } from './dead-letter.ts'
 import { ExchangeOutput } from '../exchange/exchange-output.ts'
 import { encodeProgress } from '../exchange/progress.ts'
 import { emptyStores, restoreTask, type StoreEntry } from '../recovery/restore.ts'
-import { BadShare } from './bad-share.ts'
-import { changelogTopic, deadLetterTopic, progressTopic } from '../topic-names.ts'
+import { changelogTopic, progressTopic } from '../topic-names.ts'
 import { SNAPSHOT_KEY, Snapshotter, encodeSnapshotRecord } from '../recovery/snapshot.ts'
+import { TickLetters } from './tick-letters.ts'
 import { TopicOutput } from './topic-output.ts'
 
 const CHANGELOG_BATCH_BYTES = 1024 * 1024
 const CHANGELOG_ROWS_PER_DRAIN = 4096
 const RETRY_MS = 250
-/** Letters of a commit are several batches when they are many: one batch has a limit. */
-const LETTER_BATCH_BYTES = 16 * 1024 * 1024
-
 export interface TaskClock {
   readonly watermarkMs: number
   readonly status: CombinedClock['status']
@@ -82,7 +78,8 @@ export class TaskCore {
     lastCommitAtMs: 0,
     visibleMs: null,
   }
-  readonly badShare: BadShare
+  /** Rows that could not be taken. */
+  readonly letters: TickLetters
   #snapshots: Snapshotter
   #givenUp = false
   readonly #writer: LogWriter
@@ -90,23 +87,14 @@ export class TaskCore {
   readonly #exchanges = new Map<number, ExchangeOutput>()
   readonly #topics = new Map<number, TopicOutput>()
   readonly #changelog = new RecordBatchBuilder(4096)
-  readonly #letters = new RecordBatchBuilder(4096)
-  #letterParts: LogPart[] = []
-  #letterPartBytes = 0
-  /** The rows that `process` has in hand: how many, and which of them are bad already. */
-  #inHand = 0
-  readonly #badOffsets = new Set<number>()
-  readonly #letterCounts = new Map<string, { readonly code: string; readonly operator: string; count: number; readonly sample: string }>()
   readonly #readerGroups: ReadonlyMap<string, { readonly part: string; readonly groups: number; readonly isSink: boolean }>
   readonly #hasReaders: boolean
   #state: CommitState = EMPTY_STATE
   #statedClock: TaskClock | null = null
   #tick = 0
-  #tickWallMs = 0
   #changelogParts: LogPart[] = []
   #voidBelow: number | null = null
   #gone: readonly number[] = []
-  #letterAttempt = 1
   #sinkPort: ((batch: Batch) => void) | null = null
 
   private constructor(
@@ -122,12 +110,12 @@ export class TaskCore {
     this.name = `${part.name}/${group}`
     this.#writer = writer
     this.#snapshots = new Snapshotter(environment, part.name, group, [])
-    this.badShare = new BadShare(environment.plan.settings.badShareMax, environment.plan.settings.badShareWindow)
+    this.letters = new TickLetters(environment, part, group, (operator, input) => this.#fieldsAt(operator, input), this.figures)
     this.#readerGroups = readersByTopic(environment, part)
     this.#hasReaders = this.#readerGroups.size > 0
     this.instance = environment.compiler.instantiate(environment.plan, part, {
       outputs: { push: (output, batch) => this.#push(output, batch) },
-      deadLetters: { reject: (operator, input, batch, row, error) => this.reject(operator, input, batch, row, error) },
+      deadLetters: this.letters,
       store: (name) => must(stores.get(name), `store ${name}`),
       codegen: environment.codegen,
       guardRows: environment.guardRows,
@@ -158,7 +146,7 @@ export class TaskCore {
       this.#exchanges.set(
         index,
         new ExchangeOutput(output, this.group, runningOf(this.#state, output.topic, index), (batch, row, error) =>
-          this.reject(readerOf(this.environment, output.topic), 0, batch, row, error),
+          this.letters.reject(readerOf(this.environment, output.topic), 0, batch, row, error),
         ),
       )
     else if (output.kind === 'topic')
@@ -168,7 +156,7 @@ export class TaskCore {
           output,
           this.environment.compiler.recordEncoder(output, this.environment.codegen),
           must(this.environment.log.topic(output.topic.name), output.topic.name).settings.batchBytesMax,
-          (batch, row, error) => this.reject(output.name, 0, batch, row, error),
+          (batch, row, error) => this.letters.reject(output.name, 0, batch, row, error),
         ),
       )
   }
@@ -222,79 +210,6 @@ export class TaskCore {
     return operator === this.part.sink?.name ? this.part.sink.fields : this.instance.fieldsAt(operator, input)
   }
 
-  /** Bytes of the dead letters that wait for the commit. */
-  get letterBytes(): number {
-    return this.#letterPartBytes + (this.#letters.count === 0 ? 0 : this.#letters.bytes)
-  }
-
-  /** Hands one row to the dead letters of the open tick. */
-  reject(operator: string, input: number, batch: Batch, row: number, error: unknown): void {
-    if (isMillraceError(error) && error.kind === 'internal') throw error
-    const context = {
-      pipeline: this.environment.plan.pipeline,
-      part: this.part.name,
-      group: this.group,
-      codeVersion: this.environment.topology.codeVersion,
-      tick: this.#tick,
-      atMs: this.#tickWallMs,
-      attempt: this.#letterAttempt,
-    }
-    const letter = makeLetter(context, operator, input, batch, row, this.#fieldsAt(operator, input), error)
-    // A late record is no failure of the record or the code: it does not count towards the pause.
-    if (letter.head.code !== 'MR_TIME_LATE') this.#countBad(operator, letter.head.offset)
-    this.#post(letter)
-  }
-
-  /** A row counts once, however many letters come of it. One that has not come as far as `process` is a row of its own. */
-  #countBad(operator: string, offset: number): void {
-    if (operator === this.part.sink?.name) return this.badShare.bad()
-    if (this.#inHand === 0) {
-      this.badShare.rows(1)
-      return this.badShare.bad()
-    }
-    // Rows made inside the pipeline have no offset; more of them than rows came in tell no more.
-    const id = offset >= 0 ? offset : -1 - this.#badOffsets.size
-    if (this.#badOffsets.has(id) || this.#badOffsets.size >= this.#inHand) return
-    this.#badOffsets.add(id)
-    this.badShare.bad()
-  }
-
-  /** Hands a letter that cannot enter back to the dead letters. It stays what it is: of its own version and tick. */
-  returnLetter(letter: DeadLetter, { code, message, fix }: MillraceError): void {
-    const { head } = letter
-    this.badShare.rows(1)
-    this.badShare.bad()
-    this.#post({ ...letter, head: { ...head, code, message, fix, place: null, atMs: this.#tickWallMs, attempt: head.attempt + 1 } })
-  }
-
-  #post(letter: DeadLetter): void {
-    const { operator } = letter.head
-    this.#letters.append(null, encodeLetter(letter), this.#tickWallMs)
-    this.figures.deadLetters++
-    if (this.#letters.bytes >= LETTER_BATCH_BYTES) this.#closeLetters()
-    const id = `${letter.head.code} ${operator}`
-    const known = this.#letterCounts.get(id)
-    if (known === undefined) this.#letterCounts.set(id, { code: letter.head.code, operator, count: 1, sample: letter.head.message })
-    else known.count++
-  }
-
-  #closeLetters(): void {
-    if (this.#letters.count === 0) return
-    this.#letterPartBytes += this.#letters.bytes
-    this.#letterParts.push({ topic: deadLetterTopic(this.environment.plan.pipeline), partition: 0, batch: this.#letters.finish() })
-    this.#letters.reset()
-  }
-
-  /** Letters made while `run` runs count as attempt `attempt`. */
-  withAttempt(attempt: number, run: () => void): void {
-    this.#letterAttempt = attempt
-    try {
-      run()
-    } finally {
-      this.#letterAttempt = 1
-    }
-  }
-
   /** ADR 0002, rule 25. A sink's feed has no bound but the disk: its outage must stop nothing else. */
   hasRoom(): boolean {
     for (const exchange of this.#exchanges.values()) {
@@ -319,7 +234,7 @@ export class TaskCore {
   startTick(tick: number, wallMs: number, watermarkMs: number = this.#state.watermarkMs): void {
     assert(tick > this.#state.through, () => `tick ${tick} follows ${this.#state.through}`)
     this.#tick = tick
-    this.#tickWallMs = wallMs
+    this.letters.stamp(tick, wallMs)
     for (const exchange of this.#exchanges.values()) exchange.startTick(tick)
     this.instance.startTick({ tick, watermark: watermarkMs, wallMs })
   }
@@ -327,23 +242,21 @@ export class TaskCore {
   /** Stamps the dead letters: of a sink, which has no operators, or of a tick that stays open for long. */
   stampTick(tick: number, wallMs: number): void {
     this.#tick = tick
-    this.#tickWallMs = wallMs
+    this.letters.stamp(tick, wallMs)
   }
 
   countRows(count: number): void {
     this.figures.rowsIn += count
-    this.badShare.rows(count)
+    this.letters.countRows(count)
   }
 
   process(input: number, batch: Batch): void {
     this.figures.rowsIn += batch.selectedCount
-    this.badShare.rows(batch.selectedCount)
-    this.#inHand = batch.selectedCount
+    this.letters.hand(batch.selectedCount)
     try {
       this.instance.process(input, batch)
     } finally {
-      this.#inHand = 0
-      this.#badOffsets.clear()
+      this.letters.handBack()
     }
   }
 
@@ -357,7 +270,7 @@ export class TaskCore {
 
   /** True when the open tick changed anything that a restart would miss. */
   hasOutput(): boolean {
-    if (this.letterBytes > 0) return true
+    if (this.letters.bytes > 0) return true
     for (const exchange of this.#exchanges.values()) if (exchange.rows > 0) return true
     for (const topic of this.#topics.values()) if (topic.rows > 0) return true
     for (const { store } of this.#entriesByName.values()) if (store.changedCount > 0) return true
@@ -422,9 +335,7 @@ export class TaskCore {
     const parts: LogPart[] = []
     for (const exchange of this.#exchanges.values()) parts.push(...exchange.take())
     for (const topic of this.#topics.values()) parts.push(...topic.take())
-    this.#closeLetters()
-    parts.push(...this.#letterParts.splice(0, this.#letterParts.length))
-    this.#letterPartBytes = 0
+    parts.push(...this.letters.take())
     this.#drainStores(state.wallMs)
     if (this.#voidBelow !== null) this.#changelog.append(RESET_KEY, new TextEncoder().encode(String(this.#voidBelow)), state.wallMs)
     this.#voidBelow = null
@@ -510,24 +421,7 @@ export class TaskCore {
     figures.commitMsLast = ms
     figures.commitMsMax = Math.max(figures.commitMsMax, ms)
     figures.lastCommitAtMs = this.environment.clock.nowMs()
-    for (const entry of this.#letterCounts.values()) this.environment.report({ kind: 'dead-letters', task: this.name, ...entry })
-    this.#letterCounts.clear()
-  }
-
-  /** Throws MR_RUNTIME_BAD_SHARE when too many of the newest rows failed: the tick is then not committed. */
-  checkBadShare(): void {
-    if (!this.badShare.exceeded()) return
-    const worst = [...this.#letterCounts.values()].sort((a, b) => b.count - a.count)[0]
-    throw new MillraceError('MR_RUNTIME_BAD_SHARE', {
-      details: {
-        task: this.name,
-        bad: this.badShare.badCount,
-        of: this.badShare.count,
-        operator: worst?.operator ?? '',
-        cause: worst?.code ?? '',
-      },
-      ...(worst === undefined ? {} : { message: `too large a share of the newest records failed: ${worst.sample}` }),
-    })
+    this.letters.announce()
   }
 
   async close(): Promise<void> {
