@@ -183,6 +183,11 @@ export const ERRORS = {
     'Stored state belongs to an operator or table that the pipeline no longer has.',
     'See what changed with `millrace plan FILE`; keep the old name if it was renamed. Else start with `--drop-state` to give that state up, or with `--rebuild`: the whole pipeline then runs over its sources again, and topics and sinks behind it get those rows again.',
   ),
+  MR_RUNTIME_STATE_DAMAGED: entry(
+    'data',
+    'Stored state of a task is damaged, and what is left does not suffice to restore it. What was collected is not affected.',
+    'Stop, and start with `--rebuild`: the damaged state is dropped, the pipeline runs over its sources again, and topics and sinks behind it get those rows again. `millrace fsck` names the file.',
+  ),
   MR_RUNTIME_REBUILD_TOPIC: entry(
     'invalid',
     'The state cannot be built again, because the pipeline reads a topic that it writes itself: what was written before would count twice.',
@@ -209,12 +214,12 @@ export const ERRORS = {
     "The key of the query does not fit the table's primary key.",
     'Give one value per key field, in order and of its kind; `millrace table` lists them.',
   ),
+  MR_TABLE_FIELD_UNKNOWN: entry('invalid', 'The table has no such field.', 'Order by one of the fields that the message names.'),
   MR_TABLE_NOT_READY: entry('transient', 'The table is being restored.', 'Try again in a moment.'),
   MR_TABLE_FILE: entry(
     'invalid',
     'The file of a table cannot be read as the table.',
     'Correct the file, or `path`, `separator` and `value` of `fileTable`; relative paths begin at the folder that the process runs in.',
-  MR_TABLE_FIELD_UNKNOWN: entry('invalid', 'The table has no such field.', 'Order by one of the fields that the message names.'),
   ),
   MR_REPLAY_NO_BINDINGS: entry(
     'invalid',

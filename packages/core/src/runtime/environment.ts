@@ -20,8 +20,6 @@ export interface TaskEnvironment {
   readonly compiler: Compiler
   /** Where a source partition without a position starts. */
   readonly startAt: 'earliest' | 'latest'
-  /** Begin with empty state at the start of the sources: decided for the whole pipeline, when the layout of some stored state has changed. */
-  readonly reset: boolean
   readonly codegen: boolean
   readonly guardRows: boolean
   /** Sources end at their visible end as of the start: bounded runs (tests, replay). */
@@ -38,6 +36,8 @@ export interface TaskEnvironment {
 /** What a task tells its plant; the plant logs it and shows it on the page. */
 export type TaskEvent =
   | { readonly kind: 'restored'; readonly task: string; readonly rows: number; readonly ms: number }
+  /** The newest snapshot of the state is damaged; an older one, or the changelog alone, has the same state. */
+  | { readonly kind: 'snapshot-damaged'; readonly task: string; readonly error: unknown }
   | { readonly kind: 'restarted'; readonly task: string; readonly error: unknown; readonly attempt: number }
   | { readonly kind: 'paused'; readonly task: string; readonly error: unknown }
   | { readonly kind: 'resumed'; readonly task: string }

@@ -16,7 +16,7 @@ import { assert, must } from '../base/assert.ts'
 import { MillraceError } from '../base/errors.ts'
 import { LocalTasks } from './task/local-tasks.ts'
 import type { ReplaySettings } from './replay.ts'
-import { isStateChanged } from './recovery/restore.ts'
+import { orderRebuild, rebuildNeed } from './recovery/rebuild.ts'
 import { mergeSlices } from './table-reader.ts'
 import type { TaskHost, TaskReport } from './task-host.ts'
 import { ownTopics } from '../plan/rebuild.ts'
@@ -33,7 +33,7 @@ export interface PipelineOptions {
   readonly codeVersion: string
   /** Where a source without a committed position starts. Default earliest. */
   readonly startAt?: 'earliest' | 'latest'
-  /** When the layout of stored state has changed: begin again with empty state at the start of the sources, instead of refusing. Topics and sinks get those rows again. */
+  /** When the layout of stored state has changed, or stored state is damaged: begin again with empty state at the start of the sources, instead of refusing. Topics and sinks get those rows again. */
   readonly rebuild?: boolean
   /** With `rebuild`: the caller knows from the plans that state means something else under the same layout, such as a window of another size. */
   readonly stateChanged?: boolean
@@ -80,8 +80,8 @@ export class RunningPipeline {
   static async start(plan: Plan, options: PipelineOptions): Promise<RunningPipeline> {
     checkFileTables(plan, options.disk)
     const topology = await prepareTopology(plan, options)
-    const reset = await mustReset(plan, topology, options)
-    const pipeline = new RunningPipeline(plan, topology, await openHosts(plan, topology, reset, options), reset, options)
+    const isRebuilt = await rebuildIfNeeded(plan, topology, options)
+    const pipeline = new RunningPipeline(plan, topology, await openHosts(plan, topology, options), isRebuilt, options)
     for (const host of pipeline.#hosts) host.start()
     await Promise.all(pipeline.#hosts.map((host) => host.ready()))
     const failed = pipeline.#failures().find(({ phase }) => phase === 'failed')
@@ -196,25 +196,29 @@ export class RunningPipeline {
   }
 }
 
-/** Whether the tasks begin with empty state at the start of the sources: asked for, and needed. */
-async function mustReset(plan: Plan, topology: Topology, options: PipelineOptions): Promise<boolean> {
+/** Orders the tasks to begin with empty state at the start of the sources, when that is asked for and needed. Returns whether they will. */
+async function rebuildIfNeeded(plan: Plan, topology: Topology, options: PipelineOptions): Promise<boolean> {
   if (options.rebuild !== true) return false
   const { log, clock, scheduler } = options
-  const environment = { log, clock, scheduler, plan, topology, reset: false, report: (): void => undefined }
-  if (options.stateChanged !== true && !(await isStateChanged(environment))) return false
+  const environment = { log, clock, scheduler, plan, topology, report: (): void => undefined }
+  const need = await rebuildNeed(environment, options.stateChanged !== true)
+  if (need.damage === null && !need.isChanged && options.stateChanged !== true) return false
   const topics = ownTopics(plan)
   if (topics.length > 0)
-    throw new MillraceError('MR_RUNTIME_REBUILD_TOPIC', { details: { pipeline: plan.pipeline, topics: topics.join(', ') } })
+    throw new MillraceError('MR_RUNTIME_REBUILD_TOPIC', {
+      details: { pipeline: plan.pipeline, topics: topics.join(', ') },
+      ...(need.damage === null ? {} : { cause: need.damage }),
+    })
+  if (need.damage !== null || !need.isOrdered) await orderRebuild(environment)
   return true
 }
 
 /** Where the tasks run: here, or in as many workers as asked for. */
-async function openHosts(plan: Plan, topology: Topology, reset: boolean, options: PipelineOptions): Promise<readonly TaskHost[]> {
+async function openHosts(plan: Plan, topology: Topology, options: PipelineOptions): Promise<readonly TaskHost[]> {
   const { log, clock, scheduler, disk, compiler, replay = null, workers } = options
   const report = options.onEvent ?? ((): void => undefined)
   const settings = {
     startAt: options.startAt ?? 'earliest',
-    reset,
     codegen: options.codegen ?? true,
     guardRows: options.guardRows ?? false,
     bounded: options.bounded ?? options.replay !== undefined,

@@ -54,6 +54,7 @@ export class ExchangeInput {
   readonly #lanes: Lane[] = []
   readonly #rows = new RecordRows()
   readonly #creditBytes: number
+  readonly #skipThrough: number
   #heldBytes = 0
   /** Gathered batches of which only the head is held. */
   #headsOnly = 0
@@ -70,6 +71,8 @@ export class ExchangeInput {
       readonly producerGroups: number
       readonly producerOutput: number
       readonly creditBytes: number
+      /** Batches of ticks up to here are left out: the producers send their rows again. Default 0. */
+      readonly skipThrough?: number
     },
     positions: readonly ExchangePosition[],
   ) {
@@ -79,6 +82,7 @@ export class ExchangeInput {
     this.#producerGroups = options.producerGroups
     this.#output = options.producerOutput
     this.#creditBytes = options.creditBytes
+    this.#skipThrough = options.skipThrough ?? 0
     const starts = new Map(log.ends(spec.topic).map((ends) => [ends.partition, ends.start]))
     for (let partition = options.group; partition < spec.partitions; partition += options.groups) {
       const known = positions.find((position) => position.partition === partition)
@@ -159,6 +163,10 @@ export class ExchangeInput {
     if (running <= (lane.gatheredRunning[producer] as number)) return
     lane.gatheredRunning[producer] = running
     lane.gatheredTick[producer] = tick
+    if (tick <= this.#skipThrough) {
+      lane.applied[producer] = running
+      return
+    }
     const batch: GatheredBatch = { tick, running, offset, length: bytes.length, bytes: null }
     this.#headsOnly++
     if (this.#heldBytes < this.#creditBytes) this.#hold(batch, bytes)

@@ -225,6 +225,11 @@ export class ProgressBoard {
     return this.#task(part, group).reached[output]?.[partition] ?? 0
   }
 
+  /** Running numbers that a task has reached, per output and partition. */
+  reachedBy(part: string, group: number): readonly (readonly number[])[] {
+    return this.#task(part, group).reached
+  }
+
   /** The newest number seen anywhere (rule 5). */
   newest(): number {
     let newest = 0

@@ -5,12 +5,14 @@
 //   6 u16         store number u16 is gone: the pipeline no longer had it when it was started. What follows of that name gets another number
 //   4             everything of stores below the number in the value is void: the state is built again from here
 //   3             the newest complete snapshot (snapshot.ts)
+//   7             the order to build the state again (rebuild.ts); done by the commit behind it
 //   2 u16         the layout of store number u16 as JSON {id, store, key, value}
 // Numbers of stores are given once per changelog and never reused; stores are known by name.
 import type { Layout } from '../../state/rows/layout.ts'
 
 export const COMMIT_KEY: Uint8Array = Uint8Array.of(0)
 export const RESET_KEY: Uint8Array = Uint8Array.of(4)
+export const REBUILD_KEY: Uint8Array = Uint8Array.of(7)
 const STORE_KEY_BYTES = 3
 const PREFIX_BYTES = 8
 
@@ -46,6 +48,7 @@ export type ChangelogKey =
   | { readonly kind: 'gone'; readonly store: number }
   | { readonly kind: 'snapshot' }
   | { readonly kind: 'reset' }
+  | { readonly kind: 'rebuild' }
   | { readonly kind: 'unknown' }
 
 export function parseKey(bytes: Uint8Array, start: number, end: number): ChangelogKey {
@@ -53,6 +56,7 @@ export function parseKey(bytes: Uint8Array, start: number, end: number): Changel
   if (tag === 0) return { kind: 'commit' }
   if (tag === 3) return { kind: 'snapshot' }
   if (tag === 4) return { kind: 'reset' }
+  if (tag === 7) return { kind: 'rebuild' }
   const store = ((bytes[start + 1] as number) << 8) | (bytes[start + 2] as number)
   if (tag === 1 && end - start === STORE_KEY_BYTES) return { kind: 'rows', store }
   if (tag === 5 && end - start === STORE_KEY_BYTES + PREFIX_BYTES) return { kind: 'drop', store, prefixAt: start + STORE_KEY_BYTES }

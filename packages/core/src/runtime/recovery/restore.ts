@@ -1,15 +1,20 @@
 // Brings a task's stores and positions back: newest complete snapshot, then the tail of the changelog. The newest commit record says
 // where the task goes on; rows behind it cannot exist, since rows and commit record are one commit.
+//
+// A damaged snapshot is passed over while an older one, or the whole changelog, is still there; damage in front of what must be read is
+// passed by. Else the task cannot be restored: MR_RUNTIME_STATE_DAMAGED.
 import type { SubTopology } from '../../compile/topology.ts'
 import type { TableStore } from '../../state/store.ts'
 import type { CommitState } from './commit-state.ts'
 import type { TaskEnvironment } from '../environment.ts'
 import { must } from '../../base/assert.ts'
-import { MillraceError } from '../../base/errors.ts'
+import { MillraceError, isMillraceError } from '../../base/errors.ts'
 import { RecordRows } from '../../codec/record-rows.ts'
 import { type Layout, layoutOf } from '../../state/rows/layout.ts'
 import { createTableStore } from '../../state/table-store.ts'
 import { decodeLayout, parseKey } from './changelog.ts'
+import { type Damage, behindDamage, isDamage, stateDamaged } from './damage.ts'
+import { type RebuildOrder, decodeRebuildOrder } from './rebuild-order.ts'
 import { EMPTY_STATE, decodeCommitState } from './commit-state.ts'
 import { wholeFetchBytes } from '../fetch-size.ts'
 import { decodeSnapshotRecord, snapshotSlices } from './snapshot.ts'
@@ -26,16 +31,26 @@ export interface StoreEntry {
 }
 
 /** What restoring needs of a task's environment. */
-export type RestoreEnvironment = Pick<TaskEnvironment, 'log' | 'clock' | 'scheduler' | 'plan' | 'topology' | 'reset' | 'report'>
+export type RestoreEnvironment = Pick<TaskEnvironment, 'log' | 'clock' | 'scheduler' | 'plan' | 'topology' | 'report'>
 
 interface Survey {
-  readonly snapshot: SnapshotRecord | null
+  /** Complete snapshots that are not void, newest first. */
+  readonly snapshots: readonly SnapshotRecord[]
   readonly last: CommitState | null
   readonly voidBelow: number
+  /** Offset of the newest record that voids stores; what lies before it is not needed. -1 when there is none. */
+  readonly voidedAt: number
   readonly numbersFrom: number
   /** Stores that an earlier version of the pipeline dropped. */
   readonly gone: ReadonlySet<number>
   readonly layouts: readonly Layout[]
+  /** Places of the changelog that cannot be read, oldest first. */
+  readonly damages: readonly Damage[]
+  /** Damage behind the newest commit record that could be read: newer ones may be lost. */
+  readonly isLastLost: boolean
+  /** The newest order to build the state again, and whether it is still to be done. */
+  readonly order: RebuildOrder | null
+  readonly isOrderOpen: boolean
 }
 
 export interface RestoredTask {
@@ -53,23 +68,40 @@ interface Slot {
   store: TableStore | null
 }
 
-/** @throws {MillraceError} `MR_RUNTIME_STATE_LAYOUT` when a store's layout has changed and the pipeline is not reset. */
+/**
+ * Restores a task into the empty `stores`. Null: a snapshot turned out to be damaged when rows of it were in the stores already; the caller
+ * begins again with other empty stores and the same `damaged`, into which the snapshot was noted.
+ * @throws {MillraceError} `MR_RUNTIME_STATE_LAYOUT` when a store's layout has changed and no rebuild was ordered; `MR_RUNTIME_STATE_DAMAGED`.
+ */
 export async function restoreTask(
-  environment: TaskEnvironment,
+  environment: RestoreEnvironment,
   part: SubTopology,
   group: number,
   stores: ReadonlyMap<string, TableStore>,
-): Promise<RestoredTask> {
-  return new Restore(environment, part, group, stores).run()
+  damaged: Set<number>,
+): Promise<RestoredTask | null> {
+  return new Restore(environment, part, group, stores).run(damaged)
 }
 
-/** Whether stored state of the pipeline has another layout than it needs now, in any task. */
-export async function isStateChanged(environment: RestoreEnvironment): Promise<boolean> {
-  for (const part of environment.topology.parts) {
-    for (let group = 0; group < part.groups; group++)
-      if (await new Restore(environment, part, group, emptyStores(part)).isChanged()) return true
-  }
-  return false
+/** What the changelog of a task says before anything is restored. */
+export interface StoredState {
+  /** The layout of a store that the part still has is another than the stored one. */
+  readonly isChanged: boolean
+  /** Why the state cannot be restored; null when it can. */
+  readonly damage: MillraceError | null
+  readonly last: CommitState | null
+  readonly order: RebuildOrder | null
+  readonly isOrderOpen: boolean
+}
+
+/** Looks at the stored state of a task. With `isWhole` it is read to the end, else only what names it. */
+export async function storedState(
+  environment: RestoreEnvironment,
+  part: SubTopology,
+  group: number,
+  isWhole: boolean,
+): Promise<StoredState> {
+  return new Restore(environment, part, group, emptyStores(part)).look(isWhole)
 }
 
 /** The empty stores of a part. Operators attach their indexes to them before the first row is restored. */
@@ -97,17 +129,24 @@ class Restore {
     this.#stores = stores
   }
 
-  async run(): Promise<RestoredTask> {
+  async run(damaged: Set<number>): Promise<RestoredTask | null> {
     const startedAt = this.#environment.clock.monotonicMs()
     const ends = this.#changelogEnds()
     const survey = await this.#survey(ends)
-    // A task that has committed under this code version has been reset already.
-    const { reset, topology } = this.#environment
-    if (reset && survey.last?.codeVersion !== topology.codeVersion) return this.#fromNothing(survey)
+    if (survey.order !== null && survey.isOrderOpen) return this.#fromNothing(survey, survey.order)
     this.#voidBelow = survey.voidBelow
     this.#gone = survey.gone
-    if (survey.snapshot !== null) await this.#load(survey.snapshot)
-    await this.#eachBatch(survey.snapshot?.changelogFrom ?? ends.start, ends.end, (rows, count) => this.#applyBatch(rows, count))
+    const snapshot = this.#base(survey, ends, damaged)
+    try {
+      if (snapshot !== null) await this.#load(snapshot)
+    } catch (error) {
+      if (!isDamage(error) || snapshot === null) throw error
+      damaged.add(snapshot.changelogFrom)
+      if (survey.snapshots.every((other) => damaged.has(other.changelogFrom)) && ends.start > 0) throw this.#damaged(error)
+      this.#environment.report({ kind: 'snapshot-damaged', task: this.#name, error })
+      return null
+    }
+    await this.#applyTail(survey, snapshot?.changelogFrom ?? ends.start, ends.end)
     for (const store of this.#stores.values()) {
       store.seal()
       store.committed()
@@ -115,7 +154,7 @@ class Restore {
     if (this.#state !== null)
       this.#environment.report({
         kind: 'restored',
-        task: `${this.#part.name}/${this.#group}`,
+        task: this.#name,
         rows: this.#rows,
         ms: this.#environment.clock.monotonicMs() - startedAt,
       })
@@ -128,32 +167,87 @@ class Restore {
     }
   }
 
-  /** True when the layout of a store that the part still has is another than the stored one. */
-  async isChanged(): Promise<boolean> {
-    return (await this.#survey(this.#changelogEnds())).layouts.some((layout) => {
+  get #name(): string {
+    return `${this.#part.name}/${this.#group}`
+  }
+
+  #damaged(error: MillraceError): MillraceError {
+    return stateDamaged(this.#name, this.#environment.plan.pipeline, error)
+  }
+
+  async look(isWhole: boolean): Promise<StoredState> {
+    const ends = this.#changelogEnds()
+    const survey = await this.#survey(ends)
+    const isChanged = survey.layouts.some((layout) => {
       const wanted = this.#stores.get(layout.store)?.layout
       return wanted !== undefined && wanted.id !== layout.id
     })
+    const { last, order, isOrderOpen } = survey
+    return { isChanged, damage: isWhole && !isOrderOpen ? await this.#findDamage(survey, ends) : null, last, order, isOrderOpen }
+  }
+
+  /** Reads what a restore would read, and keeps nothing of it. */
+  async #findDamage(survey: Survey, ends: { readonly start: number; readonly end: number }): Promise<MillraceError | null> {
+    const damaged = new Set<number>()
+    for (;;) {
+      const snapshot = this.#base(survey, ends, damaged)
+      try {
+        for (const { from, to } of snapshot?.stores ?? [])
+          for (const _ of await snapshotSlices(this.#environment, this.#part.name, this.#group, from, to))
+            await this.#environment.scheduler.turn()
+        this.#requireWhole(survey, snapshot?.changelogFrom ?? ends.start)
+        return null
+      } catch (error) {
+        if (isMillraceError(error) && error.code === 'MR_RUNTIME_STATE_DAMAGED') return error
+        if (!isDamage(error) || snapshot === null) throw error
+        damaged.add(snapshot.changelogFrom)
+        if (survey.snapshots.every((other) => damaged.has(other.changelogFrom)) && ends.start > 0) return this.#damaged(error)
+      }
+    }
+  }
+
+  /** The snapshot to begin with; null: the changelog alone. */
+  #base({ snapshots }: Survey, ends: { readonly start: number }, damaged: ReadonlySet<number>): SnapshotRecord | null {
+    return snapshots.find(({ changelogFrom }) => changelogFrom >= ends.start && !damaged.has(changelogFrom)) ?? null
+  }
+
+  /** Applies the changelog from `from` on. What is void needs not be readable. */
+  async #applyTail(survey: Survey, from: number, to: number): Promise<void> {
+    this.#requireWhole(survey, from)
+    const start = survey.damages.some((damage) => damage.to > from) ? Math.max(from, survey.voidedAt) : from
+    await this.#eachBatch(
+      start,
+      to,
+      (rows, count) => this.#applyBatch(rows, count),
+      (damage) => {
+        throw this.#damaged(damage.error)
+      },
+    )
+  }
+
+  #requireWhole({ damages, voidedAt }: Survey, from: number): void {
+    const harmful = damages.find(({ to }) => to > Math.max(from, voidedAt))
+    if (harmful !== undefined) throw this.#damaged(harmful.error)
   }
 
   /** State and source positions start over together; ticks, running numbers and what was applied of exchanges go on. */
-  #fromNothing(survey: Survey): RestoredTask {
-    const { last, numbersFrom } = survey
-    const state: CommitState | null =
-      last === null
-        ? null
-        : {
-            ...EMPTY_STATE,
-            through: last.through,
-            wallMs: last.wallMs,
-            exchanges: last.exchanges,
-            ...(last.outputs === undefined ? {} : { outputs: last.outputs }),
-            running: last.running,
-            retryNext: last.retryNext,
-            intent: last.intent,
-            sinkSequence: last.sinkSequence,
-            rebuiltTick: last.through,
-          }
+  #fromNothing({ last: known, numbersFrom, isLastLost }: Survey, order: RebuildOrder): RestoredTask {
+    const last = known ?? EMPTY_STATE
+    // A sink behind a feed takes what is left in it once more. Everybody else leaves out what is of a tick before the order.
+    const isFed = this.#part.sink !== null && this.#part.inputs.some((input) => input.kind === 'exchange')
+    const through = isFed ? last.through : Math.max(last.through, order.tick)
+    const state: CommitState = {
+      ...EMPTY_STATE,
+      through,
+      wallMs: last.wallMs,
+      exchanges: last.exchanges,
+      ...(last.outputs === undefined ? {} : { outputs: last.outputs }),
+      running: furthest(last.running, order.reached),
+      retryNext: last.retryNext,
+      intent: isLastLost ? null : last.intent,
+      sinkSequence: last.sinkSequence,
+      rebuiltTick: through,
+    }
     return { state, stores: this.#entries(numbersFrom), voidBelow: numbersFrom, gone: [] }
   }
 
@@ -167,35 +261,49 @@ class Restore {
 
   /** What must be known before rows are applied: the newest snapshot is named behind the rows that repair it, and so is what is void. */
   async #survey(ends: { readonly start: number; readonly end: number }): Promise<Survey> {
-    let snapshot: SnapshotRecord | null = null
+    const snapshots: SnapshotRecord[] = []
     let last: CommitState | null = null
+    let lastAt = -1
     let voidBelow = 0
+    let voidedAt = -1
+    let order: RebuildOrder | null = null
+    let orderAt = -1
     const layouts = new Map<number, Layout>()
     const gone = new Set<number>()
-    await this.#eachBatch(ends.start, ends.end, (rows, count) => {
+    const damages: Damage[] = []
+    const look = (rows: RecordRows, count: number): void => {
       for (let row = 0; row < count; row++) {
         const { bytes } = rows
         const [start, end] = [rows.valueStarts[row] as number, rows.valueEnds[row] as number]
+        const at = rows.offsets[row] as number
         const key = parseKey(bytes, rows.keyStarts[row] as number, rows.keyEnds[row] as number)
         if (key.kind === 'layout') layouts.set(key.store, decodeLayout(bytes, start, end))
-        else if (key.kind === 'commit') last = decodeCommitState(bytes.subarray(start, end))
+        else if (key.kind === 'commit') [last, lastAt] = [decodeCommitState(bytes.subarray(start, end)), at]
         else if (key.kind === 'gone') gone.add(key.store)
-        else if (key.kind === 'reset') voidBelow = Number(new TextDecoder().decode(bytes.subarray(start, end)))
+        else if (key.kind === 'reset') [voidBelow, voidedAt] = [Number(new TextDecoder().decode(bytes.subarray(start, end))), at]
+        else if (key.kind === 'rebuild') [order, orderAt] = [decodeRebuildOrder(bytes, start, end), at]
         else if (key.kind === 'snapshot') {
-          snapshot = decodeSnapshotRecord(bytes, start, end)
+          const snapshot = decodeSnapshotRecord(bytes, start, end)
+          snapshots.unshift(snapshot)
           for (const entry of snapshot.stores) layouts.set(entry.number, entry.layout)
         }
       }
-    })
-    const named = snapshot as SnapshotRecord | null
-    const isVoid = named !== null && named.stores.length > 0 && named.stores.every((entry) => entry.number < voidBelow)
+    }
+    await this.#eachBatch(ends.start, ends.end, look, (damage) => damages.push(damage))
+    // What was voided, or dumped since, may have been in a place that cannot be read now.
+    const isDoneUnseen = damages.some((damage) => damage.from > orderAt)
     return {
-      snapshot: isVoid ? null : named,
+      snapshots: snapshots.filter(({ stores }) => stores.length === 0 || stores.some((entry) => entry.number >= voidBelow)),
       last,
       voidBelow,
+      voidedAt,
       numbersFrom: Math.max(voidBelow, ...[...layouts.keys(), ...gone].map((number) => number + 1)),
       gone,
       layouts: [...layouts].filter(([number]) => number >= voidBelow && !gone.has(number)).map(([, layout]) => layout),
+      damages,
+      isLastLost: damages.some((damage) => damage.from > lastAt),
+      order,
+      isOrderOpen: orderAt > lastAt && !isDoneUnseen,
     }
   }
 
@@ -210,7 +318,12 @@ class Restore {
     }
   }
 
-  async #eachBatch(from: number, to: number, each: (rows: RecordRows, count: number) => void): Promise<void> {
+  async #eachBatch(
+    from: number,
+    to: number,
+    each: (rows: RecordRows, count: number) => void,
+    onDamage: (damage: Damage) => void,
+  ): Promise<void> {
     const topic = changelogTopic(this.#environment.plan.pipeline, this.#part.name)
     const reader = this.#environment.log.reader()
     const rows = new RecordRows()
@@ -220,6 +333,12 @@ class Restore {
       while (offset < to) {
         const [fetched] = await reader.fetch([{ topic, partition: this.#group, offset }], { bytesMax })
         const part = must(fetched, 'changelog fetch')
+        if (isDamage(part.error)) {
+          const behind = await behindDamage(reader, topic, this.#group, offset, to)
+          onDamage({ from: offset, to: behind, error: part.error })
+          offset = behind
+          continue
+        }
         if (part.error !== null) throw part.error
         if (part.next === part.from) break
         each(rows, rows.read(part.bytes, part.from))
@@ -250,7 +369,7 @@ class Restore {
     const start = rows.valueStarts[row] as number
     const end = rows.valueEnds[row] as number
     if (key.kind === 'commit') this.#state = decodeCommitState(rows.bytes.subarray(start, end))
-    else if (key.kind === 'reset' || key.kind === 'gone') return
+    else if (key.kind === 'reset' || key.kind === 'gone' || key.kind === 'rebuild') return
     else if (key.kind === 'layout') this.#open(key.store, decodeLayout(rows.bytes, start, end))
     else if (key.kind !== 'snapshot')
       throw new MillraceError('MR_LOG_FORMAT_NEWER', {
@@ -292,4 +411,12 @@ class Restore {
     }
     return entries
   }
+}
+
+/** The larger running number of each output and partition. */
+function furthest(one: CommitState['running'], other: CommitState['running']): CommitState['running'] {
+  return Array.from({ length: Math.max(one.length, other.length) }, (_, output) => {
+    const [first, second] = [one[output] ?? [], other[output] ?? []]
+    return Array.from({ length: Math.max(first.length, second.length) }, (__, at) => Math.max(first[at] ?? 0, second[at] ?? 0))
+  })
 }

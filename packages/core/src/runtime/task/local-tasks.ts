@@ -1,13 +1,11 @@
 // The tasks that run on this thread, and the progress board that they share.
-import type { Topology } from '../../compile/topology.ts'
 import type { TaskEnvironment } from '../environment.ts'
 import { ProgressBoard } from '../exchange/progress-board.ts'
-import type { BoardPart } from '../exchange/progress-board.ts'
+import { boardParts } from '../exchange/board-parts.ts'
 import { taskReport } from '../status.ts'
 import type { TableQuestion, TableSlice, TaskFailure, TaskHost, TaskReport } from '../task-host.ts'
 import { readSlices } from '../table-reader.ts'
 import { Task } from './task.ts'
-import { progressTopic } from '../topic-names.ts'
 
 export class LocalTasks implements TaskHost {
   readonly #tasks: readonly Task[]
@@ -69,17 +67,4 @@ export class LocalTasks implements TaskHost {
     for (const task of this.#tasks) task.abandon()
     this.#environment.board.close()
   }
-}
-
-function boardParts(topology: Topology): readonly BoardPart[] {
-  return topology.parts.map((part) => ({
-    name: part.name,
-    groups: part.groups,
-    progressTopic: progressTopic(topology.pipeline, part.name),
-    exchanges: part.inputs.flatMap((input) => (input.kind === 'exchange' ? [input.topic] : [])),
-    producers: [...new Set(part.inputs.flatMap((input) => (input.kind === 'exchange' ? [input.producer] : [])))],
-    readers: topology.parts
-      .filter((other) => other.inputs.some((input) => input.kind === 'exchange' && input.producer === part.name))
-      .map((other) => other.name),
-  }))
 }

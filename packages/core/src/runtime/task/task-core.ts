@@ -56,7 +56,7 @@ export interface CommitFigures {
   rowsIn: number
   rowsOut: number
   deadLetters: number
-  /** Wall time at which the newest rows became visible, and the event time they had: freshness. */
+  /** Wall time at which the newest rows became visible. */
   lastCommitAtMs: number
   /** How long the oldest record of the newest commit had waited since its append; null while that is not known. */
   visibleMs: number | null
@@ -125,13 +125,16 @@ export class TaskCore {
   /** Fences older incarnations, restores the state of the newest commit, and builds the operators. */
   static async open(environment: TaskEnvironment, part: SubTopology, group: number): Promise<TaskCore> {
     const writer = await environment.log.openWriter(`${environment.plan.pipeline}/${part.name}/${group}`)
-    const stores = emptyStores(part)
-    const core = new TaskCore(environment, part, group, writer, stores)
-    const restored = await restoreTask(environment, part, group, stores)
-    core.#voidBelow = restored.voidBelow
-    core.#gone = restored.gone
-    core.#begin(restored.state ?? EMPTY_STATE, restored.stores)
-    return core
+    for (const damaged = new Set<number>(); ;) {
+      const stores = emptyStores(part)
+      const core = new TaskCore(environment, part, group, writer, stores)
+      const restored = await restoreTask(environment, part, group, stores, damaged)
+      if (restored === null) continue
+      core.#voidBelow = restored.voidBelow
+      core.#gone = restored.gone
+      core.#begin(restored.state ?? EMPTY_STATE, restored.stores)
+      return core
+    }
   }
 
   #begin(state: CommitState, entries: ReadonlyMap<string, StoreEntry>): void {
@@ -208,6 +211,11 @@ export class TaskCore {
 
   #fieldsAt(operator: string, input: number): readonly Field[] | null {
     return operator === this.part.sink?.name ? this.part.sink.fields : this.instance.fieldsAt(operator, input)
+  }
+
+  /** True until the first commit of a task that was told to build its state again. */
+  get beginsAnew(): boolean {
+    return this.#voidBelow !== null
   }
 
   /** ADR 0002, rule 25. A sink's feed has no bound but the disk: its outage must stop nothing else. */
@@ -336,9 +344,10 @@ export class TaskCore {
     for (const exchange of this.#exchanges.values()) parts.push(...exchange.take())
     for (const topic of this.#topics.values()) parts.push(...topic.take())
     parts.push(...this.letters.take())
-    this.#drainStores(state.wallMs)
+    // Ahead of the rows: what lies before this record is not read any more when it is damaged.
     if (this.#voidBelow !== null) this.#changelog.append(RESET_KEY, new TextEncoder().encode(String(this.#voidBelow)), state.wallMs)
     this.#voidBelow = null
+    this.#drainStores(state.wallMs)
     for (const store of this.#gone) this.#changelog.append(goneKey(store), null, state.wallMs)
     this.#gone = []
     const snapshot = this.#snapshots.takeComplete()

@@ -139,7 +139,11 @@ export class Task {
     }
     const hopeless =
       isMillraceError(error) &&
-      (error.kind === 'fenced' || error.kind === 'closed' || error.kind === 'invalid' || error.kind === 'internal')
+      (error.code === 'MR_RUNTIME_STATE_DAMAGED' ||
+        error.kind === 'fenced' ||
+        error.kind === 'closed' ||
+        error.kind === 'invalid' ||
+        error.kind === 'internal')
     const transient = isMillraceError(error) && error.kind === 'transient'
     if (!hopeless && (transient || failures <= RESTARTS_MAX)) return false
     this.#phase = 'failed'

@@ -20,10 +20,7 @@ export interface WorkerOptions extends ModuleExport {
   readonly spawn?: (entry: URL, options: ThreadOptions) => Worker
 }
 
-export type WorkerSettings = Pick<
-  TaskEnvironment,
-  'startAt' | 'reset' | 'codegen' | 'guardRows' | 'bounded' | 'aheadBytes' | 'snapshotBytesMin'
->
+export type WorkerSettings = Pick<TaskEnvironment, 'startAt' | 'codegen' | 'guardRows' | 'bounded' | 'aheadBytes' | 'snapshotBytesMin'>
 
 /** What a worker finds in `workerData`. */
 export interface WorkerOrder {
