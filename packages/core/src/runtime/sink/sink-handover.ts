@@ -13,6 +13,7 @@ import { feedTopic } from '../../compile/topology-planner.ts'
 import type { LogPart } from '../../log/log.ts'
 import { COMMIT_KEY, parseKey } from '../recovery/changelog.ts'
 import { EMPTY_STATE, decodeCommitState, encodeCommitState } from '../recovery/commit-state.ts'
+import { isDamage, stateDamaged } from '../recovery/damage.ts'
 import { readHead } from '../exchange/exchange-output.ts'
 import { wholeFetchBytes } from '../fetch-size.ts'
 import type { SinkState } from './sink-output.ts'
@@ -28,7 +29,7 @@ export async function takeOverSink(core: TaskCore): Promise<SinkState> {
   const sink = must(core.part.sink, 'sink').name
   // A task of the sink's own that still lives must not commit any more.
   await (await log.openWriter(`${plan.pipeline}/${sink}/${group}`)).close()
-  const own = await lastCommit(log, changelogTopic(plan.pipeline, sink), group)
+  const own = await ownCommit(core, changelogTopic(plan.pipeline, sink))
   const feed = feedTopic(plan.pipeline, sink)
   const wasFed = log.topic(feed) !== null && (own === null || own.exchanges.length > 0)
   if (!wasFed) return { intent: own?.intent ?? null, sequence: own?.sinkSequence ?? 0 }
@@ -45,6 +46,23 @@ export async function takeOverSink(core: TaskCore): Promise<SinkState> {
   const end = log.ends(feed).find(({ partition }) => partition === group)?.end
   if (end !== undefined) await log.trim(feed, group, end)
   return { intent: own?.intent ?? null, sequence: own?.sinkSequence ?? 0 }
+}
+
+/**
+ * The newest record of the sink. Where its changelog is damaged, a task that begins anew goes on without the intent, because all rows come again.
+ * @throws {MillraceError} `MR_RUNTIME_STATE_DAMAGED` in a task that does not.
+ */
+async function ownCommit(core: TaskCore, topic: string): Promise<CommitState | null> {
+  const { environment, group } = core
+  try {
+    return await lastCommit(environment.log, topic, group)
+  } catch (error) {
+    if (!isDamage(error)) throw error
+    if (!core.beginsAnew) throw stateDamaged(core.name, environment.plan.pipeline, error)
+    const end = environment.log.ends(topic).find(({ partition }) => partition === group)?.end ?? 0
+    await environment.log.trim(topic, group, end)
+    return null
+  }
 }
 
 /** The record of a checkpoint on the sink's changelog. */
