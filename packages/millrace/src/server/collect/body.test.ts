@@ -6,7 +6,7 @@ import { type AddressInfo } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { isMillraceError } from '@millrace/core/engine'
-import { BodyBudget, readBody } from './body.ts'
+import { BodyBudget, readBody, releaseBody } from './body.ts'
 
 const budget = new BodyBudget(400_000)
 let server: Server
@@ -85,3 +85,13 @@ function answerOf(body: Buffer, encoding?: string): ReturnType<typeof answer> {
   sent.end(body)
   return answer(sent)
 }
+
+test('the memory of a body goes back at once, that which others share never', () => {
+  const body = Buffer.from(new Uint8Array(20_000).fill(7).buffer)
+  releaseBody(body)
+  assert.equal(body.length, 0)
+  const shared = new Uint8Array(20_000).fill(7)
+  releaseBody(Buffer.from(shared.buffer, 0, 10_000))
+  releaseBody(Buffer.from(new SharedArrayBuffer(20_000)) as unknown as Buffer)
+  assert.ok(shared.every((byte) => byte === 7))
+})

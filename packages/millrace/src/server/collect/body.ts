@@ -7,6 +7,8 @@ import { zstdFrames } from './zstd-frames.ts'
 
 /** Bodies below this size are not counted: their number is bounded by the connections. */
 const COUNTED_BYTES_MIN = 65_536
+/** Smaller bodies are not worth giving back by hand. */
+const RELEASED_BYTES_MIN = 4_096
 /** Bodies that are decompressed at one moment: what one grows to is counted only when it is there. */
 const INFLATING_MAX = 2
 
@@ -85,6 +87,16 @@ export async function readBody(request: IncomingMessage, response: ServerRespons
   })
 }
 
+/**
+ * Gives the memory of a body back at once; its bytes cannot be read any more. V8 counts such memory against its heap until a collection
+ * finds it: bodies of 20 KiB at full load had it mark the whole heap ten times a second, which was a quarter of the CPU of taking them in.
+ */
+export function releaseBody({ buffer, byteLength }: Buffer): void {
+  // What shares its memory with others is left alone.
+  if (byteLength < RELEASED_BYTES_MIN || buffer.byteLength !== byteLength || !(buffer instanceof ArrayBuffer)) return
+  buffer.transfer(0)
+}
+
 function readRaw(request: IncomingMessage, bytesMax: number, take: (bytes: number) => void): Promise<Buffer> {
   const announced = Number(request.headers['content-length'] ?? 0)
   if (announced > bytesMax) {
@@ -121,11 +133,17 @@ function readRaw(request: IncomingMessage, bytesMax: number, take: (bytes: numbe
       else if (more === null) more = [first, chunk]
       else more.push(chunk)
     })
-    request.on('end', () => resolve(more === null ? (first ?? NOTHING) : Buffer.concat(more, size)))
+    request.on('end', () => resolve(more === null ? (first ?? NOTHING) : joined(more, size)))
     request.on('error', (error) =>
       reject(new MillraceError('MR_HTTP_BODY_INVALID', { message: 'the connection ended inside the body.', cause: error })),
     )
   })
+}
+
+function joined(chunks: readonly Buffer[], size: number): Buffer {
+  const body = Buffer.concat(chunks, size)
+  for (const chunk of chunks) releaseBody(chunk)
+  return body
 }
 
 async function decompress(raw: Buffer, encoding: string, bytesMax: number): Promise<Buffer> {

@@ -16,6 +16,7 @@ import {
 import { AppendGroup, BuilderPool, firstOffset, type Placed } from './append-group.ts'
 import { LinesError, sendText } from '../answers.ts'
 import { ANSWERED, type Exchange, queryInvalid } from '../exchange.ts'
+import { releaseBody } from './body.ts'
 import { BodySplitter } from './split-body.ts'
 import { isoMs } from '../times.ts'
 import { type EventKeys, TopicIntake } from './topic-intake.ts'
@@ -93,12 +94,13 @@ export class Collector {
       const shared = isShared ? this.#sharedGroup(intake.topic) : null
       const group = shared?.group ?? new AppendGroup(intake.topic, this.#pool)
       const placed = this.#place(group, intake, exchange, requestKey)
+      releaseBody(body)
       const result =
         placed.length === 0
           ? NOTHING
           : await (shared?.appended ?? group.append(this.#options.log, { durability, ...(requestKey === null ? {} : { requestKey }) }))
       this.#answer(exchange, name, placed, result)
-      this.figures.bytes += body.length
+      this.figures.bytes += reserved
     } catch (error) {
       this.figures.refused++
       throw error
