@@ -66,7 +66,7 @@ export class SinkOutput {
     // The crash may have come between the commit and the end of publish.
     if (lastIntent !== null) await writer.publish(lastIntent).catch(rethrow)
     const output = new SinkOutput(core, writer, name, writing, state)
-    core.openSink((batch) => output.push(batch))
+    core.outputs.openSink((batch) => output.push(batch))
     return output
   }
 

@@ -65,14 +65,14 @@ export class BinderLoop implements TaskLoop {
     const { clock, plan, board } = environment
     await board.refresh()
     const { kept } = this.#inputs
-    if (kept !== null && this.#keptAt <= kept.length) return this.#core.hasRoom() ? this.#replayStep(kept) : HEARTBEAT_MS
+    if (kept !== null && this.#keptAt <= kept.length) return this.#core.outputs.hasRoom() ? this.#replayStep(kept) : HEARTBEAT_MS
     const demanded = board.demandOn(part.name)
     const owed = demanded > this.#core.state.through
     if (this.#inputs.waitsForWriters()) {
       if (owed) await this.#emptyTick(demanded, false)
       return IDLE_WAIT_MS_MAX
     }
-    if (!this.#core.hasRoom()) {
+    if (!this.#core.outputs.hasRoom()) {
       // Rule 13: without room the answer is an empty tick that leaves the clocks; the board wakes this task when its reader has moved.
       if (owed) await this.#emptyTick(demanded, false)
       return HEARTBEAT_MS

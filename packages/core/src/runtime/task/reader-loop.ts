@@ -132,7 +132,7 @@ export class ReaderLoop implements TaskLoop {
     await board.refresh()
     for (const { input } of this.#lanes) await input.gather()
     const frontier = Math.min(...this.#lanes.map(({ input }) => input.frontier()))
-    if (frontier > this.#seen && this.#core.hasRoom()) {
+    if (frontier > this.#seen && this.#core.outputs.hasRoom()) {
       const tick = this.#nextTick(frontier)
       if (tick !== null) {
         await this.#applyTick(tick)
@@ -175,7 +175,7 @@ export class ReaderLoop implements TaskLoop {
     for (const changed of this.#core.environment.board.clockTicks(this.#producers, this.#seen, tick)) {
       const clock = this.#clockAt(changed)
       this.#watermark = Math.max(this.#watermark, clock.watermarkMs)
-      if (this.#core.hasReaders)
+      if (this.#core.outputs.hasReaders)
         this.#passed.push({ tick: changed, watermark: this.#watermark, wallMs: clock.wallMs, status: clock.status })
     }
     this.#seen = Math.max(this.#seen, tick)
