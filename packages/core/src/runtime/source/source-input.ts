@@ -13,9 +13,11 @@ import { must } from '../../base/assert.ts'
 import { MillraceError, isMillraceError } from '../../base/errors.ts'
 import { RecordBatchBuilder } from '../../codec/record-batch.ts'
 import { RecordRows } from '../../codec/record-rows.ts'
-import { type GuardVerdict, guardTimes } from '../../time/clock-guard.ts'
+import type { GuardVerdict } from '../../time/clock-guard.ts'
 import { INITIAL_CLOCK, PartitionClock } from '../../time/partition-clock.ts'
 import { Arrivals } from './arrivals.ts'
+import { keptVerdict, PartitionGuard } from './partition-guard.ts'
+import { type EventTimes, ReplayRange } from './replay-range.ts'
 
 const FETCH_BYTES = 512 * 1024
 /** Milliseconds between two looks at the ends for the sake of arrival times: as exact as anybody asks. */
@@ -39,6 +41,7 @@ export interface SourceHandlers {
 class SourcePartition {
   readonly partition: number
   readonly clock: PartitionClock
+  readonly guard: PartitionGuard
   readonly arrivals: Arrivals
   next: number
   /** Where the open tick's range began. */
@@ -47,22 +50,18 @@ class SourcePartition {
   end = 0
   /** Offsets that the guard refused since `boundFrom`. */
   refused: number[] = []
-  /** While a jump waits for records that confirm it: how many with a time are there, and since when no more have come (monotonic ms). */
-  heldBehind = -1
-  heldAt = 0
-  /** Event time of the record that waits. */
-  heldTimeMs = 0
   /** Offsets that retention took away before they were read, since the task began. */
   lost = 0
   /** Set when the partition cannot be read on. */
   error: Error | null = null
 
-  constructor(partition: number, next: number, clock: PartitionClock, end: number) {
+  constructor(partition: number, next: number, clock: PartitionClock, guard: PartitionGuard, end: number) {
     this.partition = partition
     this.arrivals = new Arrivals(end)
     this.next = next
     this.boundFrom = next
     this.clock = clock
+    this.guard = guard
   }
 }
 
@@ -71,7 +70,6 @@ export class SourceInput {
   readonly #topicId: string
   readonly #reader: LogReader
   readonly #decoder: SourceDecoder
-  readonly #settings: PipelineSettings
   readonly #partitions: SourcePartition[] = []
   readonly #rows = new RecordRows()
   readonly #times: { monotonicMs(): number; nowMs(): number }
@@ -79,9 +77,8 @@ export class SourceInput {
   #bounded: ReadonlyMap<number, number> | null = null
   #replaying = false
   #replayRefused: ReadonlySet<number> = new Set()
-  #eventTimes: { readonly fromMs: number; readonly toMs: number } | null = null
+  #replayed: ReplayRange | null = null
   #arrivedAt = Number.NEGATIVE_INFINITY
-  #replayed: { -readonly [Name in keyof ReplayedRows]: ReplayedRows[Name] } | null = null
 
   constructor(
     log: Log,
@@ -101,7 +98,6 @@ export class SourceInput {
     this.spec = spec
     this.#reader = log.reader()
     this.#decoder = decoder
-    this.#settings = options.settings
     this.#times = options.clock
     this.#onLost = options.onLost
     const topic = must(log.topic(spec.topic.name), `topic ${spec.topic.name}`)
@@ -111,6 +107,7 @@ export class SourceInput {
       idleMs: options.settings.idleMs,
       closeWhenIdle: options.settings.closeWhenIdle,
     }
+    const { clockAheadMs, clockConfirmations, idleMs } = options.settings
     for (const ends of log.ends(spec.topic.name)) {
       if (ends.partition % options.groups !== options.group) continue
       const known = positions.find((position) => position.topicId === topic.id && position.partition === ends.partition)
@@ -120,6 +117,7 @@ export class SourceInput {
           ends.partition,
           known?.next ?? start,
           new PartitionClock(clockSettings, known?.clock ?? INITIAL_CLOCK, options.clock.monotonicMs()),
+          new PartitionGuard({ aheadMs: clockAheadMs, confirmations: clockConfirmations }, idleMs),
           ends.end,
         ),
       )
@@ -154,14 +152,13 @@ export class SourceInput {
   }
 
   /** Replay: counts the rows of the range, and leaves out those with another event time. */
-  replayOnly(eventTimes: { readonly fromMs: number; readonly toMs: number } | null): void {
-    this.#eventTimes = eventTimes
-    this.#replayed = { rows: 0, outside: 0, timeless: 0, unread: 0 }
+  replayOnly(eventTimes: EventTimes | null): void {
+    this.#replayed = new ReplayRange(eventTimes)
   }
 
   /** What a replay has made of the records so far; null outside of one. */
   get replayed(): ReplayedRows | null {
-    return this.#replayed
+    return this.#replayed?.counts ?? null
   }
 
   /** Nothing will be read any more. */
@@ -172,7 +169,7 @@ export class SourceInput {
   /** Replay: leaves out what is known to have other event times. */
   skipTo(partitionNumber: number, to: number): void {
     const partition = this.#partitions.find((other) => other.partition === partitionNumber)
-    if (partition !== undefined && this.#replayed !== null) this.#replayed.unread += Math.max(0, to - partition.next)
+    if (partition !== undefined && this.#replayed !== null) this.#replayed.counts.unread += Math.max(0, to - partition.next)
     this.seek(partitionNumber, to)
   }
 
@@ -225,7 +222,7 @@ export class SourceInput {
     const count = to - partition.next
     partition.lost += count
     partition.next = to
-    partition.heldBehind = -1
+    partition.guard.release()
     if (count > 0) this.#onLost(partition.partition, count)
     return to === earliest
   }
@@ -274,24 +271,16 @@ export class SourceInput {
     monotonicMs: number,
   ): number | null {
     const atEnd = part.next >= part.end || count < batch.rowCount
-    let verdict = this.#verdict(partition, batch, count, atEnd && this.#bounded !== null)
-    const silent = partition.heldBehind === verdict.behind && monotonicMs - partition.heldAt >= this.#settings.idleMs
-    if (verdict.taken === 0 && count > 0 && atEnd && silent) verdict = this.#verdict(partition, batch, count, true)
+    const verdict = this.#verdict(partition, batch.times, count, atEnd, monotonicMs)
     // The partition waits at a jump. A fetch may give less than there is, wherever the log likes to stop.
     if (verdict.taken === 0 && count > 0) {
       partition.clock.wake(monotonicMs)
-      if (atEnd && partition.heldBehind !== verdict.behind) {
-        partition.heldBehind = verdict.behind
-        partition.heldAt = monotonicMs
-        partition.heldTimeMs = batch.times[0] as number
-      }
       return atEnd ? 0 : null
     }
-    partition.heldBehind = -1
-    for (const { row, error } of bad) if (row < verdict.taken && this.#isBadInRange(row)) handlers.reject(batch, row, error)
+    for (const { row, error } of bad) if (row < verdict.taken && this.#takesBad(row)) handlers.reject(batch, row, error)
     for (const row of verdict.rejected) {
       partition.refused.push(this.#rows.offsets[row] as number)
-      if (!this.#isInRange(batch.times[row] as number)) continue
+      if (this.#replayed?.takes(batch.times[row] as number) === false) continue
       handlers.reject(
         batch,
         row,
@@ -306,7 +295,7 @@ export class SourceInput {
       )
     }
     const narrowed = narrow(batch, verdict.taken, verdict.rejected)
-    const live = this.#replayed === null ? narrowed : this.#inRange(narrowed)
+    const live = this.#replayed === null ? narrowed : this.#replayed.select(narrowed)
     if (live.selectedCount > 0) handlers.process(live)
     const wholeFetch = verdict.taken === batch.rowCount
     partition.next = wholeFetch ? part.next : (this.#rows.offsets[verdict.taken] as number)
@@ -314,50 +303,18 @@ export class SourceInput {
     return wholeFetch ? part.bytes.length : (this.#rows.valueEnds[Math.max(0, verdict.taken - 1)] as number)
   }
 
-  #verdict(partition: SourcePartition, batch: Batch, count: number, final: boolean): GuardVerdict {
+  #verdict(partition: SourcePartition, times: Float64Array, count: number, atEnd: boolean, monotonicMs: number): GuardVerdict {
     if (this.spec.table) return { taken: count, rejected: [], largestMs: Number.NEGATIVE_INFINITY, behind: -1 }
-    if (this.#replaying) return this.#replayVerdict(batch, count, partition)
-    const settings = { aheadMs: this.#settings.clockAheadMs, confirmations: this.#settings.clockConfirmations }
-    return guardTimes(batch.times, 0, count, partition.clock.largestMs, settings, final, this.#times.nowMs())
-  }
-
-  /** The guard's decisions are part of the binding: what confirmed a jump, or how long it waited, may look different now. */
-  #replayVerdict(batch: Batch, count: number, partition: SourcePartition): GuardVerdict {
-    const rejected: number[] = []
-    let largestMs = partition.clock.largestMs
-    for (let row = 0; row < count; row++) {
-      if (this.#replayRefused.has(this.#rows.offsets[row] as number)) rejected.push(row)
-      else if ((batch.times[row] as number) > largestMs) largestMs = batch.times[row] as number
-    }
-    return { taken: count, rejected, largestMs, behind: -1 }
-  }
-
-  /** Counts the row in a replay, and says whether it is of the range. */
-  #isInRange(timeMs: number): boolean {
-    if (this.#replayed === null) return true
-    const isIn = this.#eventTimes === null || (timeMs >= this.#eventTimes.fromMs && timeMs < this.#eventTimes.toMs)
-    if (isIn) this.#replayed.rows++
-    else this.#replayed.outside++
-    return isIn
+    const { largestMs } = partition.clock
+    if (this.#replaying) return keptVerdict(times, this.#rows.offsets, count, largestMs, this.#replayRefused)
+    const isLast = atEnd && this.#bounded !== null
+    return partition.guard.judge({ times, count, largestMs, atEnd, isLast, wallMs: this.#times.nowMs(), monotonicMs })
   }
 
   /** A record that could not be decoded has a time when its topic takes that of the record. */
-  #isBadInRange(row: number): boolean {
-    if (this.#replayed === null || this.#eventTimes === null) return this.#isInRange(Number.NaN)
-    if (this.spec.topic.eventTime === null) return this.#isInRange(this.#rows.times[row] as number)
-    this.#replayed.timeless++
-    return false
-  }
-
-  /** The rows of a batch that are of the replayed range. */
-  #inRange(batch: Batch): Batch {
-    const selected = new Int32Array(batch.selectedCount)
-    let count = 0
-    for (let index = 0; index < batch.selectedCount; index++) {
-      const row = batch.selected === null ? index : (batch.selected[index] as number)
-      if (this.#isInRange(batch.times[row] as number)) selected[count++] = row
-    }
-    return count === batch.selectedCount ? batch : { ...batch, selected, selectedCount: count }
+  #takesBad(row: number): boolean {
+    if (this.#replayed === null) return true
+    return this.spec.topic.eventTime === null ? this.#replayed.takes(this.#rows.times[row] as number) : this.#replayed.takesTimeless()
   }
 
   #endIfBounded(partition: SourcePartition): void {
@@ -457,8 +414,7 @@ export class SourceInput {
   /** Monotonic time at which the next partition becomes idle, or a jump that nothing confirms is decided. */
   idleDueAt(): number {
     let due = Number.POSITIVE_INFINITY
-    for (const partition of this.#partitions)
-      due = Math.min(due, partition.heldBehind < 0 ? partition.clock.idleDueAt() : partition.heldAt + this.#settings.idleMs)
+    for (const partition of this.#partitions) due = Math.min(due, partition.guard.dueAt() ?? partition.clock.idleDueAt())
     return due
   }
 
@@ -477,25 +433,20 @@ export class SourceInput {
   /** What the page shows per partition. */
   status(): InputStatus['partitions'] {
     const monotonicMs = this.#times.monotonicMs()
-    return this.#partitions.map(({ partition, next, clock, lost, error, heldBehind, heldAt, heldTimeMs }) => ({
-      partition,
-      next,
-      largestMs: clock.largestMs,
-      watermarkMs: clock.watermarkMs,
-      status: clock.status,
-      silentMs: monotonicMs - clock.lastDataAt,
-      error: error?.message ?? null,
-      lost,
-      ...(heldBehind < 0
-        ? {}
-        : {
-            held: {
-              eventTimeMs: heldTimeMs,
-              forMs: monotonicMs - heldAt,
-              untilMs: Math.max(0, heldAt + this.#settings.idleMs - monotonicMs),
-            },
-          }),
-    }))
+    return this.#partitions.map(({ partition, next, clock, guard, lost, error }) => {
+      const held = guard.held(monotonicMs)
+      return {
+        partition,
+        next,
+        largestMs: clock.largestMs,
+        watermarkMs: clock.watermarkMs,
+        status: clock.status,
+        silentMs: monotonicMs - clock.lastDataAt,
+        error: error?.message ?? null,
+        lost,
+        ...(held === null ? {} : { held }),
+      }
+    })
   }
 
   close(): void {
