@@ -219,12 +219,37 @@ function putBytes(into: Uint8Array, at: number, data: Uint8Array, start: number,
 
 /** The values of a key, as lambdas see them. Throws `MR_CODEC_BATCH_CORRUPT` when the bytes are no key of these fields. */
 export function readKey(fields: readonly Field[], bytes: Uint8Array, start: number, end: number): unknown[] {
+  const { values, at } = readFields(fields, bytes, start, end, 0, fields.length)
+  if (at !== end) throw new MillraceError('MR_CODEC_BATCH_CORRUPT', { message: 'a key has bytes behind its last field.' })
+  return values
+}
+
+/** One value of a key, at `index`; what stands before it is passed over. Throws as `readKey` does. */
+export function readKeyField(fields: readonly Field[], bytes: Uint8Array, index: number): unknown {
+  return readFields(fields, bytes, 0, bytes.length, index, index + 1).values[0]
+}
+
+/** The values of the fields from `first` up to `until`, and where the one behind them begins. */
+function readFields(
+  fields: readonly Field[],
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  first: number,
+  until: number,
+): { readonly values: unknown[]; readonly at: number } {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   let at = start
   const take = (length: number): number => {
     if (at + length > end) throw new MillraceError('MR_CODEC_BATCH_CORRUPT', { message: 'a key ends early.' })
     at += length
     return at - length
+  }
+  const pass = (field: Field, last: boolean): void => {
+    const { kind } = field.type
+    // Text is the one that is dear to make.
+    if (last || field.nullable || (kind !== 'string' && kind !== 'bytes')) return void one(field, last)
+    while (bytes[take(1)] !== 0 || bytes[take(1)] !== 0);
   }
   const one = (field: Field, last: boolean): unknown => {
     if (field.nullable && bytes[take(1)] === 0) return null
@@ -265,9 +290,13 @@ export function readKey(fields: readonly Field[], bytes: Uint8Array, start: numb
       plain.push(byte)
     }
   }
-  const values = fields.map((field, index) => one(field, index === fields.length - 1))
-  if (at !== end) throw new MillraceError('MR_CODEC_BATCH_CORRUPT', { message: 'a key has bytes behind its last field.' })
-  return values
+  const values: unknown[] = []
+  for (let index = 0; index < until; index++) {
+    const field = must(fields[index], 'field of the key')
+    if (index < first) pass(field, index === fields.length - 1)
+    else values.push(one(field, index === fields.length - 1))
+  }
+  return { values, at }
 }
 
 function readFloat(view: DataView, at: number): number {

@@ -7,11 +7,12 @@ import type { Task } from './task/task.ts'
 import type { TableSlice } from './task-host.ts'
 import { OPEN_ROW_FIELD, ROW_TIME_FIELD } from '../compile/stores.ts'
 import { columnBuilder } from '../codec/column-builder.ts'
-import { KeyWriter, readKey } from '../codec/key-bytes.ts'
+import { KeyWriter, readKey, readKeyField } from '../codec/key-bytes.ts'
 import { MillraceError } from '../base/errors.ts'
 import { textOf } from '../base/text-of.ts'
 
 const SCAN_SLOTS = 4096
+const TEXT = new TextDecoder()
 
 export type TableRow = Readonly<Record<string, unknown>>
 
@@ -67,7 +68,7 @@ function valueOf(row: RowReader, column: number, field: Field): unknown {
       return Number(digits) / 10 ** field.type.scale
     }
     case 'string':
-      return new TextDecoder().decode(row.bytes(column))
+      return TEXT.decode(row.bytes(column))
     case 'bytes':
       return Buffer.from(row.bytes(column)).toString('base64')
     default:
@@ -76,7 +77,7 @@ function valueOf(row: RowReader, column: number, field: Field): unknown {
 }
 
 function readTaggedOrJson(bytes: Uint8Array, field: Field): unknown {
-  if (field.type.kind === 'json') return JSON.parse(new TextDecoder().decode(bytes)) as unknown
+  if (field.type.kind === 'json') return JSON.parse(TEXT.decode(bytes)) as unknown
   return readKey([{ ...field, nullable: false }], bytes, 0, bytes.length)[0]
 }
 
@@ -85,12 +86,16 @@ export function isOwnColumn(name: string): boolean {
   return name === ROW_TIME_FIELD.name || name === OPEN_ROW_FIELD.name
 }
 
+function keyOf(store: TableStore, row: RowReader): readonly unknown[] {
+  const bytes = row.key()
+  return readKey(store.layout.key, bytes, 0, bytes.length)
+}
+
 /** The row as an object: key fields, then value fields. Of rows without typed columns: the fields of the JavaScript value. */
 export function rowOf(store: TableStore, row: RowReader): TableRow {
   const { key, value } = store.layout
+  const keyValues = keyOf(store, row)
   const result: Record<string, unknown> = {}
-  const keyBytes = row.key()
-  const keyValues = readKey(key, keyBytes, 0, keyBytes.length)
   for (const [index, field] of key.entries()) result[field.name] = keyValues[index]
   for (const [index, field] of value.entries()) {
     if (!isOwnColumn(field.name)) result[field.name] = valueOf(row, index, field)
@@ -207,35 +212,84 @@ function find(source: TableSource, store: TableStore, values: readonly unknown[]
 }
 
 async function scan(source: TableSource, store: TableStore, query: TableQuery): Promise<readonly TableRow[]> {
-  let rows: TableRow[] = []
   checkOrder(source, store, query)
+  const isWanted = rowFilter(source, store, query)
+  const order = firstOrder(store, query)
+  const limit = query.limit ?? LIMIT_DEFAULT
+  const keyNames = store.layout.key.map((field) => field.name)
+  let rows: TableRow[] = []
+  let worst: { readonly value: unknown } | null = null
+  let at = 0
+  while (at >= 0) {
+    const found: Found[] = []
+    at = store.scanCommitted(at, SCAN_SLOTS, (row) => {
+      if (!isWanted(row)) return
+      const value = order.valueOf(row)
+      if (worst === null || order.compare(value, worst.value) <= 0) found.push({ slot: row.slot, value })
+    })
+    // Most rows of a large table are behind the limit: they are told by one value, and only the rest is decoded whole.
+    for (const { slot } of first(found, limit, order)) {
+      const row = store.readCommitted(slot)
+      if (row !== null) rows.push(rowOf(store, row))
+    }
+    if (rows.length >= limit + SPARE_ROWS) {
+      rows = [...ordered(rows, keyNames, query)]
+      worst = order.name === null ? null : { value: rows.at(-1)?.[order.name] }
+    }
+    await source.turn()
+  }
+  return rows
+}
+
+/** A row that may be in the answer, and its value of the field that the order begins with. */
+interface Found {
+  readonly slot: number
+  readonly value: unknown
+}
+
+interface FirstOrder {
+  /** Null: the rows have no typed columns, and only a decoded row tells. */
+  readonly name: string | null
+  valueOf(row: RowReader): unknown
+  compare(left: unknown, right: unknown): number
+}
+
+function firstOrder({ layout }: TableStore, { by, descending }: TableQuery): FirstOrder {
+  const sign = descending === true ? -1 : 1
+  const compare = (left: unknown, right: unknown): number => sign * compareValues(left, right)
+  const inKey = by === undefined ? 0 : layout.key.findIndex((field) => field.name === by)
+  if (inKey >= 0) {
+    const name = layout.key[inKey]?.name ?? null
+    return { name, compare, valueOf: (row) => readKeyField(layout.key, row.key(), inKey) }
+  }
+  const column = layout.value.findIndex((field) => field.name === by)
+  const field = layout.value[column]
+  if (field === undefined) return { name: null, compare: () => 0, valueOf: () => null }
+  return { name: field.name, compare, valueOf: (row) => valueOf(row, column, field) }
+}
+
+/** The first `limit` rows by one value, and those that are equal to the last of them: the rest of the order decides between these. */
+function first(found: readonly Found[], limit: number, { compare }: FirstOrder): readonly Found[] {
+  if (found.length <= limit) return found
+  const sorted = found.toSorted((a, b) => compare(a.value, b.value))
+  const last = sorted[limit - 1]?.value
+  const end = sorted.findIndex(({ value }, index) => index >= limit && compare(value, last) > 0)
+  return end < 0 ? sorted : sorted.slice(0, end)
+}
+
+/** Whether a row fits prefix and range. */
+function rowFilter(source: TableSource, store: TableStore, query: TableQuery): (row: RowReader) => boolean {
   const prefix = (query.prefix ?? []).map((value, index) => keyValue(fieldAt(store, index, source.name), value, source.name))
   const next = store.layout.key[prefix.length]
   const from = query.from === undefined || next === undefined ? undefined : keyValue(next, query.from, source.name)
   const to = query.to === undefined || next === undefined ? undefined : keyValue(next, query.to, source.name)
-  const keyFields = store.layout.key
-  let at = 0
-  while (at >= 0) {
-    at = store.scanCommitted(at, SCAN_SLOTS, (row) => {
-      const keyBytes = row.key()
-      const key = readKey(keyFields, keyBytes, 0, keyBytes.length)
-      for (let index = 0; index < prefix.length; index++) if (key[index] !== prefix[index]) return
-      const value = key[prefix.length]
-      if (from !== undefined && compareValues(value, from) < 0) return
-      if (to !== undefined && compareValues(value, to) >= 0) return
-      rows.push(rowOf(store, row))
-    })
-    if (rows.length >= (query.limit ?? LIMIT_DEFAULT) + SPARE_ROWS)
-      rows = [
-        ...ordered(
-          rows,
-          keyFields.map((field) => field.name),
-          query,
-        ),
-      ]
-    await source.turn()
+  if (prefix.length === 0 && from === undefined && to === undefined) return () => true
+  return (row) => {
+    const key = keyOf(store, row)
+    const value = key[prefix.length]
+    if (prefix.some((wanted, index) => key[index] !== wanted)) return false
+    return (from === undefined || compareValues(value, from) >= 0) && (to === undefined || compareValues(value, to) < 0)
   }
-  return rows
 }
 
 function checkOrder(source: TableSource, { layout }: TableStore, { by }: TableQuery): void {
