@@ -7,6 +7,7 @@ import {
   recordBatch,
   RecordBatchBuilder,
   RecordRows,
+  reuseBatch,
   setBaseOffset,
   verifyBatch,
 } from './record-batch.ts'
@@ -197,4 +198,31 @@ test('a finished view lives in the builder, a copy does not; the builder goes on
     [[0, 100_000]],
   )
   assert.equal(readRecords(copy)[0]?.timeMs, 1)
+})
+
+test('a batch that was handed over stays as it is until it is given back, and its memory is used again', () => {
+  const builder = new RecordBatchBuilder(256)
+  const build = (letter: string): Uint8Array => {
+    for (let record = 0; record < 200; record++) builder.append(ascii(`${letter}${record}`), ascii(letter.repeat(100)), record)
+    return builder.handOver()
+  }
+  const first = build('a')
+  assert.equal(builder.count, 0)
+  const second = build('b')
+  assert.ok(first.buffer !== second.buffer)
+  for (const [batch, letter] of [
+    [first, 'a'],
+    [second, 'b'],
+  ] as const) {
+    assert.ok(verifyBatch(batch, 0))
+    const records = readRecords(batch)
+    assert.deepEqual(
+      records.map(({ key, offset }) => `${new TextDecoder().decode(key ?? undefined)} ${offset}`),
+      Array.from({ length: 200 }, (_, record) => `${letter}${record} ${record}`),
+    )
+  }
+  reuseBatch(first)
+  const third = build('c')
+  assert.equal(third.buffer, first.buffer)
+  assert.equal(readRecords(third).length, 200)
 })

@@ -5,6 +5,7 @@
 import { assert } from '../base/assert.ts'
 import { crc32c } from '../base/crc32c.ts'
 import { MillraceError } from '../base/errors.ts'
+import { BatchBuffers } from './batch-buffers.ts'
 import {
   ATTRIBUTES_AT,
   BATCH_BYTES_MAX,
@@ -56,6 +57,8 @@ const DELTA_FAST = 1 << 30
 
 const NONE = new Uint8Array(0)
 const encoder = new TextEncoder()
+/** Of all builders of a thread that hand over what they built. */
+const buffers = new BatchBuffers()
 
 /**
  * Builds one batch after the other in a buffer of its own that grows as needed. Records keep their order and get the offsets 0, 1, 2 ...
@@ -72,6 +75,8 @@ export class RecordBatchBuilder {
   // The source of the last range with a view on it: callers hand in the same large buffer again and again.
   #source: Uint8Array = NONE
   #sourceView: DataView = viewOf(NONE)
+  /** Bytes of the batch handed over last: the next one may come to as much. */
+  #handedOver = 0
 
   constructor(bytes = 65_536) {
     this.#bytes = new Uint8Array(Math.max(bytes, 256))
@@ -140,6 +145,19 @@ export class RecordBatchBuilder {
     view.setInt32(57, this.#count)
     view.setUint32(CRC_AT, crc32c(this.#bytes, ATTRIBUTES_AT, end))
     return options.copy === false ? this.#bytes.subarray(0, end) : this.#bytes.slice(0, end)
+  }
+
+  /**
+   * The finished batch in the memory in which it was built, which is the caller's now: the builder goes on with the next batch in another.
+   * Give it back with `reuseBatch` when nobody reads it any more.
+   */
+  handOver(): Uint8Array {
+    const batch = this.finish({ copy: false })
+    this.#handedOver = this.#at
+    this.#bytes = NONE
+    this.#view = viewOf(NONE)
+    this.reset()
+    return batch
   }
 
   /** Forgets the records and keeps the buffer. */
@@ -213,11 +231,18 @@ export class RecordBatchBuilder {
   #grow(size: number): void {
     const needed = this.#at + RECORD_FRAME_BYTES_MAX + size
     if (needed > BATCH_BYTES_MAX) throw new MillraceError('MR_CODEC_TOO_LARGE', { details: { bytes: needed, bytesMax: BATCH_BYTES_MAX } })
-    const grown = new Uint8Array(Math.min(BATCH_BYTES_MAX, Math.max(needed, this.#bytes.length * 2)))
-    grown.set(this.#bytes.subarray(0, this.#at))
+    const old = this.#bytes
+    const grown = buffers.take(Math.min(BATCH_BYTES_MAX, Math.max(needed, old.length * 2, this.#count === 0 ? this.#handedOver : 0)))
+    grown.set(old.subarray(0, this.#at))
     this.#bytes = grown
     this.#view = viewOf(grown)
+    buffers.give(old)
   }
+}
+
+/** Takes back a batch that a builder handed over: its memory becomes that of a later one. */
+export function reuseBatch(batch: Uint8Array): void {
+  buffers.give(new Uint8Array(batch.buffer))
 }
 
 /** A batch of these records, at least one. For low volumes. */

@@ -48,7 +48,7 @@ export interface PartitionEnds {
 export type Durability = 'durable' | 'received'
 
 /** One or more whole record batches (RecordBatch v2 bytes, base offset 0 or anything: the log assigns it). The log may keep a reference
- *  until the promise settles: do not change the bytes meanwhile. */
+ *  until the promise settles: do not change the bytes meanwhile. Then they are the caller's again, who may write over them. */
 export interface LogPart {
   readonly topic: string
   readonly partition: number

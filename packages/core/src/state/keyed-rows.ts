@@ -217,12 +217,15 @@ export class KeyedRows implements RowOwner {
 
   /** The rows of the region that have a key. */
   eachRow(region: StoredRegion, visit: (slot: number, words: Int32Array, at: number) => void): void {
-    for (const page of region.index.chain.pages) {
-      const words = this.#words[page] as Int32Array
-      const used = this.#memory.rows.usedIn(page)
-      for (let index = 0, at = 0; index < used; index++, at += this.#stride)
-        if (words[at + META_WORD] !== 0) visit((page << this.#pageBits) | index, words, at)
-    }
+    for (const page of region.index.chain.pages) this.#eachRowOf(page, visit)
+  }
+
+  /** A function of its own: code of a loop inside a loop is thrown away each time the inner one ends while both are still being learnt. */
+  #eachRowOf(page: number, visit: (slot: number, words: Int32Array, at: number) => void): void {
+    const words = this.#words[page] as Int32Array
+    const used = this.#memory.rows.usedIn(page)
+    for (let index = 0, at = 0; index < used; index++, at += this.#stride)
+      if (words[at + META_WORD] !== 0) visit((page << this.#pageBits) | index, words, at)
   }
 
   /** Hides the region with all its rows: until `freeDropped` or `restoreDropped`, or at once and for ever while rows are loaded. */

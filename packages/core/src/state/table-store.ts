@@ -9,7 +9,7 @@ import { BlockApplier } from './block-applier.ts'
 import { ChangeDrain } from './change-drain.ts'
 import { KeyedRows, type KeyedRowsOptions } from './keyed-rows.ts'
 import type { KeyIndex } from './keys/key-index.ts'
-import { compareKeyBytes, compareRowKeys, rowOrder } from './keys/key-order.ts'
+import { compareKeyBytes, compareRowKeys, RowSorter } from './keys/key-order.ts'
 import type { StoredRegion } from './keys/region-index.ts'
 import { RowVersions } from './row-versions.ts'
 import type { ByteArena } from './rows/byte-arena.ts'
@@ -65,6 +65,7 @@ class MemoryTableStore implements TableStore, DumpSource {
   readonly #now: RowCursor
   readonly #lanes: RowLanes
   readonly #copies: RowCopies
+  readonly #sorter = new RowSorter()
 
   constructor(layout: Layout, firstTick: number, options: KeyedRowsOptions) {
     const memory = newRowMemory(layout, options.hasRegions)
@@ -387,12 +388,12 @@ class MemoryTableStore implements TableStore, DumpSource {
   }
 
   slotsOf(region: Region): Int32Array {
-    const slots = new Int32Array(region.rowCount)
+    const slots = this.#sorter.room(region.rowCount)
     let count = 0
     this.#keyed.eachRow(region as StoredRegion, (slot, words, at) => {
       if (isAliveAt(words, at)) slots[count++] = slot
     })
-    return rowOrder(this, slots)
+    return this.#sorter.sort(this, count)
   }
 
   dropRegion(region: Region): void {

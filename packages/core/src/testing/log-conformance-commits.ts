@@ -47,6 +47,23 @@ export const commitsLaws: readonly LogLaw[] = [
   },
 
   {
+    law: 'the bytes of a commit are the caller’s again once it has settled, whatever their size',
+    run: async ({ log }) => {
+      await log.createTopic('t')
+      const writer = await log.openWriter('w')
+      const expected: string[] = []
+      for (const size of [10, 5_000, 100_000, 700_000]) {
+        const records = ['a', 'b'].map((letter) => letter.repeat(size))
+        const parts = [part('t', records), part('t', ['between'])]
+        await writer.commit(parts)
+        for (const { batch } of parts) batch.fill(0xee)
+        expected.push(...records, 'between')
+      }
+      assert.deepEqual(await textsOf(log, 't'), expected)
+    },
+  },
+
+  {
     law: 'LOG-4 opening a name again fences the older writer, which leaves no trace',
     run: async ({ log }) => {
       await log.createTopic('t')

@@ -9,6 +9,7 @@ import { type RefuseRow, writeBlocks } from '../task/row-blocks.ts'
 import { RecordBatchBuilder } from '../../codec/record-batch.ts'
 import { Partitioner } from './partitioner.ts'
 import { liveRows } from '../../operators/live-rows.ts'
+import { ClosedBatches } from '../closed-batches.ts'
 
 /** A record batch is closed at this size, so that readers fetch in pieces. */
 const BATCH_BYTES_TARGET = 512 * 1024
@@ -58,7 +59,7 @@ export class ExchangeOutput {
   readonly #ownPartition: number
   readonly #blocks = new BlockWriter()
   readonly #refuse: RefuseRow
-  readonly #closed: LogPart[] = []
+  readonly #closed = new ClosedBatches()
   #tick = 0
   #rows = 0
 
@@ -121,13 +122,12 @@ export class ExchangeOutput {
   }
 
   #close(partition: number, lane: Lane): void {
-    const batch = lane.builder.finish()
-    lane.builder.reset()
-    this.#closed.push({ topic: this.topic, partition, batch })
+    const { bytes } = lane.builder
+    this.#closed.add(this.topic, partition, lane.builder)
     const last = lane.outstanding.at(-1)
-    if (last !== undefined && last.tick === this.#tick) last.bytes += batch.length
-    else lane.outstanding.push({ tick: this.#tick, bytes: batch.length })
-    lane.outstandingBytes += batch.length
+    if (last !== undefined && last.tick === this.#tick) last.bytes += bytes
+    else lane.outstanding.push({ tick: this.#tick, bytes })
+    lane.outstandingBytes += bytes
   }
 
   /** Ends the tick: a batch never spans two ticks. */
@@ -138,10 +138,10 @@ export class ExchangeOutput {
     }
   }
 
-  /** The batches since the last call, for the commit. */
+  /** The batches since the last call, for the commit: nothing is written here before it has settled. */
   take(): readonly LogPart[] {
     this.#rows = 0
-    return this.#closed.splice(0, this.#closed.length)
+    return this.#closed.take()
   }
 
   /** Running numbers reached, to be stated and committed. */

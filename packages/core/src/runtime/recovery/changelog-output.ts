@@ -2,6 +2,7 @@
 import type { LogPart } from '../../log/log.ts'
 import type { ChangeWriter } from '../../state/store.ts'
 import { RecordBatchBuilder } from '../../codec/record-batch.ts'
+import { ClosedBatches } from '../closed-batches.ts'
 import { COMMIT_KEY, RESET_KEY, dropKey, encodeLayout, goneKey, layoutKey, rowsKey } from './changelog.ts'
 import { type CommitState, encodeCommitState } from './commit-state.ts'
 import type { RestoredTask, StoreEntry } from './restore.ts'
@@ -15,7 +16,7 @@ export class ChangelogOutput {
   readonly #group: number
   readonly #stores: readonly StoreEntry[]
   readonly #builder = new RecordBatchBuilder(4096)
-  #closed: LogPart[] = []
+  readonly #closed = new ClosedBatches()
   #voidBelow: number | null
   #gone: readonly number[]
 
@@ -32,7 +33,7 @@ export class ChangelogOutput {
     return this.#voidBelow !== null
   }
 
-  /** Seals the stores; what the commit of `state` takes. `snapshot`: one that this commit makes count. */
+  /** Seals the stores; what the commit of `state` takes, which settles before the next call. `snapshot`: one that this commit makes count. */
   take(state: CommitState, snapshot: SnapshotRecord | null): readonly LogPart[] {
     const builder = this.#builder
     const { wallMs } = state
@@ -45,7 +46,7 @@ export class ChangelogOutput {
     if (snapshot !== null) builder.append(SNAPSHOT_KEY, encodeSnapshotRecord(snapshot), wallMs)
     builder.append(COMMIT_KEY, encodeCommitState(state), wallMs)
     this.#close()
-    return this.#closed.splice(0, this.#closed.length)
+    return this.#closed.take()
   }
 
   #drain(entry: StoreEntry, wallMs: number): void {
@@ -67,7 +68,6 @@ export class ChangelogOutput {
 
   #close(): void {
     if (this.#builder.count === 0) return
-    this.#closed.push({ topic: this.#topic, partition: this.#group, batch: this.#builder.finish() })
-    this.#builder.reset()
+    this.#closed.add(this.#topic, this.#group, this.#builder)
   }
 }

@@ -4,6 +4,7 @@ import { partitionOf } from '../../codec/murmur2.ts'
 import { BATCH_HEADER_BYTES, RecordBatchBuilder } from '../../codec/record-batch.ts'
 import type { RecordAppender } from '../../connect/source.ts'
 import type { LogPart, Topic } from '../../log/log.ts'
+import { ClosedBatches } from '../closed-batches.ts'
 
 const BATCH_BYTES_TARGET = 512 * 1024
 /** Lengths, deltas and header count of a record, each as long as it can get. */
@@ -15,7 +16,7 @@ export class TopicAppender implements RecordAppender {
   readonly #topic: Topic
   readonly #source: string
   readonly #builders: readonly RecordBatchBuilder[]
-  #closed: LogPart[] = []
+  readonly #closed = new ClosedBatches()
   /** Where records without key of this read go. */
   #keyless = 0
   #bytes = 0
@@ -76,20 +77,16 @@ export class TopicAppender implements RecordAppender {
   }
 
   #close(partition: number): void {
-    const builder = this.#builders[partition] as RecordBatchBuilder
-    this.#closed.push({ topic: this.#topic.name, partition, batch: builder.finish() })
-    builder.reset()
+    this.#closed.add(this.#topic.name, partition, this.#builders[partition] as RecordBatchBuilder)
   }
 
-  /** The batches of this read; the next one begins. */
+  /** The batches of this read, for a commit; the next read begins when that has settled. */
   take(): readonly LogPart[] {
     for (const [partition, builder] of this.#builders.entries()) if (builder.count > 0) this.#close(partition)
-    const parts = this.#closed
-    this.#closed = []
     this.#bytes = 0
     this.#records = 0
     this.#keyless = (this.#keyless + 1) % this.#builders.length
-    return parts
+    return this.#closed.take()
   }
 }
 

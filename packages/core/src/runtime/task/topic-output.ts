@@ -9,6 +9,7 @@ import { partitionOf } from '../../codec/murmur2.ts'
 import { BATCH_HEADER_BYTES, RecordBatchBuilder } from '../../codec/record-batch.ts'
 import type { RefuseRow } from './row-blocks.ts'
 import { liveRows } from '../../operators/live-rows.ts'
+import { ClosedBatches } from '../closed-batches.ts'
 
 const BATCH_BYTES_TARGET = 512 * 1024
 /** At most so many bytes are in a batch of one record beside its key and value. */
@@ -24,7 +25,7 @@ export class TopicOutput {
   readonly topic: string
   readonly #encoder: RecordEncoder
   readonly #builders: RecordBatchBuilder[] = []
-  readonly #closed: LogPart[] = []
+  readonly #closed = new ClosedBatches()
   readonly #update: boolean
   readonly #bytesMax: number
   readonly #refuse: RefuseRow
@@ -119,9 +120,7 @@ export class TopicOutput {
   }
 
   #close(partition: number): void {
-    const builder = this.#builders[partition] as RecordBatchBuilder
-    this.#closed.push({ topic: this.topic, partition, batch: builder.finish() })
-    builder.reset()
+    this.#closed.add(this.topic, partition, this.#builders[partition] as RecordBatchBuilder)
   }
 
   endTick(): void {
@@ -135,11 +134,12 @@ export class TopicOutput {
     this.#upserts.clear()
   }
 
+  /** The batches since the last call, for the commit: nothing is written here before it has settled. */
   take(): readonly LogPart[] {
     for (let partition = 0; partition < this.#builders.length; partition++)
       if ((this.#builders[partition] as RecordBatchBuilder).count > 0) this.#close(partition)
     this.#rows = 0
-    return this.#closed.splice(0, this.#closed.length)
+    return this.#closed.take()
   }
 }
 

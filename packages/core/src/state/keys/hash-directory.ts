@@ -26,6 +26,8 @@ export class HashDirectory {
   count = 0
   /** Keys that may come: what grows goes there in few steps instead of many. 0: not known. */
   expected = 0
+  /** Tables of the largest size that nobody uses: they are taken before new ones are made. */
+  spare: Int32Array[] = []
   #depth = 0
   #bytes = 0
   /** A table has grown beyond the largest size. */
@@ -44,6 +46,13 @@ export class HashDirectory {
     this.#isSkewed = false
   }
 
+  /** The tables of the largest size, for another directory; this one is empty then. */
+  giveUp(): Int32Array[] {
+    const whole = new Set(this.tables.filter(isWhole))
+    this.clear()
+    return [...whole]
+  }
+
   /** Bytes of all tables. */
   bytes(): number {
     return this.#bytes
@@ -53,10 +62,18 @@ export class HashDirectory {
   setTables(count: number): void {
     const entries = Math.max(FIRST_ENTRIES, 1 << Math.ceil(Math.log2(count / FULL_SHARE + 1)))
     const depth = Math.min(DEPTH_MAX, Math.max(0, Math.ceil(Math.log2(entries / TABLE_ENTRIES_MAX))))
-    this.tables = Array.from({ length: 1 << depth }, () => newTable(Math.min(entries, TABLE_ENTRIES_MAX), depth))
+    this.tables = Array.from({ length: 1 << depth }, () => this.#emptyTable(Math.min(entries, TABLE_ENTRIES_MAX), depth))
     this.mask = this.tables.length - 1
     this.#depth = depth
     this.#bytes = this.tables.length * (this.tables[0] as Int32Array).byteLength
+  }
+
+  #emptyTable(entries: number, depth: number): Int32Array {
+    const table = entries === TABLE_ENTRIES_MAX ? this.spare.pop() : undefined
+    if (table === undefined) return newTable(entries, depth)
+    table.fill(0)
+    table[entries * 2 + DEPTH] = depth
+    return table
   }
 
   /** Adds a key that is missing. */
@@ -127,6 +144,7 @@ export class HashDirectory {
         const hash = table[at + 1] as number
         if (table[at] !== 0) place(this.tables[(hash >>> 16) & this.mask] as Int32Array, table[at] as number, hash)
       }
+      if (isWhole(table)) this.spare.push(table)
     }
   }
 
@@ -190,6 +208,10 @@ function newTable(entries: number, depth: number): Int32Array {
   const table = new Int32Array(entries * 2 + TRAILER_WORDS)
   table[entries * 2 + DEPTH] = depth
   return table
+}
+
+function isWhole(table: Int32Array): boolean {
+  return table.length === TABLE_ENTRIES_MAX * 2 + TRAILER_WORDS
 }
 
 function place(table: Int32Array, value: number, hash: number): void {

@@ -80,9 +80,15 @@ export class HashIndex implements KeyIndex {
     return this.#directory.count
   }
 
-  /** So many keys may come. */
-  expect(count: number): void {
+  /** So many keys may come. Tables for them are taken from `spare` first, which may be shared. */
+  expect(count: number, spare: Int32Array[]): void {
     this.#directory.expected = count
+    this.#directory.spare = spare
+  }
+
+  /** Nobody looks here any more: the large tables go to another index. */
+  giveUp(): Int32Array[] {
+    return this.#directory.giveUp()
   }
 
   /** @param prefix Set where all keys begin with it. */

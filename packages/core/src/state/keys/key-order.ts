@@ -33,35 +33,63 @@ export interface KeyedRows {
   keysOf(slots: Int32Array, count: number): KeyRanges
 }
 
-/**
- * The slots in the order of their keys, which are all different. Keys of one length that lie in their rows are sorted by counting: a million
- * in some ten milliseconds.
- */
-export function rowOrder(store: KeyedRows, slots: Int32Array): Int32Array {
-  const count = slots.length
-  const differing = count < RADIX_ROWS_MIN ? null : differingBits(store, slots)
-  if (differing === null) return Int32Array.from(keyOrder(store.keysOf(slots, count), count), (index) => slots[index] as number)
-  const { words, pageBits, pageMask, stride } = store.rows
-  let from = slots
-  let to: Int32Array = new Int32Array(count)
-  let values = new Uint32Array(count)
-  let moved = new Uint32Array(count)
-  for (let word = differing.length - 1; word >= 0; word--) {
-    const bits = differing[word] as number
-    if (bits === 0) continue
-    const place = store.format.keyWord + word
-    for (let i = 0; i < count; i++) {
-      const slot = from[i] as number
-      values[i] = swap((words[slot >>> pageBits] as Int32Array)[(slot & pageMask) * stride + place] as number)
+/** Arrays of more rows are not kept for the next sort. */
+const ROWS_KEPT_MAX = 1 << 20
+/** Nor are arrays of so many times the rows that are sorted. */
+const KEPT_FACTOR_MAX = 16
+
+/** Sorts rows by their keys. Its arrays are used again and again: a window closes every minute. */
+export class RowSorter {
+  #slots = new Int32Array(0)
+  #other = new Int32Array(0)
+  #values = new Uint32Array(0)
+  #moved = new Uint32Array(0)
+
+  /** Where the slots of `count` rows to be sorted are put. */
+  room(count: number): Int32Array {
+    const length = this.#slots.length
+    if (length < count || length > ROWS_KEPT_MAX || length > count * KEPT_FACTOR_MAX) {
+      this.#slots = new Int32Array(count)
+      this.#other = new Int32Array(count)
+      this.#values = new Uint32Array(count)
+      this.#moved = new Uint32Array(count)
     }
-    for (let shift = 0; shift < 32; shift += DIGIT_BITS) {
-      if (((bits >>> shift) & (DIGITS - 1)) === 0) continue
-      countingPass(from, to, values, moved, shift)
-      ;[from, to] = [to, from === slots ? new Int32Array(count) : from]
-      ;[values, moved] = [moved, values]
-    }
+    return this.#slots.subarray(0, count)
   }
-  return from
+
+  /**
+   * The slots that were put into the room for `count`, in the order of their keys, which are all different. Keys of one length that lie in their
+   * rows are sorted by counting: a million in some ten milliseconds. Valid until the next call of either.
+   */
+  sort(store: KeyedRows, count: number): Int32Array {
+    const slots = this.#slots.subarray(0, count)
+    const differing = count < RADIX_ROWS_MIN ? null : differingBits(store, slots)
+    if (differing === null) return Int32Array.from(keyOrder(store.keysOf(slots, count), count), (index) => slots[index] as number)
+    let from = slots
+    let to = this.#other.subarray(0, count)
+    let values = this.#values
+    let moved = this.#moved
+    for (let word = differing.length - 1; word >= 0; word--) {
+      const bits = differing[word] as number
+      if (bits === 0) continue
+      readWords(store.rows, store.format.keyWord + word, from, values)
+      for (let shift = 0; shift < 32; shift += DIGIT_BITS) {
+        if (((bits >>> shift) & (DIGITS - 1)) === 0) continue
+        countingPass(from, to, values, moved, shift)
+        ;[from, to] = [to, from]
+        ;[values, moved] = [moved, values]
+      }
+    }
+    return from
+  }
+}
+
+/** Word `place` of each row, as the order counts it. */
+function readWords({ words, pageBits, pageMask, stride }: RowAccess, place: number, slots: Int32Array, values: Uint32Array): void {
+  for (let i = 0; i < slots.length; i++) {
+    const slot = slots[i] as number
+    values[i] = swap((words[slot >>> pageBits] as Int32Array)[(slot & pageMask) * stride + place] as number)
+  }
 }
 
 /** By word of the key the bits, as its order counts them, in which rows differ; null where keys differ in length, are long or end inside a word. */

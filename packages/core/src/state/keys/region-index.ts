@@ -47,6 +47,8 @@ export class RegionIndex implements KeyIndex {
   #last: StoredRegion | null = null
   /** Rows that a region of late had. */
   #expected = 0
+  /** Tables of regions that are gone, about as many as one of late had. */
+  readonly #spareTables: Int32Array[] = []
   #viewed: Uint8Array = new Uint8Array(0)
   #view = new DataView(this.#viewed.buffer)
 
@@ -74,7 +76,7 @@ export class RegionIndex implements KeyIndex {
     const known = this.at(first, second)
     if (known !== null) return known
     const region = new StoredRegion(this.#parts, first, second, true)
-    region.index.expect(this.#expected)
+    region.index.expect(this.#expected, this.#spareTables)
     this.#byChain.set(region.index.chain, region)
     this.#fresh.push(region)
     this.#show(region)
@@ -109,6 +111,10 @@ export class RegionIndex implements KeyIndex {
     if (at >= 0) this.dropped.splice(at, 1)
     else this.#hide(region)
     this.#byChain.delete(region.index.chain)
+    const tables = region.index.giveUp()
+    const kept = Math.max(tables.length, this.#spareTables.length >>> 1)
+    this.#spareTables.push(...tables)
+    this.#spareTables.length = Math.min(this.#spareTables.length, kept)
     this.#parts.rows.releaseChain(region.index.chain)
   }
 
@@ -284,6 +290,7 @@ export class RegionIndex implements KeyIndex {
     let bytes = 0
     for (const region of this.open) bytes += region.index.bytes()
     for (const region of this.dropped) bytes += region.index.bytes()
+    for (const table of this.#spareTables) bytes += table.byteLength
     return bytes
   }
 }

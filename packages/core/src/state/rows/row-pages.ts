@@ -5,6 +5,7 @@
 // Invariants: a slot handed out is all zero; a released row is all zero but for the free link in its first key word. Slots are filled in a
 // fixed order, so the same calls give the same slots. `words`, `floats`, `bigs` and `octets` are the same arrays for the life of the store; their
 // elements may be replaced by an allocation, so hold the arrays and not a page across an insert.
+// Where chains come and go the memory of whole pages is kept for the next ones: about as much as was needed of late.
 import { assert } from '../../base/assert.ts'
 import { MillraceError } from '../../base/errors.ts'
 import type { RowFormat } from './row-format.ts'
@@ -16,7 +17,15 @@ const PAGE_BYTES_MANY = 1 << 17
 const FIRST_ROWS = 16
 /** A page is filled again when at least this share of its rows is free: below it, looking for holes costs more than they save. */
 const REFILL_SHARE = 16
-const EMPTY = new ArrayBuffer(0)
+
+/** A page's memory, seen in four ways. */
+interface PageMemory {
+  readonly words: Int32Array
+  readonly floats: Float64Array
+  readonly bigs: BigInt64Array
+  readonly octets: Uint8Array
+}
+const NO_MEMORY = newMemory(0)
 
 /** The pages that one owner fills. */
 export interface PageChain {
@@ -45,6 +54,12 @@ export class RowPages {
   readonly #free: number[] = []
   /** Numbers of pages that were given back. */
   readonly #spare: number[] = []
+  /** Memory of whole pages that were given back. */
+  readonly #idle: PageMemory[] = []
+  /** Whole pages taken since a chain was given back. */
+  #taken = 0
+  /** How many stay idle: what was taken between two chains that were given back; half as much if that was less. */
+  #idleMax = 0
   /** Length of the last run. */
   runCount = 0
   #bytes = 0
@@ -89,9 +104,9 @@ export class RowPages {
     return this.#chains[page] ?? null
   }
 
-  /** Bytes of all pages. */
+  /** Bytes of all pages, idle ones among them. */
   bytes(): number {
-    return this.#bytes
+    return this.#bytes + this.#idle.length * (this.stride << this.pageBits) * 4
   }
 
   /** A slot of the chain whose row is all zero. */
@@ -173,9 +188,28 @@ export class RowPages {
 
   /** Gives back all pages of the chain, with the rows in them. */
   releaseChain(chain: PageChain): void {
-    for (const page of chain.pages) this.#giveBack(page)
+    this.#idleMax = Math.max(this.#taken, this.#idleMax >>> 1)
+    this.#taken = 0
+    for (const page of chain.pages) {
+      if (this.#isWhole(page) && this.#idle.length < this.#idleMax) this.#idle.push(this.#memoryOf(page))
+      this.#giveBack(page)
+    }
     chain.pages.length = 0
     chain.current = -1
+    if (this.#idle.length > this.#idleMax) this.#idle.length = this.#idleMax
+  }
+
+  #isWhole(page: number): boolean {
+    return (this.words[page] as Int32Array).length === this.stride << this.pageBits
+  }
+
+  #memoryOf(page: number): PageMemory {
+    return {
+      words: this.words[page] as Int32Array,
+      floats: this.floats[page] as Float64Array,
+      bigs: this.bigs[page] as BigInt64Array,
+      octets: this.octets[page] as Uint8Array,
+    }
   }
 
   #capacity(page: number): number {
@@ -225,11 +259,32 @@ export class RowPages {
   }
 
   #view(page: number, rows: number): void {
-    const buffer = rows === 0 ? EMPTY : new ArrayBuffer(rows * this.stride * 4)
-    this.#bytes += buffer.byteLength - (this.words[page]?.byteLength ?? 0)
-    this.words[page] = new Int32Array(buffer)
-    this.floats[page] = new Float64Array(buffer)
-    this.bigs[page] = new BigInt64Array(buffer)
-    this.octets[page] = new Uint8Array(buffer)
+    const { words, floats, bigs, octets } = this.#memory(rows)
+    this.#bytes += words.byteLength - (this.words[page]?.byteLength ?? 0)
+    this.words[page] = words
+    this.floats[page] = floats
+    this.bigs[page] = bigs
+    this.octets[page] = octets
+  }
+
+  /** All zero. */
+  #memory(rows: number): PageMemory {
+    if (rows === 0) return NO_MEMORY
+    if (rows >>> this.pageBits === 0) return newMemory(rows * this.stride * 4)
+    this.#taken++
+    const idle = this.#idle.pop()
+    if (idle === undefined) return newMemory(rows * this.stride * 4)
+    idle.words.fill(0)
+    return idle
+  }
+}
+
+function newMemory(bytes: number): PageMemory {
+  const buffer = new ArrayBuffer(bytes)
+  return {
+    words: new Int32Array(buffer),
+    floats: new Float64Array(buffer),
+    bigs: new BigInt64Array(buffer),
+    octets: new Uint8Array(buffer),
   }
 }
