@@ -74,22 +74,38 @@ export class RunningPipeline {
 
   /**
    * Starts the pipeline and resolves when every task has been restored and runs.
-   * @throws {MillraceError} `MR_RUNTIME_GROUPS_FIXED`, `MR_RUNTIME_STATE_LAYOUT`, `MR_RUNTIME_REBUILD_TOPIC`, `MR_TABLE_FILE`, `MR_WORKER_CODE`, `MR_WORKER_MODULE`
-   * and the log's errors; nothing runs then.
+   * @throws {MillraceError} `MR_RUNTIME_GROUPS_FIXED`, `MR_RUNTIME_STATE_LAYOUT`, `MR_RUNTIME_STATE_DAMAGED`, `MR_RUNTIME_REBUILD_TOPIC`,
+   * `MR_TABLE_FILE`, `MR_WORKER_CODE`, `MR_WORKER_MODULE` and the log's errors; nothing runs then.
    */
   static async start(plan: Plan, options: PipelineOptions): Promise<RunningPipeline> {
+    const pipeline = await RunningPipeline.open(plan, await RunningPipeline.prepare(plan, options), options)
+    const failure = await pipeline.ready()
+    if (failure === null) return pipeline
+    await pipeline.stop()
+    throw failure
+  }
+
+  /**
+   * Makes the topics that are missing: they take records from here on, long before the tasks are restored.
+   * @throws {MillraceError} `MR_RUNTIME_GROUPS_FIXED`, `MR_TABLE_FILE`.
+   */
+  static prepare(plan: Plan, options: PipelineOptions): Promise<Topology> {
     checkFileTables(plan, options.disk)
-    const topology = await prepareTopology(plan, options)
+    return prepareTopology(plan, options)
+  }
+
+  /** Starts the tasks of a prepared pipeline and resolves while they are still being restored. Throws MR_RUNTIME_REBUILD_TOPIC. */
+  static async open(plan: Plan, topology: Topology, options: PipelineOptions): Promise<RunningPipeline> {
     const isRebuilt = await rebuildIfNeeded(plan, topology, options)
     const pipeline = new RunningPipeline(plan, topology, await openHosts(plan, topology, options), isRebuilt, options)
     for (const host of pipeline.#hosts) host.start()
-    await Promise.all(pipeline.#hosts.map((host) => host.ready()))
-    const failed = pipeline.#failures().find(({ phase }) => phase === 'failed')
-    if (failed !== undefined) {
-      await pipeline.stop()
-      throw failed.error
-    }
     return pipeline
+  }
+
+  /** Resolves when every task runs for the first time or has failed: with the first failure, or null. */
+  async ready(): Promise<unknown> {
+    await Promise.all(this.#hosts.map((host) => host.ready()))
+    return this.#failures().find(({ phase }) => phase === 'failed')?.error ?? null
   }
 
   /** Resolves when a bounded run has processed everything and is stopped, or when all tasks have stopped or failed; throws the first failure. */

@@ -25,3 +25,10 @@ export function deadLetterTopic(pipeline: string): string {
 export function sourcePositionTopic(source: string): string {
   return `__source.${source}.position`
 }
+
+const STATE_TOPIC = /^__.+\.(?:changelog|snapshot|exchange(?:-\d+)?)$/
+
+/** Whether a topic keeps what the state of a pipeline is made of: passing over a damaged place there would make results wrong without a word. */
+export function isStateTopic(name: string): boolean {
+  return STATE_TOPIC.test(name)
+}

@@ -13,7 +13,7 @@ export const dev: Command = {
   usage: 'FILE',
   summary: 'Runs a file with its page, and starts it again when it changes. The data stays.',
   options: [
-    { name: 'rebuild', summary: 'Build state again that has changed also where topics and sinks get rows again.' },
+    { name: 'rebuild', summary: 'Build state again that is damaged, and what has changed also where topics and sinks get rows again.' },
     { name: 'no-rebuild', summary: 'Never build state again.' },
     DROP_STATE,
   ],

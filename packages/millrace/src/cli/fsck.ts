@@ -1,6 +1,6 @@
 // `millrace fsck`: checks every byte of a data folder that no server has open.
 import { existsSync } from 'node:fs'
-import { fsckFolder, MillraceError } from '@millrace/core/engine'
+import { type FsckFinding, fsckFolder, isStateTopic, MillraceError } from '@millrace/core/engine'
 import { logFolder } from '../server/defaults.ts'
 import type { Command } from './context.ts'
 import { bytesText } from './format.ts'
@@ -9,7 +9,13 @@ export const fsck: Command = {
   name: 'fsck',
   usage: '',
   summary: 'Checks the data folder: checkpoints, journal, every batch, every index. The server must not run.',
-  options: [{ name: 'repair', summary: 'Cut a torn tail, rewrite broken indexes, and let readers pass damaged batches.' }],
+  options: [
+    {
+      name: 'repair',
+      summary:
+        'Cut a torn tail, rewrite broken indexes, and let readers pass damaged batches; not those of state, which `start --rebuild` builds again.',
+    },
+  ],
   examples: [
     { line: 'millrace fsck', does: 'only looks; exit code 1 when something is wrong' },
     { line: 'millrace fsck --data /var/lib/plant --repair', does: 'and mends what can be mended' },
@@ -23,17 +29,40 @@ export const fsck: Command = {
         details: { place: '--data', folder: settings.data },
       })
     const { disk, clock, scheduler } = context
-    const report = await fsckFolder(disk, folder, { repair: options['repair'] === true, clock, scheduler })
-    if (json) context.out(`${JSON.stringify(report)}\n`)
-    else {
+    const isRepair = options['repair'] === true
+    const report = await fsckFolder(disk, folder, { repair: isRepair, isKept: isStateTopic, clock, scheduler })
+    if (json) {
+      const findings = report.findings.map((finding) => ({ ...finding, fix: fixOf(finding) }))
+      context.out(`${JSON.stringify({ ...report, findings })}\n`)
+    } else {
       for (const { file, offset, what, message, topic, partition, from, to } of report.findings) {
         const where = topic === '' ? '' : ` ${topic}/${partition}${from < 0 ? '' : ` offsets ${from} to ${to}`}`
         context.out(`${file}:${offset} ${what}:${where} ${message}\n`)
       }
+      for (const fix of new Set(report.findings.filter((finding) => !isRepair || isLeft(finding)).map(fixOf)))
+        context.out(`  fix: ${fix}\n`)
       context.out(
         `${report.segments} segments, ${report.batches} batches, ${bytesText(report.bytes)}: ${report.findings.length === 0 ? 'sound' : `${report.findings.length} findings, ${report.repaired} repaired`}\n`,
       )
     }
     return report.findings.length > report.repaired ? 1 : 0
   },
+}
+
+const REBUILD =
+  'Start with `millrace start FILE --rebuild` where a task stays failed (`millrace status` says so): the damaged state is dropped and built again from the sources; topics and sinks get those rows again. `--repair` leaves it alone, because state without these bytes would be wrong.'
+const REPAIR =
+  'Run `millrace fsck --repair`: torn tails are cut, indexes rewritten, and readers go on behind damaged batches, whose records are lost to them.'
+const BACKUP = 'Nothing can repair this: put the folder back from a backup, or begin with an empty one (`--data`).'
+
+/** A batch that repair does not let readers pass. */
+function isLeft({ what, topic }: FsckFinding): boolean {
+  return (what === 'segment batch' || what === 'journal entry' || what === 'journal batch') && isStateTopic(topic)
+}
+
+/** What to type about a finding. */
+function fixOf(finding: FsckFinding): string {
+  if (isLeft(finding)) return REBUILD
+  const isHopeless = finding.what === 'format' || (finding.what === 'checkpoint' && finding.message.includes('cannot be opened'))
+  return isHopeless ? BACKUP : REPAIR
 }

@@ -9,7 +9,8 @@ export const start: Command = {
   options: [
     {
       name: 'rebuild',
-      summary: 'Build state again that has changed, from the input that the log still has. Topics and sinks get those rows again.',
+      summary:
+        'Build state again that has changed or is damaged, from the input that the log still has. Topics and sinks get those rows again.',
     },
     DROP_STATE,
   ],

@@ -50,6 +50,7 @@ export interface PlantContext {
 export function pipelineOf(context: PlantContext, name: string): PlantPipeline {
   const found = context.pipelines.get(name)
   if (found !== undefined) return found
+  if (!context.isReady()) throw new MillraceError('MR_SERVER_STARTING')
   const near = nearestWord(name, context.pipelines.keys())
   throw new MillraceError('MR_SERVER_PIPELINE_UNKNOWN', {
     message: `no pipeline of this name runs${near === null ? '.' : `; did you mean \`${near}\`?`}`,

@@ -39,6 +39,8 @@ export class Notices {
       case 'resumed':
         this.add('info', task, 'resumed', null, 'goes on', null)
         return
+      case 'snapshot-damaged':
+        return this.failure('warning', task, 'passes over a damaged snapshot', event.error)
       case 'restarted':
         return this.failure('warning', task, `was restarted from its last commit, try ${event.attempt}`, event.error)
       case 'paused':

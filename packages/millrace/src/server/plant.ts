@@ -14,7 +14,9 @@ import {
   MemoryLog,
   MillraceError,
   nodeDisk,
+  isMillraceError,
   openEmbeddedLog,
+  type PipelineOptions,
   type Plan,
   outputsText,
   rowsAgain,
@@ -24,6 +26,7 @@ import {
   systemClock,
   systemScheduler,
   type Timer,
+  type Topology,
   type WorkerOptions,
 } from '@millrace/core/engine'
 import type { PipelineDefinition } from '@millrace/core'
@@ -124,7 +127,8 @@ export interface Plant {
 }
 
 /**
- * Starts a plant and resolves when it listens and every pipeline runs.
+ * Starts a plant and resolves when every pipeline runs; it listens and collects before, while state is restored. A task that cannot be restored
+ * because stored bytes are damaged stays failed, with the reason in the status, and everything else runs.
  * @throws {MillraceError} `MR_LOG_LOCKED`, `MR_LOG_FORMAT_NEWER`, `MR_SERVER_PORT_TAKEN`, `MR_SERVER_ADDRESS`, `MR_SERVER_TLS`,
  * `MR_RUNTIME_STATE_LAYOUT`, `MR_RUNTIME_STATE_LOST`, `MR_RUNTIME_GROUPS_FIXED`; nothing is left running then.
  * @example
@@ -157,6 +161,15 @@ async function openLog(options: PlantOptions, clock: Clock, scheduler: Scheduler
   return openEmbeddedLog({ folder: logFolder(folder), disk, clock, scheduler, diskReserveBytes, journalHalfBytesMax })
 }
 
+/** A pipeline whose topics are there and whose tasks are still to be started. */
+interface PreparedPipeline {
+  readonly name: string
+  readonly plan: Plan
+  readonly topology: Topology
+  readonly options: PipelineOptions
+  readonly rebuilt: Rebuilt
+}
+
 class RunningPlant implements Plant {
   readonly log: Log
   readonly #options: PlantOptions
@@ -181,6 +194,9 @@ class RunningPlant implements Plant {
   #saidForgottenKeys = false
   #server: HttpServer | null = null
   #stopping: Promise<void> | null = null
+  /** Topics are there and the collector answers. */
+  #isCollecting = false
+  /** All pipelines are known, running or not. */
   #isReady = false
   #fatal = false
 
@@ -223,16 +239,20 @@ class RunningPlant implements Plant {
     this.#sayRecovery()
     // The port first: when it is taken, no pipeline has begun to work.
     await this.#listen()
-    for (const definition of this.#options.pipelines) await this.#startPipeline(definition)
-    for (const definition of this.#options.sources ?? []) {
-      this.#declarations.set(definition.topic.name, definition.topic)
-      await this.#sources.start(definition)
-    }
-    this.#isReady = true
-    const { folder, announce = true } = this.#options
+    const { folder, announce = true, pipelines, sources = [] } = this.#options
+    const prepared: PreparedPipeline[] = []
+    for (const definition of pipelines) prepared.push(await this.#prepare(definition))
+    for (const { topic } of sources) this.#declarations.set(topic.name, topic)
+    // What is sent from here on is kept, however long the tasks take to restore their state, and when one cannot.
+    this.#isCollecting = true
     if (folder !== null && announce)
       writeServerFile(folder, { pid: process.pid, url: this.url, startedAtMs: this.#startedAtMs, version: VERSION })
     this.#tick()
+    const opened: (() => Promise<void>)[] = []
+    for (const one of prepared) opened.push(await this.#open(one))
+    this.#isReady = true
+    await Promise.all(opened.map((whenRestored) => whenRestored()))
+    for (const definition of sources) await this.#sources.start(definition)
   }
 
   stop(): Promise<void> {
@@ -258,23 +278,16 @@ class RunningPlant implements Plant {
     }
   }
 
-  async #startPipeline({ name, plan, warnings }: PipelineDefinition): Promise<void> {
-    if (this.#pipelines.has(name))
+  /** Everything that may refuse a start before anything of the pipeline works, and its topics. */
+  async #prepare({ name, plan, warnings }: PipelineDefinition): Promise<PreparedPipeline> {
+    if (this.#reserved.has(deadLetterTopic(name)))
       throw new MillraceError('MR_PLAN_NAME_TAKEN', { message: 'two pipelines have the same name.', details: { pipeline: name } })
     for (const { message, place } of warnings)
       this.#notices.add('warning', name, message, null, `${message}${place === null ? '' : ` (${place})`}`, null)
-    const version = codeVersion(plan, this.#options.modules ?? [])
-    const {
-      startAt,
-      rebuild = false,
-      dropState = false,
-      bounded,
-      workers = null,
-      snapshotBytesMin,
-      memoryBytes = MEMORY_BYTES,
-    } = this.#options
+    const { startAt, rebuild = false, dropState = false, bounded, workers = null, snapshotBytesMin, modules = [] } = this.#options
+    const { memoryBytes = MEMORY_BYTES } = this.#options
     const rebuilt = await passStateGate(this.log, plan, { rebuild, dropState })
-    const running = await RunningPipeline.start(plan, {
+    const options: PipelineOptions = {
       rebuild: rebuild === true || rebuilt.length > 0,
       stateChanged: rebuilt.length > 0,
       log: this.log,
@@ -282,30 +295,45 @@ class RunningPlant implements Plant {
       scheduler: this.#scheduler,
       disk: this.#disk,
       compiler,
-      codeVersion: version,
+      codeVersion: codeVersion(plan, modules),
       aheadBytes: Math.floor(memoryBytes / 8),
       ...(startAt === undefined ? {} : { startAt }),
       ...(bounded === undefined ? {} : { bounded }),
       ...(workers === null ? {} : { workers }),
       ...(snapshotBytesMin === undefined ? {} : { snapshotBytesMin }),
       onEvent: (event) => this.#notices.take(name, event),
-    })
-    this.#pipelines.set(name, { name, plan, running })
+    }
+    const topology = await RunningPipeline.prepare(plan, options)
     for (const node of plan.nodes) if ('topic' in node) this.#declarations.set(node.topic.name, node.topic)
     for (const node of plan.nodes)
       if (node.kind === 'table-source' && node.from.kind === 'topic') this.#declarations.set(node.from.name, node.from)
     this.#reserved.add(deadLetterTopic(name))
+    return { name, plan, topology, options, rebuilt }
+  }
+
+  /**
+   * Starts the tasks. What it returns resolves when they are restored, or stay failed because stored bytes are damaged: then everything else
+   * goes on. It throws any other failure.
+   */
+  async #open({ name, plan, topology, options, rebuilt }: PreparedPipeline): Promise<() => Promise<void>> {
+    const running = await RunningPipeline.open(plan, topology, options)
+    this.#pipelines.set(name, { name, plan, running })
     const { isRebuilt } = running
     if (isRebuilt) this.#sayRebuilt(plan, rebuilt)
-    const parts = running.topology.parts.map((part) => part.name)
-    await storePlan(this.log, plan, { codeVersion: version, atMs: this.#clock.nowMs(), parts, ...(isRebuilt ? { isRebuilt } : {}) })
+    return async () => {
+      const failure = await running.ready()
+      if (failure !== null && !(isMillraceError(failure) && failure.kind === 'data')) throw failure
+      const parts = topology.parts.map((part) => part.name)
+      const version = { codeVersion: options.codeVersion, atMs: this.#clock.nowMs(), parts }
+      await storePlan(this.log, plan, { ...version, ...(isRebuilt ? { isRebuilt } : {}) })
+    }
   }
 
   #sayRebuilt(plan: Plan, rebuilt: Rebuilt): void {
     const again = rowsAgain(plan)
     const outputs = outputsText(again)
     const changed = rebuilt.map(({ name }) => `\`${name}\``).join(', ')
-    const message = `rebuilt: ${changed === '' ? 'stored state has another layout' : `${changed} changed`}; the state is made again from ${sourcesText(this.log, again.sources)}`
+    const message = `rebuilt: ${changed === '' ? 'stored state has another layout or is damaged' : `${changed} changed`}; the state is made again from ${sourcesText(this.log, again.sources)}`
     this.#notices.add(
       'info',
       plan.pipeline,
@@ -337,7 +365,7 @@ class RunningPlant implements Plant {
         security: new Security({ host, hosts: hosts.map((name) => name.toLowerCase()), token }),
         limits: { bodyBytesMax, budget: new BodyBudget(Math.floor(memoryBytes / 4)) },
         log: this.#lines,
-        isReady: () => this.#isReady,
+        isReady: () => this.#isCollecting,
         fallback: (path, request, response) => page.answer(path, request, response),
       })
     } catch (error) {

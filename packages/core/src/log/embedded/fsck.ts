@@ -1,7 +1,8 @@
 // Checks a folder that no log has open: format, slots, the journal's chain, every batch of every segment, every index row.
 //
 // The check changes nothing. Repair opens the log, whose recovery cuts a torn tail and puts damaged entries aside, rewrites indexes that
-// disagree with their segments, and marks damaged batches as skipped, so that their readers go on behind them.
+// disagree with their segments, and marks damaged batches as skipped, so that their readers go on behind them; not where a reader would be
+// wrong without them (`isKept`).
 import { type Clock, systemClock } from '../../base/clock.ts'
 import type { Disk } from '../../base/disk.ts'
 import { isMillraceError } from '../../base/errors.ts'
@@ -56,6 +57,8 @@ export interface FsckReport {
 export interface FsckOptions {
   /** Default false: only look. */
   readonly repair?: boolean
+  /** Topics whose damaged batches are not marked as skipped, because their readers must not go on without them. Default: none. */
+  readonly isKept?: (topic: string) => boolean
   readonly clock?: Clock
   readonly scheduler?: Scheduler
 }
@@ -181,7 +184,7 @@ class Check {
       this.#segment(partition, segment)
     }
     for (const damage of partition.damages) {
-      if (!damage.skipped)
+      if (!damage.skipped && damage.to > partition.start)
         this.#find(
           'journal entry',
           damage.file,
@@ -203,7 +206,9 @@ class Check {
     let nextOffset = segment.base
     const damaged = (to: number, offset: number): void => {
       const known = partition.damages.some((damage) => damage.from <= nextOffset && damage.to >= offset)
-      if (!known) this.#find('segment batch', segment.path, expected, `${to - expected} bytes are damaged`, partition, nextOffset, offset)
+      // Nobody reads below the start any more.
+      if (!known && offset > partition.start)
+        this.#find('segment batch', segment.path, expected, `${to - expected} bytes are damaged`, partition, nextOffset, offset)
     }
     for (const place of walkBatches(file, 0, segment.filled, partition.id)) {
       if (place.position > expected) damaged(place.position, place.baseOffset)
@@ -282,7 +287,8 @@ async function repair(disk: Disk, folder: string, findings: readonly FsckFinding
   })
   try {
     for (const { what, topic, partition, from } of findings) {
-      if ((what === 'segment batch' || what === 'journal entry') && topic !== '') await log.skipCorrupt(topic, partition, from)
+      if ((what === 'segment batch' || what === 'journal entry') && topic !== '' && options.isKept?.(topic) !== true)
+        await log.skipCorrupt(topic, partition, from)
     }
   } finally {
     await log.close()

@@ -4,12 +4,13 @@ import type { LogPart } from '../../log/log.ts'
 import type { MillraceError } from '../../base/errors.ts'
 import { RecordBatchBuilder } from '../../codec/record-batch.ts'
 import { boardParts } from '../exchange/board-parts.ts'
+import { encodeProgress } from '../exchange/progress.ts'
 import { ProgressBoard } from '../exchange/progress-board.ts'
-import { changelogTopic } from '../topic-names.ts'
+import { changelogTopic, progressTopic } from '../topic-names.ts'
 import { REBUILD_KEY } from './changelog.ts'
 import { firstDamage, stateDamaged } from './damage.ts'
-import { encodeRebuildOrder } from './rebuild-order.ts'
-import { type RestoreEnvironment, type StoredState, storedState } from './restore.ts'
+import { type RebuildOrder, encodeRebuildOrder } from './rebuild-order.ts'
+import { type RestoreEnvironment, type StoredState, isFedSink, storedState } from './restore.ts'
 
 /** What a start with `rebuild` finds. */
 export interface RebuildNeed {
@@ -65,9 +66,11 @@ export async function orderRebuild(environment: RestoreEnvironment): Promise<voi
       for (let group = 0; group < part.groups; group++) {
         const builder = new RecordBatchBuilder(512)
         const reached = board.reachedBy(part.name, group)
-        const order = encodeRebuildOrder({ v: 1, codeVersion: topology.codeVersion, tick: board.newest(), reached })
+        const tick = board.newest()
+        const order = encodeRebuildOrder({ v: 1, codeVersion: topology.codeVersion, tick, reached })
         builder.append(REBUILD_KEY, order, clock.nowMs())
         parts.push({ topic: changelogTopic(plan.pipeline, part.name), partition: group, batch: builder.finish() })
+        if (!isFedSink(part)) parts.push(startsOver(plan.pipeline, part.name, group, tick, reached, clock.nowMs()))
       }
     }
     await log.append(parts)
@@ -75,6 +78,22 @@ export async function orderRebuild(environment: RestoreEnvironment): Promise<voi
     board.close()
   }
   await trimExchanges(topology, log)
+}
+
+/** The task's clock begins anew, too: by that of before, what another producer reads again would be late. */
+function startsOver(
+  pipeline: string,
+  part: string,
+  group: number,
+  tick: number,
+  reached: RebuildOrder['reached'],
+  wallMs: number,
+): LogPart {
+  const builder = new RecordBatchBuilder(512)
+  const entries = [{ tick, watermark: Number.NEGATIVE_INFINITY, wallMs, status: 'active' as const }]
+  const record = { through: tick, entries, bindings: [], reached, waitsFor: Number.POSITIVE_INFINITY, wants: 0 }
+  builder.append(null, encodeProgress(record), wallMs)
+  return { topic: progressTopic(pipeline, part), partition: group, batch: builder.finish() }
 }
 
 /** What is on its way between tasks comes again; a sink takes what is left in its feed. */

@@ -111,6 +111,11 @@ export function emptyStores(part: SubTopology): ReadonlyMap<string, TableStore> 
   )
 }
 
+/** Whether the part drains a feed into a sink. */
+export function isFedSink({ sink, inputs }: SubTopology): boolean {
+  return sink !== null && inputs.some((input) => input.kind === 'exchange')
+}
+
 class Restore {
   readonly #environment: RestoreEnvironment
   readonly #part: SubTopology
@@ -142,7 +147,7 @@ class Restore {
     } catch (error) {
       if (!isDamage(error) || snapshot === null) throw error
       damaged.add(snapshot.changelogFrom)
-      if (survey.snapshots.every((other) => damaged.has(other.changelogFrom)) && ends.start > 0) throw this.#damaged(error)
+      if (!suffices(survey, ends, damaged)) throw this.#damaged(error)
       this.#environment.report({ kind: 'snapshot-damaged', task: this.#name, error })
       return null
     }
@@ -201,7 +206,7 @@ class Restore {
         if (isMillraceError(error) && error.code === 'MR_RUNTIME_STATE_DAMAGED') return error
         if (!isDamage(error) || snapshot === null) throw error
         damaged.add(snapshot.changelogFrom)
-        if (survey.snapshots.every((other) => damaged.has(other.changelogFrom)) && ends.start > 0) return this.#damaged(error)
+        if (!suffices(survey, ends, damaged)) return this.#damaged(error)
       }
     }
   }
@@ -234,8 +239,7 @@ class Restore {
   #fromNothing({ last: known, numbersFrom, isLastLost }: Survey, order: RebuildOrder): RestoredTask {
     const last = known ?? EMPTY_STATE
     // A sink behind a feed takes what is left in it once more. Everybody else leaves out what is of a tick before the order.
-    const isFed = this.#part.sink !== null && this.#part.inputs.some((input) => input.kind === 'exchange')
-    const through = isFed ? last.through : Math.max(last.through, order.tick)
+    const through = isFedSink(this.#part) ? last.through : Math.max(last.through, order.tick)
     const state: CommitState = {
       ...EMPTY_STATE,
       through,
@@ -411,6 +415,13 @@ class Restore {
     }
     return entries
   }
+}
+
+/** Whether a whole snapshot is left, or a changelog that goes back to empty state. */
+function suffices({ snapshots, voidedAt }: Survey, ends: { readonly start: number }, damaged: ReadonlySet<number>): boolean {
+  return (
+    ends.start === 0 || voidedAt >= 0 || snapshots.some(({ changelogFrom }) => changelogFrom >= ends.start && !damaged.has(changelogFrom))
+  )
 }
 
 /** The larger running number of each output and partition. */

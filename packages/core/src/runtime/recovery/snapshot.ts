@@ -73,6 +73,7 @@ export class Snapshotter {
   #dump: Dump | null = null
   #complete: SnapshotRecord | null = null
   #trim: SnapshotRecord | null = null
+  #voidFrom = 0
   #plainCommits = 0
   /** The changelog's end before the commit under way, in a task without stores. */
   #plainFrom: number | null = null
@@ -143,6 +144,18 @@ export class Snapshotter {
       }
       builder.reset()
     } while (clock.monotonicMs() - startedAt < SLICE_MS)
+  }
+
+  /** Ahead of the commit that voids all state of before. */
+  noteVoid(): void {
+    this.#voidFrom = changelogEnds(this.#environment, this.#part, this.#group).end
+  }
+
+  /** Behind it: nobody needs that state any more, and some of it may be damaged. */
+  async trimVoid(): Promise<void> {
+    const { log, plan } = this.#environment
+    await log.trim(changelogTopic(plan.pipeline, this.#part), this.#group, this.#voidFrom)
+    await log.trim(snapshotTopic(plan.pipeline, this.#part), this.#group, this.#snapshotEnd())
   }
 
   async #trimPlain(): Promise<void> {

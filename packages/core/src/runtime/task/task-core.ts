@@ -265,6 +265,8 @@ export class TaskCore {
       waitsFor: this.instance.nextDue(),
       wants: input.wants,
     }
+    const isAnew = this.beginsAnew
+    if (isAnew) this.#snapshots.noteVoid()
     const parts = [
       ...this.outputs.take(),
       ...this.letters.take(),
@@ -277,6 +279,7 @@ export class TaskCore {
     for (const { store } of this.stores.values()) store.committed()
     this.#state = state
     this.#count(this.environment.clock.monotonicMs() - startedAt)
+    if (isAnew) await this.#snapshots.trimVoid()
     await this.#snapshots.advance()
   }
 
