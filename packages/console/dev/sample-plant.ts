@@ -215,7 +215,14 @@ export class SamplePlant {
 
   table(
     name: string,
-    query: { readonly prefix: readonly string[]; readonly from: string | null; readonly to: string | null; readonly limit: number },
+    query: {
+      readonly prefix: readonly string[]
+      readonly from: string | null
+      readonly to: string | null
+      readonly by: string | null
+      readonly descending: boolean
+      readonly limit: number
+    },
   ): TablePage | null {
     if (name !== 'hourly') return null
     const all = [...this.#hours].map(([key, hour]) => {
@@ -237,7 +244,7 @@ export class SamplePlant {
       (query.from === null || String(value) >= query.from) && (query.to === null || String(value) < query.to)
     const rows = all
       .filter((row) => (airport === undefined || row.airport === airport) && bounded(airport === undefined ? row.airport : row.windowStart))
-      .toSorted((a, b) => (a.airport === b.airport ? b.windowStart - a.windowStart : a.airport < b.airport ? 1 : -1))
+      .toSorted((a, b) => (query.descending ? -1 : 1) * (order(a, b, query.by) || order(a, b, 'airport') || order(a, b, 'windowStart')))
     return { table: name, rows: rows.slice(0, query.limit), rowCount: all.length, tick: this.#ticks, watermarkMs: this.#watermark() }
   }
 
@@ -370,7 +377,7 @@ export class SamplePlant {
       rowsIn: rows,
       rowsOut: Math.round(rows * 0.9),
       deadLetters: part.name === 'ingest' && group === 0 ? this.#letters.filter((letter) => letter.state === 'open').length : 0,
-      lastCommitAtMs: this.#nowMs - Math.round(this.#random() * 90),
+      lastCommitAtMs: this.#nowMs - (part.name === 'archive' ? this.#nowMs % 300_000 : Math.round(this.#random() * 90)),
       visibleMs: part.name === 'archive' ? null : 9 + this.#random() * 14,
       waitsForMs,
       openBecause: part.windows ? why : null,
@@ -410,6 +417,11 @@ export class SamplePlant {
     }))
     return [{ input: 'departures', kind: 'source', lag: Math.floor(this.#random() * part.lag), partitions, producers: [] }]
   }
+}
+
+function order(a: Readonly<Record<string, string | number>>, b: typeof a, by: string | null): number {
+  const [left, right] = [a[by ?? 'airport'] ?? 0, b[by ?? 'airport'] ?? 0]
+  return left < right ? -1 : left > right ? 1 : 0
 }
 
 const NO_ROWS = { rowsIn: 0, rowsOut: 0, rowsLate: 0, rowsDropped: 0 }

@@ -75,6 +75,8 @@ function sendTable(response: ServerResponse, plant: SamplePlant, name: string, q
     prefix: query.getAll('prefix'),
     from: query.get('from'),
     to: query.get('to'),
+    by: query.get('by'),
+    descending: query.get('descending') === 'true',
     limit: Number(query.get('limit') ?? 100),
   })
   if (page === null) sendUnknown(response, name)

@@ -51,13 +51,17 @@ export interface TableRequest {
   /** Bounds of the key field behind the prefix; empty: none. */
   readonly from: string
   readonly to: string
+  /** Field to order by; null: the key. The order decides which rows the limit keeps. */
+  readonly by: string | null
+  readonly descending: boolean
   readonly limit: number
 }
 
-/** `GET /tables/NAME`, by key backwards, so that a key that holds a time gives its newest rows. */
+/** `GET /tables/NAME`. */
 export function tableAddress(request: TableRequest): string {
-  const query = new URLSearchParams({ limit: String(request.limit), descending: 'true' })
+  const query = new URLSearchParams({ limit: String(request.limit), descending: String(request.descending) })
   for (const value of request.prefix) query.append('prefix', value)
+  if (request.by !== null) query.set('by', request.by)
   if (request.from !== '') query.set('from', request.from)
   if (request.to !== '') query.set('to', request.to)
   return `tables/${encodeURIComponent(request.table)}?${query.toString()}`

@@ -26,9 +26,20 @@ export function freshnessMs(pipeline: PipelineStatus, nowMs: number): number | n
   return newest === 0 ? null : Math.max(0, nowMs - newest)
 }
 
+/** How old the records of the newest commits were when they could be queried: the slowest task that is no sink's. Null: not known. */
+export function pipelineVisibleMs(pipeline: PipelineStatus): number | null {
+  const known = pipeline.tasks.flatMap(({ sink, visibleMs }) => (sink === null && visibleMs !== null ? [visibleMs] : []))
+  return known.length === 0 ? null : Math.max(...known)
+}
+
+/** Times of the engine's sentences as the page writes them. */
+function pageTimes(text: string): string {
+  return text.replaceAll(/(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d(?:\.\d+)?)Z/g, '$1 $2')
+}
+
 /** The sentence of a task, as one of its own: a capital letter, a full stop. */
 export function sentence(text: string): string {
-  const trimmed = text.trim()
+  const trimmed = pageTimes(text.trim())
   if (trimmed === '') return ''
   const end = /[.!?]$/.test(trimmed) ? '' : '.'
   return `${trimmed[0]?.toUpperCase() ?? ''}${trimmed.slice(1)}${end}`

@@ -1,21 +1,12 @@
-// Rows of a live table as cells: which columns hold times, how values sort and read, and what changed since the last second.
-import { formatTime } from './format.ts'
+// Rows of a live table as cells: how values read, in which order they are asked for, and what changed since the last second.
+import { formatTime, formatWhole } from './format.ts'
 
 export type Row = Readonly<Record<string, unknown>>
 
 export interface Sorting {
-  readonly field: string
+  /** Null: the key. */
+  readonly field: string | null
   readonly descending: boolean
-}
-
-/** Milliseconds between 1971 and 2286: a number outside is hardly a time, whatever its name says. */
-const TIME_MS_MIN = 31_536_000_000
-const TIME_MS_MAX = 10_000_000_000_000
-
-/** The API sends times as numbers and names no kinds, so a column is read as a time by its name and its value together. */
-export function isTimeCell(field: string, value: unknown): value is number {
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < TIME_MS_MIN || value > TIME_MS_MAX) return false
-  return /^(at|time|date|start|end|timestamp|ts)$|(At|Time|Date|Start|End|Timestamp|Ms|_at|_time|_ts|_ms)$/.test(field)
 }
 
 const NUMBERS = [0, 1, 2, 3].map(
@@ -36,37 +27,50 @@ export function columnDigits(rows: readonly Row[], field: string): number {
   return largest < 10 ? 3 : largest < 1000 ? 2 : 1
 }
 
-export function formatCell(field: string, value: unknown, digits: number): string {
+/** How the times of a column are shown: to the minute where none of them needs more. */
+export function timeDigits(rows: readonly Row[], field: string): 'minute' | 'second' {
+  return rows.every((row) => typeof row[field] !== 'number' || row[field] % 60_000 === 0) ? 'minute' : 'second'
+}
+
+/** `format`: digits behind the point of a number; `minute` or `second` of a time. */
+export function formatCell(value: unknown, format: number | 'minute' | 'second'): string {
   if (value === null || value === undefined) return '–'
-  if (isTimeCell(field, value)) return formatTime(value)
-  if (typeof value === 'number') return NUMBERS[digits]?.format(value) ?? String(value)
-  return typeof value === 'string' ? value : JSON.stringify(value)
+  if (typeof value !== 'number') return typeof value === 'string' ? value : JSON.stringify(value)
+  if (typeof format === 'number') return NUMBERS[format]?.format(value) ?? String(value)
+  const text = formatTime(value)
+  return format === 'minute' && text.endsWith(':00') ? text.slice(0, -3) : text
 }
 
-/** Nulls first, numbers by size, everything else as text. */
-export function compareCells(left: unknown, right: unknown): number {
-  if (left === right) return 0
-  if (left === null || left === undefined) return -1
-  if (right === null || right === undefined) return 1
-  if (typeof left === 'number' && typeof right === 'number') return left - right
-  const [a, b] = [cellText(left), cellText(right)]
-  return a < b ? -1 : a > b ? 1 : 0
+/** The newest first, by a time of the key before any other; without a time the order of the key. */
+export function defaultSorting({
+  times,
+  primaryKey,
+}: {
+  readonly times: readonly string[]
+  readonly primaryKey: readonly string[]
+}): Sorting {
+  const time = primaryKey.find((field) => times.includes(field)) ?? times[0]
+  return time === undefined ? { field: null, descending: false } : { field: time, descending: true }
 }
 
-function cellText(value: unknown): string {
-  return typeof value === 'string' ? value : JSON.stringify(value)
+export interface Shown {
+  /** Rows that are shown, at most so many, and rows of the whole table. */
+  readonly rows: number
+  readonly limit: number
+  readonly all: number
+  readonly filtered: boolean
+  readonly byTime: boolean
+  readonly sorting: Sorting
 }
 
-export function sortRows(rows: readonly Row[], sorting: Sorting | null): readonly Row[] {
-  if (sorting === null) return rows
-  const sign = sorting.descending ? -1 : 1
-  return rows.toSorted((a, b) => sign * compareCells(a[sorting.field], b[sorting.field]))
-}
-
-/** The newest first, when the key or a value tells a time; else the order of the server. */
-export function defaultSorting(fields: readonly string[], sample: Row | undefined): Sorting | null {
-  const field = fields.find((name) => isTimeCell(name, sample?.[name]))
-  return field === undefined ? null : { field, descending: true }
+/** Which rows are shown, in words: a part must not pass for the whole. */
+export function shownText({ rows, limit, all, filtered, byTime, sorting: { field, descending } }: Shown): string {
+  const whole = `${formatWhole(all)} ${all === 1 ? 'row' : 'rows'}`
+  const count = formatWhole(rows)
+  if (rows < limit || rows >= all) return filtered ? `${count} of ${whole}` : whole
+  const which = !byTime ? 'first' : descending ? 'newest' : 'oldest'
+  const order = field === null ? ' by key' : byTime ? '' : ` by ${field}`
+  return filtered ? `${which} ${count}${order} of those that match, ${whole} in all` : `${which} ${count}${order} of ${whole}`
 }
 
 /** Identity of a row over time. */

@@ -10,6 +10,7 @@ import { usePolled } from './hooks.ts'
 import { LiveTable } from './live-table.tsx'
 import { Notices } from './notices.tsx'
 import { OpenWindows } from './open-windows.tsx'
+import { Sinks } from './sinks.tsx'
 import { Sources } from './sources.tsx'
 import { Tail } from './tail.tsx'
 import { Tasks } from './tasks.tsx'
@@ -39,7 +40,10 @@ export function App({ views, reopen }: { readonly views: PlantViews; readonly re
             <Figures status={status} pipeline={pipeline} letterCount={letterCount} />
             <TopologyPanel key={pipeline.pipeline} pipeline={pipeline} flow={flow} nowMs={status.nowMs} />
             <Throughput history={views.history} status={status} pipeline={pipeline.pipeline} flow={flow} />
-            <OpenWindows pipeline={pipeline} />
+            <div className="beside">
+              <OpenWindows pipeline={pipeline} />
+              <Sinks pipeline={pipeline} nowMs={status.nowMs} />
+            </div>
             <Sources sources={status.sources} />
             <LiveTable key={`table ${pipeline.pipeline}`} tables={pipeline.tables} />
             <Tail topics={status.topics} preferred={pipeline.nodes.find((node) => node.kind === 'source')?.target ?? null} />

@@ -1,7 +1,8 @@
 import type { PlantStatus } from 'millrace/api'
 import type { PipelineStatus } from '@millrace/core/engine'
 import { minWatermark } from '../model/flow.ts'
-import { formatBytes, formatCount, formatPlural, formatRate, formatClock, formatDay, formatWhole } from '../model/format.ts'
+import { formatBytes, formatCount, formatDuration, formatPlural, formatRate, formatClock, formatDay, formatWhole } from '../model/format.ts'
+import { pipelineVisibleMs } from '../model/reasons.ts'
 
 interface Figure {
   readonly label: string
@@ -27,11 +28,14 @@ function figuresOf(status: PlantStatus, pipeline: PipelineStatus, letters: numbe
   const lag = sum((task) => task.lag)
   const { memory } = status
   const watermarkMs = minWatermark(pipeline.tasks)
+  const visibleMs = pipelineVisibleMs(pipeline)
   return [
     { label: 'Records in', value: formatWhole(recordsOf(sources)), note: `${formatRate(rateOf(sources))} · ${sources.join(', ')}` },
-    ...outputs
-      .slice(0, 2)
-      .map((name): Figure => ({ label: name, value: formatWhole(recordsOf([name])), note: `${formatRate(rateOf([name]))} · topic out` })),
+    ...outputs.slice(0, 2).map((name): Figure => ({
+      label: 'Records out',
+      value: formatWhole(recordsOf([name])),
+      note: `${formatRate(rateOf([name]))} · ${name}`,
+    })),
     {
       label: 'Dead letters',
       value: formatWhole(letters),
@@ -39,6 +43,11 @@ function figuresOf(status: PlantStatus, pipeline: PipelineStatus, letters: numbe
       ...(letters > 0 ? { tone: 'warning' as const } : {}),
     },
     { label: 'Lag', value: formatCount(lag), note: 'records behind' },
+    {
+      label: 'Freshness',
+      value: visibleMs === null ? '–' : formatDuration(visibleMs),
+      note: visibleMs === null ? 'no record came yet' : 'from append to query',
+    },
     {
       label: 'Watermark',
       value: formatClock(watermarkMs),
@@ -56,7 +65,7 @@ function figuresOf(status: PlantStatus, pipeline: PipelineStatus, letters: numbe
       label: 'Memory',
       value: formatBytes(memory.residentBytes),
       // The budget bounds what is in flight and not the process, so the two are never compared: state, sinks and code come on top.
-      note: `whole process; ${formatBytes(memory.budgetBytes)} bound what is in flight`,
+      note: `in flight ≤ ${formatBytes(memory.budgetBytes)}`,
     },
     diskFigure(status),
   ]

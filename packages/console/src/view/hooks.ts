@@ -29,6 +29,10 @@ export function useMedia(query: string): boolean {
   return matches
 }
 
+/** What is asked for takes at most one part in so many of the server's time: a scan of a large table is work. */
+const REST_SHARE = 9
+const REST_MS_MAX = 30_000
+
 /** After a failure nothing is asked more often than this. */
 const FAILED_MS = 3000
 
@@ -40,7 +44,7 @@ export interface Polled<T> {
 }
 
 /**
- * Loads again and again, `everyMs` after the last answer, as long as the page is visible. What was loaded stays until the next answer, so
+ * Loads again and again, `everyMs` after the last answer, more seldom when answers take long, as long as the page is visible. What was loaded stays until the next answer, so
  * nothing flickers; a new `key` starts over.
  */
 export function usePolled<T>(key: string, everyMs: number, load: (signal: AbortSignal) => Promise<T>): Polled<T> {
@@ -61,8 +65,10 @@ export function usePolled<T>(key: string, everyMs: number, load: (signal: AbortS
     const turn = async (): Promise<void> => {
       let waitMs = everyMs
       if (!document.hidden) {
+        const startedAt = performance.now()
         try {
           const value = await latest.current(abort.signal)
+          waitMs = Math.max(everyMs, Math.min(REST_MS_MAX, REST_SHARE * (performance.now() - startedAt)))
           if (!abort.signal.aborted) setState({ key, value, error: null })
         } catch (error) {
           waitMs = Math.max(everyMs, FAILED_MS)

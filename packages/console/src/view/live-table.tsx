@@ -1,9 +1,9 @@
-import { useDeferredValue, useState } from 'react'
+import { useDeferredValue, useEffect, useState } from 'react'
 import type { PipelineStatus } from '@millrace/core/engine'
 import { getTable } from '../feed/requests.ts'
 import type { Sorting } from '../model/table-rows.ts'
-import { formatPlural, formatTime, formatWhole } from '../model/format.ts'
-import { defaultSorting, sortRows } from '../model/table-rows.ts'
+import { formatTime } from '../model/format.ts'
+import { defaultSorting, shownText } from '../model/table-rows.ts'
 import { Fault } from './fault.tsx'
 import { usePolled } from './hooks.ts'
 import { Panel } from './panel.tsx'
@@ -49,25 +49,34 @@ export function LiveTable({ tables }: { readonly tables: readonly Table[] }): Re
 
 function OneTable({ table, choice }: { readonly table: Table; readonly choice: React.ReactNode }): React.ReactNode {
   const [query, setQuery] = useState(EVERYTHING)
-  const [sorting, setSorting] = useState<Sorting | null>(null)
+  const [chosen, setSorting] = useState<Sorting | null>(null)
   const asked = useDeferredValue(query)
   const prefix = keyValues(asked.prefix, table)
+  const sorting = chosen ?? defaultSorting(table)
   const page = usePolled(JSON.stringify([table.name, asked]), EVERY_MS, (signal) =>
-    getTable({ ...asked, prefix, table: table.name }, signal),
+    getTable({ ...asked, prefix, by: sorting.field, descending: sorting.descending, table: table.name }, signal),
   )
+  const { refresh } = page
+  // Not part of the key: the rows stand in their old order until those of the new one are there.
+  useEffect(refresh, [refresh, sorting.field, sorting.descending])
   const rows = page.value?.rows ?? []
   const fields = table.fields.length > 0 ? table.fields : Object.keys(rows[0] ?? {})
-  const order = sorting ?? defaultSorting(fields, rows[0])
+  const byTime = sorting.field !== null && table.times.includes(sorting.field)
+  const filtered = prefix.length > 0 || asked.from !== '' || asked.to !== ''
   const note =
     page.value === null
       ? 'reading…'
-      : `${formatPlural(page.value.rowCount, 'row')}, ${shown(rows.length, page.value.rowCount)}; watermark ${formatTime(page.value.watermarkMs)} UTC`
+      : `${shownText({ rows: rows.length, limit: asked.limit, all: page.value.rowCount, filtered, byTime, sorting })} · event time to ${formatTime(page.value.watermarkMs)} UTC`
   return (
     <Panel id="table" title="Table" note={note} tools={choice}>
       <TableQueryForm table={table} query={query} change={setQuery} />
       {page.error !== null && <Fault error={page.error} />}
-      <RowGrid fields={fields} primaryKey={table.primaryKey} rows={sortRows(rows, order)} sorting={order} sort={setSorting} />
-      {page.value !== null && rows.length === 0 && <p className="empty">No row has such a key.</p>}
+      <RowGrid fields={fields} primaryKey={table.primaryKey} times={table.times} rows={rows} sorting={sorting} sort={setSorting} />
+      {page.value !== null && rows.length === 0 && (
+        <p className="empty">
+          {filtered ? 'No row has such a key.' : 'No row yet: the first comes with the first record that reaches the table.'}
+        </p>
+      )}
     </Panel>
   )
 }
@@ -76,10 +85,6 @@ function OneTable({ table, choice }: { readonly table: Table; readonly choice: R
 function keyValues(text: string, table: Table): readonly string[] {
   if (text === '') return []
   return table.primaryKey.length === 1 ? [text] : text.split(',').map((value) => value.trim())
-}
-
-function shown(rows: number, all: number): string {
-  return rows >= all ? 'all shown' : `${formatWhole(rows)} shown, from the end of the key's order; filter for others`
 }
 
 function TableQueryForm({

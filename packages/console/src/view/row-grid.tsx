@@ -1,20 +1,25 @@
 import { useEffect, useMemo, useRef } from 'react'
 import type { Row, Sorting } from '../model/table-rows.ts'
-import { changedRows, columnDigits, formatCell, isTimeCell, rowKey } from '../model/table-rows.ts'
+import { changedRows, columnDigits, formatCell, rowKey, timeDigits } from '../model/table-rows.ts'
 
 interface RowGridProps {
   readonly fields: readonly string[]
   readonly primaryKey: readonly string[]
+  /** Fields that hold times. */
+  readonly times: readonly string[]
+  /** In the order in which they are shown. */
   readonly rows: readonly Row[]
-  readonly sorting: Sorting | null
+  readonly sorting: Sorting
   readonly sort: (sorting: Sorting) => void
 }
 
 /** Rows keep their identity by key, so that an update changes cells and nothing else; what changed glows for a moment. */
-export function RowGrid({ fields, primaryKey, rows, sorting, sort }: RowGridProps): React.ReactNode {
+export function RowGrid({ fields, primaryKey, times, rows, sorting, sort }: RowGridProps): React.ReactNode {
   const changed = useChanged(rows, primaryKey)
-  const digits = new Map(fields.map((field) => [field, columnDigits(rows, field)]))
-  const turn = (field: string): void => sort({ field, descending: sorting?.field === field ? !sorting.descending : true })
+  const formats = new Map(fields.map((field) => [field, times.includes(field) ? timeDigits(rows, field) : columnDigits(rows, field)]))
+  const isNumber = (field: string, value: unknown): boolean => typeof value === 'number' && !times.includes(field)
+  const ordered = sorting.field ?? primaryKey[0]
+  const turn = (field: string): void => sort({ field, descending: ordered === field ? !sorting.descending : true })
   return (
     <div className="scroller" role="region" aria-label="Rows of the table" tabIndex={0}>
       <table className="grid" data-testid="rows">
@@ -23,13 +28,13 @@ export function RowGrid({ fields, primaryKey, rows, sorting, sort }: RowGridProp
             {fields.map((field) => (
               <th
                 key={field}
-                aria-sort={sorting?.field === field ? (sorting.descending ? 'descending' : 'ascending') : 'none'}
-                data-number={isNumber(rows, field)}
+                aria-sort={ordered === field ? (sorting.descending ? 'descending' : 'ascending') : 'none'}
+                data-number={isNumber(field, rows[0]?.[field])}
               >
                 <button type="button" className="quiet" onClick={() => turn(field)}>
                   {field}
                   <span className="sort-sign" aria-hidden="true">
-                    {sorting?.field === field ? (sorting.descending ? '↓' : '↑') : ''}
+                    {ordered === field ? (sorting.descending ? '↓' : '↑') : ''}
                   </span>
                 </button>
               </th>
@@ -42,8 +47,8 @@ export function RowGrid({ fields, primaryKey, rows, sorting, sort }: RowGridProp
             return (
               <tr key={key} data-changed={changed.has(key)}>
                 {fields.map((field) => (
-                  <td key={field} data-number={isNumberCell(field, row[field])} data-key={primaryKey.includes(field)}>
-                    {formatCell(field, row[field], digits.get(field) ?? 0)}
+                  <td key={field} data-number={isNumber(field, row[field])} data-key={primaryKey.includes(field) && !times.includes(field)}>
+                    {formatCell(row[field], formats.get(field) ?? 0)}
                   </td>
                 ))}
               </tr>
@@ -53,14 +58,6 @@ export function RowGrid({ fields, primaryKey, rows, sorting, sort }: RowGridProp
       </table>
     </div>
   )
-}
-
-function isNumberCell(field: string, value: unknown): boolean {
-  return typeof value === 'number' && !isTimeCell(field, value)
-}
-
-function isNumber(rows: readonly Row[], field: string): boolean {
-  return isNumberCell(field, rows[0]?.[field])
 }
 
 function useChanged(rows: readonly Row[], primaryKey: readonly string[]): ReadonlySet<string> {

@@ -49,7 +49,7 @@ function OneTail({ topic, tools }: { readonly topic: TopicStatus; readonly tools
   const [open, setOpen] = useState<string | null>(null)
   const { state, error } = useTail(topic, paused)
   const records = state.records.filter((record) => matchesFilter(record, filter))
-  const note = `${formatWhole(topic.records)} records, ${formatPlural(topic.partitions, 'partition')}${state.skipped > 0 ? `; ${formatWhole(state.skipped)} came faster than can be shown, all are kept` : ''}`
+  const note = `${formatWhole(topic.records)} records, ${formatPlural(topic.partitions, 'partition')}${state.skipped > 0 ? `; too fast to show each` : ''}`
   return (
     <Panel id="tail" title="Tail" note={note} tools={tools}>
       <form className="filters" onSubmit={(event) => event.preventDefault()}>

@@ -37,7 +37,7 @@ export function Throughput({ history, status, pipeline, flow }: ThroughputProps)
     />
   )
   return (
-    <Panel id="throughput" title="Throughput" note="records per second, last 5 minutes" tools={tools}>
+    <Panel id="throughput" title="Throughput" note="records per second, last 5 minutes, UTC" tools={tools}>
       <RateChart chart={chart} hidden={hidden} nowMs={status.nowMs} onCursor={setCursor} />
       <ul className="chart-legend">
         {choices.map((choice, index) => {
