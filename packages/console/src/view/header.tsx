@@ -88,6 +88,7 @@ function Sections({ pipeline, letterCount }: { readonly pipeline: PipelineStatus
     ['topology', 'Topology', 0],
     ['throughput', 'Throughput', 0],
     ['windows', 'Open windows', waiting],
+    ...(pipeline.nodes.some((node) => node.kind === 'to-sink') ? [['sinks', 'Sinks', 0] as const] : []),
     ['table', 'Table', 0],
     ['tail', 'Tail', 0],
     ['letters', 'Dead letters', letterCount],
