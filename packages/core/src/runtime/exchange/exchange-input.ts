@@ -34,12 +34,12 @@ export interface ExchangePosition {
   readonly applied: readonly number[]
 }
 
-interface Lane {
+interface GatheredPartition {
   readonly partition: number
   fetchOffset: number
   /** Per producer: running number and tick of the newest batch gathered, and the running number applied. */
-  readonly gatheredRunning: number[]
-  readonly gatheredTick: number[]
+  readonly running: number[]
+  readonly tick: number[]
   readonly applied: number[]
   /** Per producer: what is gathered and not applied. */
   readonly pending: readonly BatchQueue[]
@@ -51,15 +51,15 @@ export class ExchangeInput {
   readonly #board: ProgressBoard
   readonly #producerGroups: number
   readonly #output: number
-  readonly #lanes: Lane[] = []
+  readonly #partitions: GatheredPartition[] = []
   readonly #rows = new RecordRows()
   readonly #creditBytes: number
   readonly #skipThrough: number
   #heldBytes = 0
   /** Gathered batches of which only the head is held. */
   #headsOnly = 0
-  /** The lane that is asked for first; moves on, so that a full first lane does not use up every fetch. */
-  #firstLane = 0
+  /** The partition that is asked for first; moves on, so that a full first one does not use up every fetch. */
+  #firstPartition = 0
 
   constructor(
     log: Log,
@@ -87,11 +87,11 @@ export class ExchangeInput {
     for (let partition = options.group; partition < spec.partitions; partition += options.groups) {
       const known = positions.find((position) => position.partition === partition)
       const applied = Array.from({ length: options.producerGroups }, (_, producer) => known?.applied[producer] ?? 0)
-      this.#lanes.push({
+      this.#partitions.push({
         partition,
         fetchOffset: Math.max(known?.offset ?? 0, starts.get(partition) ?? 0),
-        gatheredRunning: [...applied],
-        gatheredTick: applied.map(() => 0),
+        running: [...applied],
+        tick: applied.map(() => 0),
         applied,
         pending: applied.map(() => new BatchQueue()),
       })
@@ -112,12 +112,12 @@ export class ExchangeInput {
     let any = false
     while ((this.#heldBytes < this.#creditBytes && this.#headsOnly === 0) || this.firstTick() > this.frontier()) {
       const wanted = this.#wanted()
-      const fetched = this.#reader.fetchNow === null ? await this.#reader.fetch(wanted) : this.#reader.fetchNow(wanted)
+      const answers = this.#reader.fetchNow === null ? await this.#reader.fetch(wanted) : this.#reader.fetchNow(wanted)
       let more = false
-      for (const part of fetched) {
-        if (part.error !== null) throw part.error
-        if (part.next > part.from) {
-          this.#take(part)
+      for (const fetched of answers) {
+        if (fetched.error !== null) throw fetched.error
+        if (fetched.next > fetched.from) {
+          this.#take(fetched)
           more = true
         }
       }
@@ -128,49 +128,49 @@ export class ExchangeInput {
   }
 
   #wanted(): readonly FetchPosition[] {
-    const first = this.#firstLane
-    this.#firstLane = (first + 1) % Math.max(1, this.#lanes.length)
-    const inTurn = [...this.#lanes.slice(first), ...this.#lanes.slice(0, first)]
+    const first = this.#firstPartition
+    this.#firstPartition = (first + 1) % Math.max(1, this.#partitions.length)
+    const inTurn = [...this.#partitions.slice(first), ...this.#partitions.slice(0, first)]
     return inTurn.map(({ partition, fetchOffset }) => ({ topic: this.spec.topic, partition, offset: fetchOffset }))
   }
 
-  #take(part: FetchedPartition): void {
-    const lane = must(
-      this.#lanes.find((other) => other.partition === part.partition),
+  #take(fetched: FetchedPartition): void {
+    const gathered = must(
+      this.#partitions.find((other) => other.partition === fetched.partition),
       'exchange partition',
     )
-    for (const { offset, lastOffset, bytes } of batchesIn(part.bytes))
-      if (lastOffset >= lane.fetchOffset) this.#gatherBatch(lane, bytes, offset)
-    lane.fetchOffset = part.next
+    for (const { offset, lastOffset, bytes } of batchesIn(fetched.bytes))
+      if (lastOffset >= gathered.fetchOffset) this.#gatherBatch(gathered, bytes, offset)
+    gathered.fetchOffset = fetched.next
   }
 
-  #gatherBatch(lane: Lane, bytes: Uint8Array, offset: number): void {
+  #gatherBatch(gathered: GatheredPartition, bytes: Uint8Array, offset: number): void {
     const rows = this.#rows
     rows.read(bytes, 0)
     const start = rows.valueStarts[0] as number
     if (rows.count < 1 || start < 0 || (rows.valueEnds[0] as number) - start !== HEAD_BYTES)
       throw new MillraceError('MR_LOG_CORRUPT', {
         message: 'an exchange batch without head record.',
-        details: { topic: this.spec.topic, partition: lane.partition, offset },
+        details: { topic: this.spec.topic, partition: gathered.partition, offset },
       })
     const { producer, tick, running } = readHead(bytes, start)
     if (producer >= this.#producerGroups)
       throw new MillraceError('MR_LOG_CORRUPT', {
         message: 'an exchange batch of an unknown producer.',
-        details: { topic: this.spec.topic, partition: lane.partition, offset, producer },
+        details: { topic: this.spec.topic, partition: gathered.partition, offset, producer },
       })
     // A batch at or below the applied running number was applied before a restart.
-    if (running <= (lane.gatheredRunning[producer] as number)) return
-    lane.gatheredRunning[producer] = running
-    lane.gatheredTick[producer] = tick
+    if (running <= (gathered.running[producer] as number)) return
+    gathered.running[producer] = running
+    gathered.tick[producer] = tick
     if (tick <= this.#skipThrough) {
-      lane.applied[producer] = running
+      gathered.applied[producer] = running
       return
     }
     const batch: GatheredBatch = { tick, running, offset, length: bytes.length, bytes: null }
     this.#headsOnly++
     if (this.#heldBytes < this.#creditBytes) this.#hold(batch, bytes)
-    queueOf(lane, producer).push(batch)
+    queueOf(gathered, producer).push(batch)
   }
 
   #hold(batch: GatheredBatch, bytes: Uint8Array): void {
@@ -184,10 +184,10 @@ export class ExchangeInput {
     let frontier = Number.POSITIVE_INFINITY
     for (let producer = 0; producer < this.#producerGroups; producer++) {
       const through = this.#board.through(this.spec.producer, producer)
-      for (const lane of this.#lanes) {
+      for (const gathered of this.#partitions) {
         const all =
-          (lane.gatheredRunning[producer] as number) >= this.#board.reached(this.spec.producer, producer, this.#output, lane.partition)
-        frontier = Math.min(frontier, all ? through : (lane.gatheredTick[producer] as number) - 1)
+          (gathered.running[producer] as number) >= this.#board.reached(this.spec.producer, producer, this.#output, gathered.partition)
+        frontier = Math.min(frontier, all ? through : (gathered.tick[producer] as number) - 1)
       }
     }
     return frontier
@@ -197,50 +197,59 @@ export class ExchangeInput {
   firstTick(): number {
     let first = Number.POSITIVE_INFINITY
     // A producer's ticks ascend within a partition: its first batch is of its oldest tick.
-    for (const lane of this.#lanes) for (const queue of lane.pending) if (queue.first !== null) first = Math.min(first, queue.first.tick)
+    for (const gathered of this.#partitions)
+      for (const queue of gathered.pending) if (queue.first !== null) first = Math.min(first, queue.first.tick)
     return first
   }
 
   /** Reads the batches of the oldest tick of which only the heads are held. To be awaited before that tick is taken. */
   async load(tick: number): Promise<void> {
     if (this.#headsOnly === 0) return
-    for (const lane of this.#lanes) {
-      const missing = lane.pending.flatMap((queue) => queue.upTo(tick).filter(({ bytes }) => bytes === null))
+    for (const gathered of this.#partitions) {
+      const missing = gathered.pending.flatMap((queue) => queue.upTo(tick).filter(({ bytes }) => bytes === null))
       missing.sort((a, b) => a.offset - b.offset)
-      for (const batch of missing) if (batch.bytes === null) await this.#reread(lane, batch)
+      for (const batch of missing) if (batch.bytes === null) await this.#reread(gathered, batch)
     }
   }
 
   /** Reads a batch again, and those behind it as far as the credit goes. */
-  async #reread(lane: Lane, batch: GatheredBatch): Promise<void> {
-    const wanted: readonly FetchPosition[] = [{ topic: this.spec.topic, partition: lane.partition, offset: batch.offset }]
+  async #reread(gathered: GatheredPartition, batch: GatheredBatch): Promise<void> {
+    const wanted: readonly FetchPosition[] = [{ topic: this.spec.topic, partition: gathered.partition, offset: batch.offset }]
     const bytesMax = Math.max(batch.length, Math.min(REREAD_BYTES, this.#creditBytes - this.#heldBytes))
     const options = { bytesMax }
-    const [part] = this.#reader.fetchNow === null ? await this.#reader.fetch(wanted, options) : this.#reader.fetchNow(wanted, options)
-    if (part === undefined || part.error !== null) throw part?.error ?? new MillraceError('MR_LOG_CORRUPT', { details: { ...wanted[0] } })
-    for (const { offset, bytes } of batchesIn(part.bytes)) {
-      const known = this.#find(lane, offset, bytes)
+    const [fetched] = this.#reader.fetchNow === null ? await this.#reader.fetch(wanted, options) : this.#reader.fetchNow(wanted, options)
+    if (fetched === undefined || fetched.error !== null)
+      throw fetched?.error ?? new MillraceError('MR_LOG_CORRUPT', { details: { ...wanted[0] } })
+    for (const { offset, bytes } of batchesIn(fetched.bytes)) {
+      const known = this.#find(gathered, offset, bytes)
       if (known !== null && known.bytes === null && (known === batch || this.#heldBytes < this.#creditBytes)) this.#hold(known, bytes)
     }
     must(batch.bytes, 'the bytes of a gathered batch')
   }
 
-  #find(lane: Lane, offset: number, bytes: Uint8Array): GatheredBatch | null {
+  #find(gathered: GatheredPartition, offset: number, bytes: Uint8Array): GatheredBatch | null {
     this.#rows.read(bytes, 0)
-    return queueOf(lane, readHead(bytes, this.#rows.valueStarts[0] as number).producer).at(offset)
+    return queueOf(gathered, readHead(bytes, this.#rows.valueStarts[0] as number).producer).at(offset)
   }
 
   /** Hands over the batches of the oldest tick in order and counts them as applied. */
   take(tick: number): readonly PendingBatch[] {
     const taken: PendingBatch[] = []
     for (let producer = 0; producer < this.#producerGroups; producer++) {
-      for (const lane of this.#lanes) {
-        const queue = queueOf(lane, producer)
+      for (const gathered of this.#partitions) {
+        const queue = queueOf(gathered, producer)
         for (let batch = queue.first; batch !== null && batch.tick <= tick; batch = queue.first) {
           queue.dropFirst()
           const { running, offset, length } = batch
-          taken.push({ producer, tick: batch.tick, running, partition: lane.partition, offset, bytes: must(batch.bytes, 'loaded bytes') })
-          lane.applied[producer] = running
+          taken.push({
+            producer,
+            tick: batch.tick,
+            running,
+            partition: gathered.partition,
+            offset,
+            bytes: must(batch.bytes, 'loaded bytes'),
+          })
+          gathered.applied[producer] = running
           this.#heldBytes -= length
         }
       }
@@ -250,10 +259,10 @@ export class ExchangeInput {
 
   /** To be committed. */
   positions(): readonly ExchangePosition[] {
-    return this.#lanes.map((lane) => {
-      let offset = lane.fetchOffset
-      for (const { first } of lane.pending) if (first !== null) offset = Math.min(offset, first.offset)
-      return { partition: lane.partition, offset, applied: [...lane.applied] }
+    return this.#partitions.map((gathered) => {
+      let offset = gathered.fetchOffset
+      for (const { first } of gathered.pending) if (first !== null) offset = Math.min(offset, first.offset)
+      return { partition: gathered.partition, offset, applied: [...gathered.applied] }
     })
   }
 
@@ -261,8 +270,8 @@ export class ExchangeInput {
   lag(log: Log): number {
     let lag = 0
     for (const ends of log.ends(this.spec.topic)) {
-      const lane = this.#lanes.find((other) => other.partition === ends.partition)
-      if (lane !== undefined) lag += Math.max(0, ends.end - lane.fetchOffset)
+      const gathered = this.#partitions.find((other) => other.partition === ends.partition)
+      if (gathered !== undefined) lag += Math.max(0, ends.end - gathered.fetchOffset)
     }
     return lag
   }
@@ -272,8 +281,8 @@ export class ExchangeInput {
   }
 }
 
-function queueOf(lane: Lane, producer: number): BatchQueue {
-  return lane.pending[producer] as BatchQueue
+function queueOf(gathered: GatheredPartition, producer: number): BatchQueue {
+  return gathered.pending[producer] as BatchQueue
 }
 
 function* batchesIn(bytes: Uint8Array): Generator<{ readonly offset: number; readonly lastOffset: number; readonly bytes: Uint8Array }> {

@@ -43,7 +43,7 @@ interface Outstanding {
   bytes: number
 }
 
-interface Lane {
+interface WrittenPartition {
   readonly builder: RecordBatchBuilder
   running: number
   readonly outstanding: Outstanding[]
@@ -54,7 +54,7 @@ export class ExchangeOutput {
   readonly topic: string
   readonly #fields: readonly Field[]
   readonly #group: number
-  readonly #lanes: Lane[] = []
+  readonly #partitions: WrittenPartition[] = []
   readonly #partitioner: Partitioner | null
   readonly #ownPartition: number
   readonly #blocks = new BlockWriter()
@@ -73,7 +73,12 @@ export class ExchangeOutput {
     this.#partitioner =
       spec.partitionBy === null || spec.partitions === 1 ? null : new Partitioner(spec.fields, spec.partitionBy, spec.partitions)
     for (let partition = 0; partition < spec.partitions; partition++) {
-      this.#lanes.push({ builder: new RecordBatchBuilder(4096), running: running[partition] ?? 0, outstanding: [], outstandingBytes: 0 })
+      this.#partitions.push({
+        builder: new RecordBatchBuilder(4096),
+        running: running[partition] ?? 0,
+        outstanding: [],
+        outstandingBytes: 0,
+      })
     }
   }
 
@@ -95,7 +100,7 @@ export class ExchangeOutput {
       return
     }
     const split = this.#partitioner.split(batch, rows, batch.selectedCount)
-    for (let partition = 0; partition < this.#lanes.length; partition++) {
+    for (let partition = 0; partition < this.#partitions.length; partition++) {
       const count = split.counts[partition] as number
       if (count > 0) this.#append(partition, batch, split.rows(partition), count)
     }
@@ -112,15 +117,16 @@ export class ExchangeOutput {
   }
 
   #appendBlock(partition: number, block: Uint8Array, timeMs: number): void {
-    const lane = this.#lanes[partition] as Lane
-    if (lane.builder.count === 0) {
-      lane.running++
-      lane.builder.append(null, writeHead({ producer: this.#group, tick: this.#tick, running: lane.running }), 0)
+    const written = this.#partitions[partition] as WrittenPartition
+    if (written.builder.count === 0) {
+      written.running++
+      written.builder.append(null, writeHead({ producer: this.#group, tick: this.#tick, running: written.running }), 0)
     }
-    lane.builder.append(null, block, timeMs)
-    if (lane.builder.bytes >= BATCH_BYTES_TARGET) this.#close(partition, lane)
+    written.builder.append(null, block, timeMs)
+    if (written.builder.bytes >= BATCH_BYTES_TARGET) this.#close(partition, written)
   }
 
+<<<<<<< ours
   #close(partition: number, lane: Lane): void {
     const { bytes } = lane.builder
     this.#closed.add(this.topic, partition, lane.builder)
@@ -128,13 +134,23 @@ export class ExchangeOutput {
     if (last !== undefined && last.tick === this.#tick) last.bytes += bytes
     else lane.outstanding.push({ tick: this.#tick, bytes })
     lane.outstandingBytes += bytes
+=======
+  #close(partition: number, written: WrittenPartition): void {
+    const batch = written.builder.finish()
+    written.builder.reset()
+    this.#closed.push({ topic: this.topic, partition, batch })
+    const last = written.outstanding.at(-1)
+    if (last !== undefined && last.tick === this.#tick) last.bytes += batch.length
+    else written.outstanding.push({ tick: this.#tick, bytes: batch.length })
+    written.outstandingBytes += batch.length
+>>>>>>> theirs
   }
 
   /** Ends the tick: a batch never spans two ticks. */
   endTick(): void {
-    for (let partition = 0; partition < this.#lanes.length; partition++) {
-      const lane = this.#lanes[partition] as Lane
-      if (lane.builder.count > 0) this.#close(partition, lane)
+    for (let partition = 0; partition < this.#partitions.length; partition++) {
+      const written = this.#partitions[partition] as WrittenPartition
+      if (written.builder.count > 0) this.#close(partition, written)
     }
   }
 
@@ -146,18 +162,18 @@ export class ExchangeOutput {
 
   /** Running numbers reached, to be stated and committed. */
   reached(): readonly number[] {
-    return this.#lanes.map((lane) => lane.running)
+    return this.#partitions.map((written) => written.running)
   }
 
   /** Rule 25: bytes per partition that its reader has not completed; `completed(partition)` is the reader's `through`. */
   hasRoom(aheadBytes: number, completed: (partition: number) => number): boolean {
-    for (let partition = 0; partition < this.#lanes.length; partition++) {
-      const lane = this.#lanes[partition] as Lane
-      if (lane.outstandingBytes === 0) continue
+    for (let partition = 0; partition < this.#partitions.length; partition++) {
+      const written = this.#partitions[partition] as WrittenPartition
+      if (written.outstandingBytes === 0) continue
       const through = completed(partition)
-      while (lane.outstanding.length > 0 && (lane.outstanding[0] as Outstanding).tick <= through)
-        lane.outstandingBytes -= (lane.outstanding.shift() as Outstanding).bytes
-      if (lane.outstandingBytes >= aheadBytes) return false
+      while (written.outstanding.length > 0 && (written.outstanding[0] as Outstanding).tick <= through)
+        written.outstandingBytes -= (written.outstanding.shift() as Outstanding).bytes
+      if (written.outstandingBytes >= aheadBytes) return false
     }
     return true
   }

@@ -1,11 +1,8 @@
 // The loop of a task that drains one exchange into a sink: whole ticks into the writer, and a checkpoint when the writer wants one or the
 // task stops. A sink that only stateless work feeds has no such task: direct-sink-loop.ts.
-import type { ExchangeLane } from '../task/reader-loop.ts'
 import type { TaskClock, TaskCore } from '../task/task-core.ts'
 import type { InputStatus, SinkStatus, TaskLoop } from '../task-loop.ts'
-import { must } from '../../base/assert.ts'
-import { exchangeRows } from '../exchange/exchange-rows.ts'
-import { ExchangeTrimmer, openExchanges, PASSED_OVER_MAX } from '../task/reader-loop.ts'
+import { ExchangeInputs, PASSED_OVER_MAX } from '../exchange/exchange-inputs.ts'
 import { RetryInput } from '../task/retry-input.ts'
 import { SinkOutput } from './sink-output.ts'
 
@@ -16,42 +13,41 @@ const SLICE_MS = 4
 
 export class SinkLoop implements TaskLoop {
   readonly #core: TaskCore
-  readonly #lane: ExchangeLane
+  /** The exchange that is drained. */
+  readonly #feed: ExchangeInputs
   readonly #sink: SinkOutput
   readonly #retry: RetryInput
-  readonly #trimmer: ExchangeTrimmer
   readonly #unsubscribe: (() => void)[] = []
   #seen: number
   #clock: TaskClock
   #passedOver = 0
 
-  private constructor(core: TaskCore, lane: ExchangeLane, sink: SinkOutput, wake: () => void) {
+  private constructor(core: TaskCore, feed: ExchangeInputs, sink: SinkOutput, wake: () => void) {
     const { board, log } = core.environment
     this.#core = core
-    this.#lane = lane
+    this.#feed = feed
     this.#sink = sink
     this.#retry = new RetryInput(core)
-    this.#trimmer = new ExchangeTrimmer(core)
     this.#seen = core.state.through
     this.#clock = { watermarkMs: core.state.watermarkMs, status: core.state.status, wallMs: core.state.wallMs }
-    this.#unsubscribe.push(board.onChange(wake), log.onAppend(lane.input.spec.topic, wake), log.onAppend(this.#retry.topic, wake))
+    this.#unsubscribe.push(board.onChange(wake), ...feed.subscribe(wake), log.onAppend(this.#retry.topic, wake))
   }
 
   static async open(core: TaskCore, wake: () => void): Promise<SinkLoop> {
     await core.environment.board.refresh()
-    const lane = must(openExchanges(core)[0], 'the exchange of a sink')
+    const feed = new ExchangeInputs(core)
     const { intent, sinkSequence: sequence } = core.state
-    return new SinkLoop(core, lane, await SinkOutput.open(core, { intent, sequence }), wake)
+    return new SinkLoop(core, feed, await SinkOutput.open(core, { intent, sequence }), wake)
   }
 
   async step(): Promise<number> {
     const { board, clock, scheduler } = this.#core.environment
     await board.refresh()
     if (this.#retry.hasLag()) await this.#takeRetries()
-    await this.#lane.input.gather()
-    const frontier = this.#lane.input.frontier()
+    await this.#feed.gather()
+    const frontier = this.#feed.frontier()
     let sliceStart = clock.monotonicMs()
-    for (let tick = this.#lane.input.firstTick(); tick <= frontier; tick = this.#lane.input.firstTick()) {
+    for (let tick = this.#feed.firstTick(); tick <= frontier; tick = this.#feed.firstTick()) {
       await this.#writeTick(tick)
       if (this.#sink.wantsCheckpoint()) break
       if (clock.monotonicMs() - sliceStart >= SLICE_MS) {
@@ -59,7 +55,7 @@ export class SinkLoop implements TaskLoop {
         sliceStart = clock.monotonicMs()
       }
     }
-    if (this.#lane.input.firstTick() > frontier && frontier > this.#seen) {
+    if (this.#feed.firstTick() > frontier && frontier > this.#seen) {
       this.#passedOver++
       this.#pass(frontier)
     }
@@ -69,7 +65,7 @@ export class SinkLoop implements TaskLoop {
       return 0
     }
     if ((ended && this.#core.state.status !== 'ended') || (this.#passedOver >= PASSED_OVER_MAX && !this.#hasWork())) await this.checkpoint()
-    if (this.#lane.input.firstTick() <= frontier) return 0
+    if (this.#feed.firstTick() <= frontier) return 0
     return this.#hasWork() ? ASK_MS : WAIT_MS_MAX
   }
 
@@ -87,7 +83,7 @@ export class SinkLoop implements TaskLoop {
 
   #pass(tick: number): void {
     this.#seen = tick
-    const clock = this.#core.environment.board.clockAt([this.#lane.input.spec.producer], tick)
+    const clock = this.#core.environment.board.clockAt(this.#feed.producers, tick)
     this.#clock = {
       watermarkMs: Math.max(clock.watermark, this.#clock.watermarkMs),
       status: clock.status,
@@ -98,13 +94,11 @@ export class SinkLoop implements TaskLoop {
   async #writeTick(tick: number): Promise<void> {
     this.#pass(tick)
     this.#core.stampTick(tick, this.#clock.wallMs)
-    await this.#lane.input.load(tick)
-    for (const pending of this.#lane.input.take(tick)) {
-      for (const batch of exchangeRows(this.#lane.input.spec, pending.bytes)) {
-        this.#sink.push(batch)
-        this.#core.countRows(batch.selectedCount)
-        await this.#sink.settle()
-      }
+    await this.#feed.load(tick)
+    for (const { batch } of this.#feed.take(tick)) {
+      this.#sink.push(batch)
+      this.#core.countRows(batch.selectedCount)
+      await this.#sink.settle()
     }
   }
 
@@ -112,12 +106,11 @@ export class SinkLoop implements TaskLoop {
   async checkpoint(): Promise<void> {
     this.#passedOver = 0
     await this.#sink.checkpoint(async (state) => {
-      const exchanges = [{ topic: this.#lane.input.spec.topic, positions: this.#lane.input.positions() }]
       const through = Math.max(this.#seen, this.#core.state.through)
-      const input = { sources: [], exchanges, retryNext: this.#retry.next, bindings: [], wants: 0 }
+      const input = { sources: [], exchanges: this.#feed.positions(), retryNext: this.#retry.next, bindings: [], wants: 0 }
       await this.#core.commit(through, this.#clock, input, state)
     })
-    await this.#trimmer.trim([this.#lane])
+    await this.#feed.trim()
   }
 
   watermarkMs(): number {
@@ -125,7 +118,7 @@ export class SinkLoop implements TaskLoop {
   }
 
   lag(): number {
-    return this.#lane.input.lag(this.#core.environment.log)
+    return this.#feed.lag()
   }
 
   inputStatus(): readonly InputStatus[] {
@@ -143,7 +136,7 @@ export class SinkLoop implements TaskLoop {
   /** A graceful stop publishes what was written; after a failure the rows are written again from the newest commit. */
   async close(): Promise<void> {
     for (const unsubscribe of this.#unsubscribe) unsubscribe()
-    this.#lane.input.close()
+    this.#feed.close()
     this.#retry.close()
     await this.#sink.close()
   }

@@ -197,17 +197,17 @@ export class SourceInput {
   async poll(index: number, handlers: SourceHandlers): Promise<number> {
     const partition = must(this.#partitions[index], `source partition ${index}`)
     if (partition.error !== null || partition.clock.status === 'ended') return 0
-    let part = await this.#fetch(partition.partition, partition.next)
-    if (this.#passRetention(partition, part.error)) part = await this.#fetch(partition.partition, partition.next)
+    let fetched = await this.#fetch(partition.partition, partition.next)
+    if (this.#passRetention(partition, fetched.error)) fetched = await this.#fetch(partition.partition, partition.next)
     for (;;) {
-      const taken = this.#take(part, handlers)
+      const taken = this.#take(fetched, handlers)
       if (taken !== null) return taken
       // The buffer of a fetch lives until the next one.
-      const before = { ...part, bytes: part.bytes.slice() }
-      const more = await this.#fetch(partition.partition, part.next)
+      const before = { ...fetched, bytes: fetched.bytes.slice() }
+      const more = await this.#fetch(partition.partition, fetched.next)
       if (more.error !== null) partition.error = more.error
       if (more.error !== null || more.next === more.from) return 0
-      part = { ...more, from: before.from, bytes: joined(before.bytes, more.bytes) }
+      fetched = { ...more, from: before.from, bytes: joined(before.bytes, more.bytes) }
     }
   }
 
@@ -230,32 +230,32 @@ export class SourceInput {
   async #fetch(partition: number, offset: number): Promise<FetchedPartition> {
     const wanted: readonly FetchPosition[] = [{ topic: this.spec.topic.name, partition, offset }]
     const options = { bytesMax: FETCH_BYTES }
-    const fetched = this.#reader.fetchNow === null ? await this.#reader.fetch(wanted, options) : this.#reader.fetchNow(wanted, options)
-    return must(fetched[0], 'fetched partition')
+    const answers = this.#reader.fetchNow === null ? await this.#reader.fetch(wanted, options) : this.#reader.fetchNow(wanted, options)
+    return must(answers[0], 'fetched partition')
   }
 
   /** Bytes taken; null when the first record is a jump that needs more records behind it than this fetch gave. */
-  #take(part: FetchedPartition, handlers: SourceHandlers): number | null {
+  #take(fetched: FetchedPartition, handlers: SourceHandlers): number | null {
     const partition = must(
-      this.#partitions.find((other) => other.partition === part.partition),
+      this.#partitions.find((other) => other.partition === fetched.partition),
       'source partition',
     )
-    partition.end = part.end
-    if (part.error !== null) {
-      partition.error = part.error
+    partition.end = fetched.end
+    if (fetched.error !== null) {
+      partition.error = fetched.error
       return 0
     }
     const monotonicMs = this.#times.monotonicMs()
-    if (part.next === part.from) {
+    if (fetched.next === fetched.from) {
       partition.clock.observeEmpty(monotonicMs)
       this.#endIfBounded(partition)
       return 0
     }
     const limit = this.#bounded?.get(partition.partition) ?? Number.POSITIVE_INFINITY
-    const count = this.#rows.read(part.bytes, part.from)
+    const count = this.#rows.read(fetched.bytes, fetched.from)
     const decoded = this.#decoder.decode(this.#rows, partition.partition)
     const inRange = limit === Number.POSITIVE_INFINITY ? count : firstAtOrAfter(this.#rows.offsets, count, limit)
-    const taken = this.#guard(partition, part, decoded.batch, inRange, decoded.rejected, handlers, monotonicMs)
+    const taken = this.#guard(partition, fetched, decoded.batch, inRange, decoded.rejected, handlers, monotonicMs)
     this.#endIfBounded(partition)
     return taken
   }
@@ -263,14 +263,14 @@ export class SourceInput {
   /** Applies the clock-ahead guard and hands the decided rows on. */
   #guard(
     partition: SourcePartition,
-    part: FetchedPartition,
+    fetched: FetchedPartition,
     batch: Batch,
     count: number,
     bad: readonly { readonly row: number; readonly error: MillraceError }[],
     handlers: SourceHandlers,
     monotonicMs: number,
   ): number | null {
-    const atEnd = part.next >= part.end || count < batch.rowCount
+    const atEnd = fetched.next >= fetched.end || count < batch.rowCount
     const verdict = this.#verdict(partition, batch.times, count, atEnd, monotonicMs)
     // The partition waits at a jump. A fetch may give less than there is, wherever the log likes to stop.
     if (verdict.taken === 0 && count > 0) {
@@ -298,9 +298,9 @@ export class SourceInput {
     const live = this.#replayed === null ? narrowed : this.#replayed.select(narrowed)
     if (live.selectedCount > 0) handlers.process(live)
     const wholeFetch = verdict.taken === batch.rowCount
-    partition.next = wholeFetch ? part.next : (this.#rows.offsets[verdict.taken] as number)
+    partition.next = wholeFetch ? fetched.next : (this.#rows.offsets[verdict.taken] as number)
     partition.clock.observe(verdict.largestMs, monotonicMs)
-    return wholeFetch ? part.bytes.length : (this.#rows.valueEnds[Math.max(0, verdict.taken - 1)] as number)
+    return wholeFetch ? fetched.bytes.length : (this.#rows.valueEnds[Math.max(0, verdict.taken - 1)] as number)
   }
 
   #verdict(partition: SourcePartition, times: Float64Array, count: number, atEnd: boolean, monotonicMs: number): GuardVerdict {

@@ -183,14 +183,14 @@ export class SourceInputs {
     const startedAt = clock.monotonicMs()
     let taken = this.#retry.hasLag() ? await this.#retry.poll(this.#byName) : 0
     let sliceStart = startedAt
-    const lanes = this.#sources.reduce((sum, { input }) => sum + input.partitionCount, 0)
-    let lane = 0
+    const partitions = this.#sources.reduce((sum, { input }) => sum + input.partitionCount, 0)
+    let turn = 0
     for (const source of this.#sources) {
       const handlers = this.#handlers(source)
       for (let partition = 0; partition < source.input.partitionCount; partition++) {
-        lane++
+        turn++
         // Each partition may use its share of the tick's time, so that a long backlog in the first does not starve the others.
-        const until = startedAt + (commitMsMax * lane) / lanes
+        const until = startedAt + (commitMsMax * turn) / partitions
         let bytes = 0
         for (;;) {
           const got = await source.input.poll(partition, handlers)

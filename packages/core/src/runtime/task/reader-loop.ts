@@ -1,101 +1,20 @@
 // The loop of a task behind exchanges: applies whole ticks only, in order, and commits each (ADR 0002, rules 13-18, 24).
-import type { ExchangePosition } from '../exchange/exchange-input.ts'
 import type { TaskClock, TaskCore } from './task-core.ts'
 import type { ProgressEntry } from '../exchange/progress.ts'
 import type { InputStatus, TaskLoop } from '../task-loop.ts'
-import { must } from '../../base/assert.ts'
-import { ExchangeInput } from '../exchange/exchange-input.ts'
-import { exchangeRows } from '../exchange/exchange-rows.ts'
+import { ExchangeInputs, PASSED_OVER_MAX } from '../exchange/exchange-inputs.ts'
 import { FileTables } from '../file-tables.ts'
 import { RetryInput } from './retry-input.ts'
 
 const WAIT_MS_MAX = 60_000
-/** Bytes held per exchange input. Behind it gathering goes on only while no tick is complete, and holds heads alone (exchange-input.ts). */
-export const EXCHANGE_CREDIT_BYTES: number = 256 * 1024 * 1024
-/** Exchange topics are trimmed below the committed position in steps of this time, not at every commit. */
-const TRIM_EVERY_MS = 1000
-
-/** A task that only passes ticks over states its progress after so many, so that nobody keeps old clocks for it. */
-export const PASSED_OVER_MAX = 1024
 /** Clock entries that may wait for a commit (rule 24). */
 const ENTRIES_MAX = 64
 
-export interface ExchangeLane {
-  readonly index: number
-  readonly input: ExchangeInput
-  /** Rows of a table that a join of this task reads. */
-  readonly isTable: boolean
-}
-
-/** Opens the exchange inputs of a task where its newest commit left them. */
-export function openExchanges(core: TaskCore): readonly ExchangeLane[] {
-  const { environment, part, group } = core
-  const lanes: ExchangeLane[] = []
-  for (const [index, spec] of part.inputs.entries()) {
-    if (spec.kind !== 'exchange') continue
-    const producer = must(
-      environment.topology.parts.find((other) => other.name === spec.producer),
-      `part ${spec.producer}`,
-    )
-    const known: readonly ExchangePosition[] = core.state.exchanges.find((entry) => entry.topic === spec.topic)?.positions ?? []
-    const options = {
-      group,
-      groups: part.groups,
-      producerGroups: producer.groups,
-      producerOutput: spec.producerOutput,
-      creditBytes: EXCHANGE_CREDIT_BYTES,
-      // A sink takes what is left in its feed once more, in case its source no longer has it.
-      skipThrough: part.sink === null ? (core.state.rebuiltTick ?? 0) : 0,
-    }
-    lanes.push({
-      index,
-      input: new ExchangeInput(environment.log, environment.board, spec, options, known),
-      isTable: feedsTable(core, index),
-    })
-  }
-  // Tables before streams, each in plan order (rule 16).
-  return [...lanes.filter((lane) => lane.isTable), ...lanes.filter((lane) => !lane.isTable)]
-}
-
-function feedsTable(core: TaskCore, input: number): boolean {
-  const { nodes } = core.environment.plan
-  return core.part.edges.some(
-    ({ from, to }) =>
-      'input' in from && from.input === input && 'node' in to && nodes[to.node]?.kind === 'stream-table-join' && to.input === 1,
-  )
-}
-
-/** Frees what all committed positions have passed. */
-export class ExchangeTrimmer {
-  readonly #core: TaskCore
-  readonly #trimmed = new Map<string, number>()
-  #lastAt = 0
-
-  constructor(core: TaskCore) {
-    this.#core = core
-  }
-
-  async trim(lanes: readonly ExchangeLane[]): Promise<void> {
-    const { clock, log } = this.#core.environment
-    if (clock.monotonicMs() - this.#lastAt < TRIM_EVERY_MS) return
-    this.#lastAt = clock.monotonicMs()
-    for (const { input } of lanes) {
-      for (const { partition, offset } of input.positions()) {
-        const id = `${input.spec.topic}/${partition}`
-        if ((this.#trimmed.get(id) ?? 0) >= offset) continue
-        this.#trimmed.set(id, offset)
-        await log.trim(input.spec.topic, partition, offset)
-      }
-    }
-  }
-}
-
 export class ReaderLoop implements TaskLoop {
   readonly #core: TaskCore
-  readonly #lanes: readonly ExchangeLane[]
+  readonly #exchanges: ExchangeInputs
   readonly #producers: readonly string[]
   readonly #retry: RetryInput
-  readonly #trimmer: ExchangeTrimmer
   readonly #fileTables: FileTables
   readonly #unsubscribe: (() => void)[] = []
   /** Ticks up to here were looked at: those without effect moved the clocks in memory only (rule 18). */
@@ -109,16 +28,14 @@ export class ReaderLoop implements TaskLoop {
 
   private constructor(core: TaskCore, wake: () => void) {
     this.#core = core
-    this.#lanes = openExchanges(core)
-    this.#producers = [...new Set(this.#lanes.map(({ input }) => input.spec.producer))]
+    this.#exchanges = new ExchangeInputs(core)
+    this.#producers = this.#exchanges.producers
     this.#retry = new RetryInput(core)
-    this.#trimmer = new ExchangeTrimmer(core)
     this.#fileTables = new FileTables(core)
     this.#seen = core.state.through
     this.#watermark = core.state.watermarkMs
     const { log, board } = core.environment
-    this.#unsubscribe.push(board.onChange(wake), log.onAppend(this.#retry.topic, wake))
-    for (const { input } of this.#lanes) this.#unsubscribe.push(log.onAppend(input.spec.topic, wake))
+    this.#unsubscribe.push(board.onChange(wake), log.onAppend(this.#retry.topic, wake), ...this.#exchanges.subscribe(wake))
   }
 
   static async open(core: TaskCore, wake: () => void): Promise<ReaderLoop> {
@@ -130,13 +47,13 @@ export class ReaderLoop implements TaskLoop {
     const { environment, part } = this.#core
     const { board } = environment
     await board.refresh()
-    for (const { input } of this.#lanes) await input.gather()
-    const frontier = Math.min(...this.#lanes.map(({ input }) => input.frontier()))
+    await this.#exchanges.gather()
+    const frontier = this.#exchanges.frontier()
     if (frontier > this.#seen && this.#core.outputs.hasRoom()) {
       const tick = this.#nextTick(frontier)
       if (tick !== null) {
         await this.#applyTick(tick)
-        await this.#trimmer.trim(this.#lanes)
+        await this.#exchanges.trim()
         return 0
       }
     }
@@ -154,7 +71,7 @@ export class ReaderLoop implements TaskLoop {
 
   /** The next tick with an effect; ticks without one are passed over in memory. Null when none is left up to the frontier. */
   #nextTick(frontier: number): number | null {
-    const firstRows = Math.min(...this.#lanes.map(({ input }) => input.firstTick()))
+    const firstRows = this.#exchanges.firstTick()
     const due = this.#core.instance.nextDue()
     if (due < Number.POSITIVE_INFINITY) {
       for (const tick of this.#core.environment.board.clockTicks(this.#producers, this.#seen, Math.min(frontier, firstRows - 1))) {
@@ -194,13 +111,11 @@ export class ReaderLoop implements TaskLoop {
     // Lateness counts from the watermark before the tick, whatever ticks without rows lie between (rule 22).
     this.#look(tick - 1)
     const clock = this.#clockAt(tick)
-    for (const { input } of this.#lanes) await input.load(tick)
+    await this.#exchanges.load(tick)
     this.#core.startTick(tick, clock.wallMs, this.#watermark)
     this.#fileTables.read()
     if (this.#retry.hasLag()) await this.#retry.poll(new Map())
-    for (const { index, input } of this.#lanes) {
-      for (const pending of input.take(tick)) for (const batch of exchangeRows(input.spec, pending.bytes)) this.#core.process(index, batch)
-    }
+    for (const { index, batch } of this.#exchanges.take(tick)) this.#core.process(index, batch)
     this.#core.endTick(clock)
     this.#core.letters.checkShare()
     this.#look(tick)
@@ -210,10 +125,9 @@ export class ReaderLoop implements TaskLoop {
   }
 
   async #commit(through: number, clock: TaskClock, wants: number): Promise<void> {
-    const exchanges = this.#lanes.map(({ input }) => ({ topic: input.spec.topic, positions: input.positions() }))
     await this.#core.commit(through, clock, {
       sources: [],
-      exchanges,
+      exchanges: this.#exchanges.positions(),
       retryNext: this.#retry.next,
       bindings: [],
       passed: this.#passed,
@@ -248,26 +162,11 @@ export class ReaderLoop implements TaskLoop {
   }
 
   lag(): number {
-    return this.#lanes.reduce((sum, { input }) => sum + input.lag(this.#core.environment.log), 0)
+    return this.#exchanges.lag()
   }
 
   inputStatus(): readonly InputStatus[] {
-    const { board, log } = this.#core.environment
-    return this.#lanes.map(({ input }) => ({
-      input: input.spec.topic,
-      kind: 'exchange',
-      lag: input.lag(log),
-      partitions: [],
-      producers: Array.from({ length: input.producerGroups }, (_, group) => {
-        const clock = board.clockOf(input.spec.producer, group)
-        return {
-          task: `${input.spec.producer}/${group}`,
-          through: board.through(input.spec.producer, group),
-          watermarkMs: clock.watermark,
-          status: clock.status,
-        }
-      }),
-    }))
+    return this.#exchanges.status()
   }
 
   sinkStatus(): null {
@@ -285,7 +184,7 @@ export class ReaderLoop implements TaskLoop {
 
   async close(): Promise<void> {
     for (const unsubscribe of this.#unsubscribe) unsubscribe()
-    for (const { input } of this.#lanes) input.close()
+    this.#exchanges.close()
     this.#retry.close()
     await Promise.resolve()
   }

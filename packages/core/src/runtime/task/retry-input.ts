@@ -52,17 +52,17 @@ export class RetryInput {
   async poll(sources: ReadonlyMap<string, { readonly index: number; readonly input: SourceInput }>): Promise<number> {
     // Letters that waited for longer than their retention are gone.
     this.#next = Math.max(this.#next, this.#ends()?.start ?? 0)
-    const [fetched] = await this.#reader.fetch([{ topic: this.#topic, partition: this.#core.group, offset: this.#next }], {
+    const [answer] = await this.#reader.fetch([{ topic: this.#topic, partition: this.#core.group, offset: this.#next }], {
       bytesMax: FETCH_BYTES,
     })
-    const part = must(fetched, 'retry fetch')
-    if (part.error !== null) throw part.error
-    const count = this.#rows.read(part.bytes, part.from)
+    const fetched = must(answer, 'retry fetch')
+    if (fetched.error !== null) throw fetched.error
+    const count = this.#rows.read(fetched.bytes, fetched.from)
     for (let row = 0; row < count; row++) {
-      const letter = decodeLetter(part.bytes, this.#rows.valueStarts[row] as number, this.#rows.valueEnds[row] as number)
+      const letter = decodeLetter(fetched.bytes, this.#rows.valueStarts[row] as number, this.#rows.valueEnds[row] as number)
       this.#core.letters.withAttempt(letter.head.attempt + 1, () => this.#enter(letter, sources))
     }
-    this.#next = part.next
+    this.#next = fetched.next
     return count
   }
 
