@@ -126,24 +126,13 @@ export class ExchangeOutput {
     if (written.builder.bytes >= BATCH_BYTES_TARGET) this.#close(partition, written)
   }
 
-<<<<<<< ours
-  #close(partition: number, lane: Lane): void {
-    const { bytes } = lane.builder
-    this.#closed.add(this.topic, partition, lane.builder)
-    const last = lane.outstanding.at(-1)
-    if (last !== undefined && last.tick === this.#tick) last.bytes += bytes
-    else lane.outstanding.push({ tick: this.#tick, bytes })
-    lane.outstandingBytes += bytes
-=======
   #close(partition: number, written: WrittenPartition): void {
-    const batch = written.builder.finish()
-    written.builder.reset()
-    this.#closed.push({ topic: this.topic, partition, batch })
+    const { bytes } = written.builder
+    this.#closed.add(this.topic, partition, written.builder)
     const last = written.outstanding.at(-1)
-    if (last !== undefined && last.tick === this.#tick) last.bytes += batch.length
-    else written.outstanding.push({ tick: this.#tick, bytes: batch.length })
-    written.outstandingBytes += batch.length
->>>>>>> theirs
+    if (last !== undefined && last.tick === this.#tick) last.bytes += bytes
+    else written.outstanding.push({ tick: this.#tick, bytes })
+    written.outstandingBytes += bytes
   }
 
   /** Ends the tick: a batch never spans two ticks. */
