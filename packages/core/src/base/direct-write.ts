@@ -22,43 +22,70 @@ interface WebAssemblyPart {
 /** O_DIRECT, or null where the system has no such thing. */
 const DIRECT: number | null = fs.constants.O_DIRECT ?? null
 
-/** Starts at a block, which the memory of an ArrayBuffer does not; made at the first need. */
-let buffer: Uint8Array | null = null
+/** Buffers in use and free at the same moment: as many as the threads of the pool that a process has by default. */
+const BUFFERS_MAX = 4
+
+/** Buffers that start at a block, which the memory of an ArrayBuffer does not; made when they are needed. */
+const buffers: { readonly free: Uint8Array[]; made: number; readonly waiting: ((buffer: Uint8Array) => void)[] } = {
+  free: [],
+  made: 0,
+  waiting: [],
+}
 
 /** True when this many bytes are worth going around. */
 export function worthAround(bytes: number): boolean {
   return DIRECT !== null && bytes >= AROUND_BYTES_MIN
 }
 
-/**
- * Writes the pieces one behind the other from `position`. False when the file system refuses such writes: then nothing says how much was
- * written, and the caller writes everything the usual way.
- */
-export function writeAround(handle: number, sources: readonly Uint8Array[], position: number): boolean {
-  if (DIRECT === null) return false
-  buffer ??= makeBuffer()
-  if (buffer === null) return false
-  let direct = -1
+/** The same file once more, for writes around the memory of files; null where the system has no such thing. */
+export function openAround(handle: number): number | null {
+  if (DIRECT === null) return null
   try {
-    // The same file once more, by its descriptor: its name may have changed meanwhile.
-    direct = fs.openSync(`/proc/self/fd/${handle}`, fs.constants.O_WRONLY | DIRECT)
-    gather(buffer, sources, position, handle, direct)
+    // By its descriptor: its name may have changed meanwhile.
+    return fs.openSync(`/proc/self/fd/${handle}`, fs.constants.O_WRONLY | DIRECT)
+  } catch (error) {
+    if (isRefusal(error)) return null
+    throw error
+  }
+}
+
+/**
+ * Writes the pieces one behind the other from `position`, in the background but for the blocks at both ends; the pieces must stay as they
+ * are meanwhile. False when the file system refuses such writes: then nothing says how much was written, and the caller writes everything
+ * the usual way.
+ */
+export async function writeAround(handle: number, direct: number, sources: readonly Uint8Array[], position: number): Promise<boolean> {
+  const buffer = await takeBuffer()
+  if (buffer === null) return false
+  try {
+    await gather(buffer, sources, position, handle, direct)
     return true
   } catch (error) {
     if (isRefusal(error)) return false
     throw error
   } finally {
-    if (direct >= 0) fs.closeSync(direct)
+    giveBuffer(buffer)
   }
 }
 
 /** Memory of WebAssembly starts at a page of the system. Null where there is none (`--jitless`). */
-function makeBuffer(): Uint8Array | null {
+async function takeBuffer(): Promise<Uint8Array | null> {
+  const free = buffers.free.pop()
+  if (free !== undefined) return free
   const { WebAssembly } = globalThis as unknown as { readonly WebAssembly?: WebAssemblyPart }
-  return WebAssembly === undefined ? null : new Uint8Array(new WebAssembly.Memory({ initial: BUFFER_BYTES / WASM_PAGE_BYTES }).buffer)
+  if (WebAssembly === undefined) return null
+  if (buffers.made === BUFFERS_MAX) return new Promise((resolve) => buffers.waiting.push(resolve))
+  buffers.made++
+  return new Uint8Array(new WebAssembly.Memory({ initial: BUFFER_BYTES / WASM_PAGE_BYTES }).buffer)
 }
 
-function gather(into: Uint8Array, sources: readonly Uint8Array[], position: number, handle: number, direct: number): void {
+function giveBuffer(buffer: Uint8Array): void {
+  const next = buffers.waiting.shift()
+  if (next === undefined) buffers.free.push(buffer)
+  else next(buffer)
+}
+
+async function gather(into: Uint8Array, sources: readonly Uint8Array[], position: number, handle: number, direct: number): Promise<void> {
   let base = position - (position % BLOCK_BYTES)
   let start = position - base
   let end = start
@@ -69,21 +96,28 @@ function gather(into: Uint8Array, sources: readonly Uint8Array[], position: numb
       from += length
       end += length
       if (end < into.length) continue
-      writeOut(into, start, end, base, handle, direct)
+      await writeOut(into, start, end, base, handle, direct)
       base += end
       start = end = 0
     }
   }
-  writeOut(into, start, end, base, handle, direct)
+  await writeOut(into, start, end, base, handle, direct)
 }
 
 /** into[start .. end) belongs at `base + start` of the file; `base` is a multiple of the block. */
-function writeOut(into: Uint8Array, start: number, end: number, base: number, handle: number, direct: number): void {
+async function writeOut(into: Uint8Array, start: number, end: number, base: number, handle: number, direct: number): Promise<void> {
   const blocksStart = Math.min(end, Math.ceil(start / BLOCK_BYTES) * BLOCK_BYTES)
   const blocksEnd = Math.max(blocksStart, end - (end % BLOCK_BYTES))
   writeFully(handle, into, start, blocksStart, base)
-  writeFully(direct, into, blocksStart, blocksEnd, base)
+  for (let at = blocksStart; at < blocksEnd;) at += await writeSome(direct, into, at, blocksEnd - at, base + at)
+  // Last, so that the file grows in the order of its bytes.
   writeFully(handle, into, blocksEnd, end, base)
+}
+
+function writeSome(handle: number, bytes: Uint8Array, at: number, length: number, position: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    fs.write(handle, bytes, at, length, position, (error, count) => (error === null ? resolve(count) : reject(error)))
+  })
 }
 
 function writeFully(handle: number, bytes: Uint8Array, start: number, end: number, base: number): void {

@@ -13,10 +13,11 @@ export interface DiskFile {
   /** Writes the pieces one behind the other from `position`, in one system call where possible. */
   writeAll(sources: readonly Uint8Array[], position: number): void
   /**
-   * The same without keeping a copy in the system's memory of files, for bytes that are not read again soon. `refused` when the file system
-   * does not do that, `small` when it is not worth it: then the caller writes them the usual way. A disk need not have it.
+   * The same in the background and without keeping a copy in the system's memory of files, for bytes that are not read again soon. Null when
+   * it is not worth it, false when the file system does not do that: then the caller writes them the usual way. The pieces must stay as they
+   * are, and the file open, until it settles. A disk need not have it.
    */
-  writeAround?(sources: readonly Uint8Array[], position: number): 'taken' | 'refused' | 'small'
+  writeAround?(sources: readonly Uint8Array[], position: number): Promise<boolean> | null
   truncate(size: number): void
   /** fdatasync: everything written before is durable when it returns. A failure is final, never retried, and always MR_DISK_FAILED, also without room. */
   sync(): void

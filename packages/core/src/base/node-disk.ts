@@ -7,7 +7,7 @@
 import fs from 'node:fs'
 import { dirname } from 'node:path'
 import { assert } from './assert.ts'
-import { worthAround, writeAround } from './direct-write.ts'
+import { openAround, worthAround, writeAround } from './direct-write.ts'
 import type { Disk, DiskFile, FileStat, OpenMode } from './disk.ts'
 import { MillraceError } from './errors.ts'
 import { lockFolder } from './folder-lock.ts'
@@ -42,10 +42,12 @@ class NodeFile implements DiskFile {
   readonly path: string
   readonly #handle: number
   #closed = false
-  #syncing = 0
+  /** Syncs and writes in the background. */
+  #pending = 0
   #failed: MillraceError | null = null
-  /** The file system has not refused a write around its memory. */
-  #around = true
+  /** The same file for writes around the system's memory; null before the first. */
+  #around: number | null = null
+  #aroundRefused = false
 
   constructor(path: string, handle: number) {
     this.path = path
@@ -74,10 +76,9 @@ class NodeFile implements DiskFile {
     })
   }
 
-  writeAround(sources: readonly Uint8Array[], position: number): 'taken' | 'refused' | 'small' {
-    if (!worthAround(sources.reduce((sum, source) => sum + source.length, 0))) return 'small'
-    if (this.#around) this.#around = this.#run('write', () => writeAround(this.#handle, sources, position))
-    return this.#around ? 'taken' : 'refused'
+  writeAround(sources: readonly Uint8Array[], position: number): Promise<boolean> | null {
+    if (!worthAround(sources.reduce((sum, source) => sum + source.length, 0))) return null
+    return this.#writeAround(sources, position)
   }
 
   truncate(size: number): void {
@@ -90,23 +91,39 @@ class NodeFile implements DiskFile {
 
   async syncLater(): Promise<void> {
     this.#check()
-    this.#syncing++
+    this.#pending++
     try {
       await new Promise<void>((resolve, reject) => fs.fdatasync(this.#handle, (error) => (error === null ? resolve() : reject(error))))
     } catch (cause) {
       this.#failed = diskError(this.path, 'sync', cause)
       throw this.#failed
     } finally {
-      this.#syncing--
+      this.#pending--
     }
   }
 
   close(): void {
     if (this.#closed) return
-    // The handle's number could be given to another file while the background sync still holds it.
-    assert(this.#syncing === 0, () => `${this.path} is closed while a sync is running`)
+    // The handle's number could be given to another file while the background still holds it.
+    assert(this.#pending === 0, () => `${this.path} is closed while a sync or a write is running`)
     this.#closed = true
+    const around = this.#around
+    if (around !== null) guard(this.path, 'close', () => fs.closeSync(around))
     guard(this.path, 'close', () => fs.closeSync(this.#handle))
+  }
+
+  async #writeAround(sources: readonly Uint8Array[], position: number): Promise<boolean> {
+    if (!this.#aroundRefused) this.#around ??= this.#run('open', () => openAround(this.#handle))
+    if (this.#around === null || this.#aroundRefused) return false
+    this.#pending++
+    try {
+      this.#aroundRefused = !(await writeAround(this.#handle, this.#around, sources, position))
+      return !this.#aroundRefused
+    } catch (cause) {
+      throw diskError(this.path, 'write', cause)
+    } finally {
+      this.#pending--
+    }
   }
 
   #writePieces(pieces: Uint8Array[], position: number): number {

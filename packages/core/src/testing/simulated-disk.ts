@@ -30,7 +30,8 @@ export class SimulatedPowerCut extends Error {
 
 const WRITE_BACK_CHANCE = 0.05
 const SHORT_READ_CHANCE = 0.05
-const SYNC_LATER_TURNS_MAX = 4
+/** Of the event loop, for what is done in the background. */
+const LATER_TURNS_MAX = 4
 const UNLIMITED = 2 ** 50
 const UNCLEAN = /^\.?\/|\/\.?(\/|$)|^\.$/
 
@@ -248,11 +249,21 @@ export class SimulatedDisk implements Disk {
     inode.sync()
   }
 
+  /** What becomes of a write around the memory of files. */
+  aroundChance(): 'taken' | 'refused' | 'small' {
+    return this.#random.pick(['taken', 'taken', 'taken', 'refused', 'small', 'small'])
+  }
+
+  /** Settles some turns later. */
+  async later(): Promise<void> {
+    for (let turns = 1 + this.#random.below(LATER_TURNS_MAX); turns > 0; turns--) await this.#options.scheduler.turn()
+  }
+
   async syncLater(inode: SimulatedInode, path: string): Promise<void> {
     this.counts.syncs++
     const fails = this.#takeSyncFailure()
     const snapshot = inode.snapshot()
-    for (let turns = 1 + this.#random.below(SYNC_LATER_TURNS_MAX); turns > 0; turns--) await this.#options.scheduler.turn()
+    await this.later()
     this.operate()
     if (fails) this.#spoil(inode, path)
     inode.settle(snapshot)
@@ -324,6 +335,12 @@ class SimulatedFile implements DiskFile {
     }
   }
 
+  /** As a system does it: not worth it or refused now and then, else it lands some turns later, also when others have written meanwhile. */
+  writeAround(sources: readonly Uint8Array[], position: number): Promise<boolean> | null {
+    const chance = this.#disk.aroundChance()
+    return chance === 'small' ? null : this.#writeAround(chance === 'taken', sources, position)
+  }
+
   truncate(size: number): void {
     this.#operate('truncate', true)
     this.#inode.truncate(size)
@@ -347,6 +364,20 @@ class SimulatedFile implements DiskFile {
 
   close(): void {
     this.#closed = true
+  }
+
+  async #writeAround(isTaken: boolean, sources: readonly Uint8Array[], position: number): Promise<boolean> {
+    this.#operate('write', true)
+    let at = position
+    for (const source of sources) {
+      await this.#disk.later()
+      // The handle is pinned until this settles, and the power may be gone.
+      this.#operate('write', true)
+      if (!isTaken) return false
+      this.#disk.write(this.#inode, this.path, source, at)
+      at += source.length
+    }
+    return isTaken
   }
 
   #keepFailure(action: () => void): void {

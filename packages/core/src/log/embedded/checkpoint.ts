@@ -2,7 +2,7 @@
 //
 // The order is the guarantee: fill the segments from memory, fdatasync each (and the folders of new files), write and fdatasync the slot,
 // and only then may the half be overwritten. Filling writes to the positions that the journal recorded, so doing it again is harmless.
-import type { Disk, DiskFile } from '../../base/disk.ts'
+import type { Disk } from '../../base/disk.ts'
 import { isMillraceError } from '../../base/errors.ts'
 import { sleep, type Scheduler } from '../../base/scheduler.ts'
 import type { FileCache } from './file-cache.ts'
@@ -16,12 +16,17 @@ import { BY_REFERENCE, type Tail } from './tail.ts'
 
 /** Bytes written between two turns of the event loop. */
 const SLICE_BYTES = 1 << 20
-/** Pieces per vectored write; systems stop at 1,024. */
-const PIECES_MAX = 512
-/** Syncs in flight: the threads of the pool that a process has by default. */
-const SYNCS_AT_ONCE = 4
+/** Writes, and then syncs, in flight: the threads of the pool that a process has by default. */
+const AT_ONCE = 4
 /** How long a checkpoint that met a full disk waits before it tries again. */
 const RETRY_MS = 1_000
+
+/** What a checkpoint writes into one segment: pieces that follow each other there. */
+interface Fill {
+  readonly path: string
+  readonly bytes: number
+  readonly extents: readonly { readonly pieces: readonly Uint8Array[]; readonly position: number }[]
+}
 
 export class Checkpointer {
   readonly #disk: Disk
@@ -88,7 +93,11 @@ export class Checkpointer {
 
   /** The same in the foreground, for recovery and closing, over several halves at once. */
   now(halves: readonly Half[], image: StateImage): void {
-    for (const half of olderFirst(halves)) for (const _ of this.#fill(half)) continue
+    for (const half of olderFirst(halves)) {
+      for (const { path, extents } of this.#fills(half)) {
+        for (const { pieces, position } of extents) writePiecewise(this.#files.get(path), pieces, position)
+      }
+    }
     for (const path of this.#paths) this.#files.get(path).sync()
     this.#paths.clear()
     this.#syncFolders()
@@ -112,7 +121,7 @@ export class Checkpointer {
   async #run(half: Half, image: StateImage): Promise<boolean> {
     while (!this.#stopped) {
       try {
-        for (const _ of this.#fill(half)) await this.#scheduler.turn()
+        await this.#writeAll(half)
         await this.#syncAll()
         this.#syncFolders()
         this.#slots.write(image)
@@ -127,10 +136,49 @@ export class Checkpointer {
     return false
   }
 
+  /** Writes the half's batches into their segments: large ones in the background, several at once, while commits go on. */
+  async #writeAll(half: Half): Promise<void> {
+    const flying = new Set<Promise<void>>()
+    const failures: unknown[] = []
+    let bytes = 0
+    try {
+      for (const fill of this.#fills(half)) {
+        const writing: Promise<void> = this.#write(fill)
+          .catch((error: unknown) => void failures.push(error))
+          .finally(() => flying.delete(writing))
+        flying.add(writing)
+        bytes += fill.bytes
+        if (flying.size >= AT_ONCE) await Promise.race(flying)
+        if (failures.length > 0) break
+        if (bytes < SLICE_BYTES) continue
+        bytes = 0
+        await this.#scheduler.turn()
+      }
+    } finally {
+      // Nobody may close a file, or try again, while a write is on its way.
+      await Promise.all(flying)
+    }
+    if (failures.length > 0) throw failures[0]
+  }
+
+  async #write({ path, extents }: Fill): Promise<void> {
+    const file = this.#files.pin(path)
+    try {
+      for (const { pieces, position } of extents) {
+        const around = file.writeAround?.(pieces, position) ?? null
+        const taken = around !== null && (await around)
+        if (around !== null) this.#directWrites = taken ? 'taken' : 'refused'
+        if (!taken) writePiecewise(file, pieces, position)
+      }
+    } finally {
+      this.#files.unpin(path)
+    }
+  }
+
   async #syncAll(): Promise<void> {
     const paths = [...this.#paths]
-    for (let at = 0; at < paths.length; at += SYNCS_AT_ONCE) {
-      const group = paths.slice(at, at + SYNCS_AT_ONCE)
+    for (let at = 0; at < paths.length; at += AT_ONCE) {
+      const group = paths.slice(at, at + AT_ONCE)
       const files = group.map((path) => this.#files.pin(path))
       const results = await Promise.allSettled(files.map((file) => file.syncLater()))
       for (const path of group) this.#files.unpin(path)
@@ -150,44 +198,32 @@ export class Checkpointer {
     this.#freshFolders.clear()
   }
 
-  /** Writes the half's batches into their segments; yields after each slice. */
-  *#fill(half: Half): Generator<void, void, undefined> {
-    let bytes = 0
+  /** What goes into each segment, one segment after the other; its index is written when it comes up. */
+  *#fills(half: Half): Generator<Fill, void, undefined> {
     for (const partition of half.touched) {
       const tail = partition.tails[half.index] as Tail
       for (let run = 0; run < tail.segments.length && !partition.deleted; run++) {
         const segment = tail.segments[run] as Segment
-        const from = tail.segmentFrom[run] as number
-        const to = tail.segmentFrom[run + 1] ?? tail.count
         if (segment.removed) continue
-        bytes += this.#fillRun(half, partition, segment, tail, from, to)
-        if (bytes < SLICE_BYTES) continue
-        bytes = 0
-        yield
+        const to = tail.segmentFrom[run + 1] ?? tail.count
+        yield this.#fill(half, partition, segment, tail, tail.segmentFrom[run] as number, to)
       }
     }
   }
 
-  #fillRun(half: Half, partition: PartitionState, segment: Segment, tail: Tail, from: number, to: number): number {
+  #fill(half: Half, partition: PartitionState, segment: Segment, tail: Tail, from: number, to: number): Fill {
     this.prepareFile(partition, segment.path)
     if (partition.filling !== segment && (partition.filling === null || partition.filling.base < segment.base)) {
       if (partition.filling) this.#finish(partition, partition.filling, segment.base)
       partition.filling = segment
     }
     const rows = segment.rows(this.#files, partition.id)
-    const file = this.#files.get(segment.path)
+    const extents: { pieces: Uint8Array[]; position: number }[] = []
     let pieces: Uint8Array[] = []
-    let startAt = 0
     let endAt = -1
     let memoryFrom = 0
     let memoryTo = -1
     let bytes = 0
-    const flush = (): void => {
-      if (memoryTo > memoryFrom) pieces.push(half.memory.subarray(memoryFrom, memoryTo))
-      if (pieces.length > 0) this.#write(file, pieces, startAt)
-      pieces = []
-      memoryTo = -1
-    }
     for (let at = from; at < to; at++) {
       const place = tail.places[at] as number
       const length = tail.lengths[at] as number
@@ -203,28 +239,18 @@ export class Checkpointer {
       }
       bytes += length
       if (place === BY_REFERENCE) continue
-      if (position === endAt && place === memoryTo) {
-        memoryTo += length
-      } else {
-        if (position !== endAt || pieces.length >= PIECES_MAX) {
-          flush()
-          startAt = position
-        } else pieces.push(half.memory.subarray(memoryFrom, memoryTo))
+      if (position !== endAt || place !== memoryTo) {
+        if (memoryTo > memoryFrom) pieces.push(half.memory.subarray(memoryFrom, memoryTo))
+        if (position !== endAt) extents.push({ pieces: (pieces = []), position })
         memoryFrom = place
-        memoryTo = place + length
       }
+      memoryTo = place + length
       endAt = position + length
     }
-    flush()
+    if (memoryTo > memoryFrom) pieces.push(half.memory.subarray(memoryFrom, memoryTo))
     this.#paths.add(segment.path)
     rows.flush(this.#files.get(segment.indexPath))
-    return bytes
-  }
-
-  #write(file: DiskFile, pieces: readonly Uint8Array[], position: number): void {
-    const answer = file.writeAround?.(pieces, position) ?? 'small'
-    if (answer !== 'small') this.#directWrites = answer
-    if (answer !== 'taken') writePiecewise(file, pieces, position)
+    return { path: segment.path, bytes, extents }
   }
 
   /** Nothing more comes into this segment: exact length, end row, and an index that is durable too. */
