@@ -69,15 +69,16 @@ const TWO_32 = 4294967296
  */
 export function readBatchHeader(bytes: Uint8Array, at: number): BatchHeader {
   if (at < 0 || at + BATCH_HEADER_BYTES > bytes.length) throw corrupt('the batch header is cut off', at)
-  const view = viewOf(bytes)
-  const byteLength = view.getInt32(at + LENGTH_AT) + LENGTH_FROM
-  const recordCount = view.getInt32(at + 57)
-  const lastOffsetDelta = view.getInt32(at + 23)
-  const baseOffset = readI64(view, at)
-  if (view.getInt8(at + MAGIC_AT) !== BATCH_MAGIC) throw corrupt('the batch has another magic number than 2', at)
+  // Byte by byte: a view of its own cost more than everything else here, and most batches of a commit are small.
+  const byteLength = i32At(bytes, at + LENGTH_AT) + LENGTH_FROM
+  const recordCount = i32At(bytes, at + 57)
+  const lastOffsetDelta = i32At(bytes, at + 23)
+  const baseOffset = i64At(bytes, at)
+  const attributes = i16At(bytes, at + ATTRIBUTES_AT)
+  if (bytes[at + MAGIC_AT] !== BATCH_MAGIC) throw corrupt('the batch has another magic number than 2', at)
   if (byteLength > BATCH_BYTES_MAX || recordCount < 1 || byteLength < BATCH_HEADER_BYTES + 1)
     throw corrupt('the batch length is impossible', at)
-  const compressed = (view.getInt16(at + ATTRIBUTES_AT) & ATTRIBUTE_COMPRESSION) !== 0
+  const compressed = (attributes & ATTRIBUTE_COMPRESSION) !== 0
   if (!compressed && recordCount * RECORD_BYTES_MIN > byteLength - BATCH_HEADER_BYTES) throw corrupt('the record count is impossible', at)
   if (lastOffsetDelta < recordCount - 1) throw corrupt('the last offset lies below the record count', at)
   if (!(baseOffset >= 0 && baseOffset + lastOffsetDelta <= Number.MAX_SAFE_INTEGER)) throw corrupt('the base offset is impossible', at)
@@ -86,23 +87,20 @@ export function readBatchHeader(bytes: Uint8Array, at: number): BatchHeader {
     byteLength,
     recordCount,
     lastOffset: baseOffset + lastOffsetDelta,
-    baseTimeMs: readI64(view, at + 27),
-    maxTimeMs: readI64(view, at + 35),
-    producerId: readI64(view, at + 43),
-    producerEpoch: view.getInt16(at + 51),
-    baseSequence: view.getInt32(at + 53),
-    crc: view.getUint32(at + CRC_AT),
-    attributes: view.getInt16(at + ATTRIBUTES_AT),
+    baseTimeMs: i64At(bytes, at + 27),
+    maxTimeMs: i64At(bytes, at + 35),
+    producerId: i64At(bytes, at + 43),
+    producerEpoch: i16At(bytes, at + 51),
+    baseSequence: i32At(bytes, at + 53),
+    crc: i32At(bytes, at + CRC_AT) >>> 0,
+    attributes,
   }
 }
 
 /** Bytes of the batch at `at`, or -1 when not all of them are there. Throws MR_CODEC_BATCH_CORRUPT for an impossible length. */
 export function batchByteLength(bytes: Uint8Array, at: number): number {
   if (at + LENGTH_FROM > bytes.length) return -1
-  const b = at + LENGTH_AT
-  const length =
-    ((bytes[b] as number) << 24) | ((bytes[b + 1] as number) << 16) | ((bytes[b + 2] as number) << 8) | (bytes[b + 3] as number)
-  const byteLength = length + LENGTH_FROM
+  const byteLength = i32At(bytes, at + LENGTH_AT) + LENGTH_FROM
   if (byteLength <= BATCH_HEADER_BYTES || byteLength > BATCH_BYTES_MAX) throw corrupt('the batch length is impossible', at)
   return at + byteLength > bytes.length ? -1 : byteLength
 }
@@ -156,7 +154,15 @@ export function writeI64(view: DataView, at: number, value: number): void {
   view.setUint32(at + 4, value - high * TWO_32)
 }
 
+function i16At(bytes: Uint8Array, at: number): number {
+  return (((bytes[at] as number) << 24) >> 16) | (bytes[at + 1] as number)
+}
+
+function i32At(bytes: Uint8Array, at: number): number {
+  return ((bytes[at] as number) << 24) | ((bytes[at + 1] as number) << 16) | ((bytes[at + 2] as number) << 8) | (bytes[at + 3] as number)
+}
+
 /** Exact within ±2^53; beyond that the nearest number, which is enough to refuse it. */
-function readI64(view: DataView, at: number): number {
-  return view.getInt32(at) * TWO_32 + view.getUint32(at + 4)
+function i64At(bytes: Uint8Array, at: number): number {
+  return i32At(bytes, at) * TWO_32 + (i32At(bytes, at + 4) >>> 0)
 }

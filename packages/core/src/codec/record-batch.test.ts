@@ -37,7 +37,7 @@ function withCrc(text: string): Uint8Array {
     state ^= byte
     for (let bit = 0; bit < 8; bit++) state = state & 1 ? (state >>> 1) ^ 0x82f63b78 : state >>> 1
   }
-  const view = new DataView(bytes.buffer)
+  const view = new DataView(bytes.buffer, bytes.byteOffset)
   view.setInt32(8, bytes.length - 12)
   view.setUint32(17, ~state >>> 0)
   return bytes
@@ -78,7 +78,7 @@ test('nulls, headers, times that go back, offset and producer fields have the by
     producerId: 42,
     producerEpoch: 3,
     baseSequence: 7,
-    crc: new DataView(batch.buffer).getUint32(17),
+    crc: new DataView(batch.buffer, batch.byteOffset).getUint32(17),
     attributes: 0,
   })
   assert.deepEqual(readRecords(batch), [
@@ -145,7 +145,7 @@ test('a batch without records, and times that are none, are refused', () => {
     assert.equal(builder.count, 0)
   }
   const empty = unhex(ONE_RECORD).subarray(0, 61)
-  new DataView(empty.buffer).setInt32(57, 0)
+  new DataView(empty.buffer, empty.byteOffset).setInt32(57, 0)
   assert.throws(() => readBatchHeader(empty, 0), hasCode('MR_CODEC_BATCH_CORRUPT'))
 })
 
@@ -177,7 +177,7 @@ test('the length of a batch: -1 while it is not all there, an error when it is i
   assert.equal(batchByteLength(batch, 0), batch.length)
   for (let cut = 0; cut < batch.length; cut++) assert.equal(batchByteLength(batch.subarray(0, cut), 0), -1)
   for (const length of [-1, 0, 49, 0x7fffffff]) {
-    new DataView(batch.buffer).setInt32(8, length)
+    new DataView(batch.buffer, batch.byteOffset).setInt32(8, length)
     assert.throws(() => batchByteLength(batch, 0), hasCode('MR_CODEC_BATCH_CORRUPT'))
   }
 })

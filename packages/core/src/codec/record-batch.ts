@@ -55,7 +55,13 @@ const COPY_NATIVE_BYTES = 160
 const TIME_MAX_MS = 8.64e15
 const DELTA_FAST = 1 << 30
 
+/** Finished batches up to this size share a buffer: an allocation of its own costs more than all the rest of a small batch. */
+const SHARED_BYTES_MAX = 16_384
+/** A shared buffer lives as long as any batch in it. */
+const SHARED_BUFFER_BYTES = 65_536
+
 const NONE = new Uint8Array(0)
+const NO_VIEW = viewOf(NONE)
 const encoder = new TextEncoder()
 /** Of all builders of a thread that hand over what they built. */
 const buffers = new BatchBuffers()
@@ -144,7 +150,8 @@ export class RecordBatchBuilder {
     view.setInt32(53, options.baseSequence ?? -1)
     view.setInt32(57, this.#count)
     view.setUint32(CRC_AT, crc32c(this.#bytes, ATTRIBUTES_AT, end))
-    return options.copy === false ? this.#bytes.subarray(0, end) : this.#bytes.slice(0, end)
+    if (options.copy === false) return this.#bytes.subarray(0, end)
+    return end <= SHARED_BYTES_MAX ? shared(this.#bytes.subarray(0, end)) : this.#bytes.slice(0, end)
   }
 
   /**
@@ -165,7 +172,7 @@ export class RecordBatchBuilder {
     this.#at = BATCH_HEADER_BYTES
     this.#count = 0
     this.#source = NONE
-    this.#sourceView = viewOf(NONE)
+    this.#sourceView = NO_VIEW
   }
 
   // Where #frame left room for the key and the value of the record being appended.
@@ -203,7 +210,7 @@ export class RecordBatchBuilder {
 
   #copy(from: Uint8Array, start: number, end: number, to: number): void {
     if (end - start >= COPY_NATIVE_BYTES) {
-      this.#bytes.set(from.subarray(start, end), to)
+      this.#bytes.set(end - start === from.length ? from : from.subarray(start, end), to)
       return
     }
     if (from !== this.#source) {
@@ -243,6 +250,21 @@ export class RecordBatchBuilder {
 /** Takes back a batch that a builder handed over: its memory becomes that of a later one. */
 export function reuseBatch(batch: Uint8Array): void {
   buffers.give(new Uint8Array(batch.buffer))
+}
+
+/** The buffer of this thread that takes small finished batches, and how much of it is taken. */
+let sharedBuffer = NONE
+let sharedAt = 0
+
+function shared(batch: Uint8Array): Uint8Array {
+  if (sharedAt + batch.length > sharedBuffer.length) {
+    sharedBuffer = new Uint8Array(SHARED_BUFFER_BYTES)
+    sharedAt = 0
+  }
+  const copy = sharedBuffer.subarray(sharedAt, sharedAt + batch.length)
+  copy.set(batch)
+  sharedAt += batch.length
+  return copy
 }
 
 /** A batch of these records, at least one. For low volumes. */
