@@ -316,6 +316,7 @@ export class SamplePlant {
       })),
       memory: { residentBytes: 187e6 + 4e6 * Math.sin(this.#ticks / 7), heapBytes: 61e6, budgetBytes: 536_870_912 },
       disk: { freeBytes: 214e9, reserveBytes: 1_073_741_824 },
+      log: null,
       rates: { topics: Object.fromEntries([...this.#topics].map(([name, topic]) => [name, topic.rate])), nodes },
       sources: [],
       notices: this.#notices,

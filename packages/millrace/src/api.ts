@@ -4,6 +4,36 @@ import type { PipelineStatus, SourceStatus } from '@millrace/core/engine'
 
 export { decodeJson, encodeJson } from './json.ts'
 
+/** GET /health. */
+export interface HealthAnswer {
+  /** ok: everything works. degraded: events are taken, and something else does not work or is still restored. down: no events are taken. */
+  readonly status: HealthStatus
+  readonly millrace: { readonly version: string; readonly pid: number; readonly folder: string | null }
+  readonly parts: readonly HealthPart[]
+}
+
+export type HealthStatus = 'ok' | 'degraded' | 'down'
+
+export interface HealthPart {
+  readonly part: 'collector' | 'log' | 'pipeline' | 'source'
+  /** Of a pipeline or source. */
+  readonly name: string | null
+  readonly status: HealthStatus
+  /** Empty when it is ok. */
+  readonly reasons: readonly HealthReason[]
+}
+
+export interface HealthReason {
+  readonly code: string
+  /** What the code means: nothing of anybody's data, since no token is asked for. */
+  readonly message: string
+  readonly fix: string
+  /** Where: a task, or a partition of a topic. */
+  readonly task?: string
+  readonly topic?: string
+  readonly partition?: number
+}
+
 /** GET /api/status, and every second as `data:` of the event stream GET /api/events. */
 export interface PlantStatus {
   readonly version: string
@@ -16,10 +46,33 @@ export interface PlantStatus {
   readonly topics: readonly TopicStatus[]
   readonly memory: { readonly residentBytes: number; readonly heapBytes: number; readonly budgetBytes: number }
   readonly disk: { readonly freeBytes: number; readonly reserveBytes: number }
+  /** Null: in memory. */
+  readonly log: LogStatus | null
   /** Records per second over the last seconds, by topic (appended) and by node name (rows in). */
   readonly rates: { readonly topics: Readonly<Record<string, number>>; readonly nodes: Readonly<Record<string, number>> }
   /** Newest log lines that a user should see: pauses, restarts, failures, dead letters (one line per cause with its count). */
   readonly notices: readonly Notice[]
+}
+
+/** What the embedded log says of itself. */
+export interface LogStatus {
+  /** Checkpoint writes around the system's memory of files: `refused` where the file system does not take them (slower); null before the first. */
+  readonly directWrites: 'taken' | 'refused' | null
+  readonly journalHalfBytes: number
+  /** Keys of requests (`Idempotency-Key`) that are remembered, and those that had to make room before their 24 hours. */
+  readonly requestKeys: number
+  readonly requestKeysForgotten: number
+  /** Records that were put aside because the journal entry before them is damaged. */
+  readonly quarantined: readonly {
+    readonly topic: string
+    readonly partition: number
+    readonly from: number
+    readonly to: number
+    readonly file: string
+    readonly position: number
+  }[]
+  /** Set when the log has failed: the process is about to end. */
+  readonly error: { readonly code: string; readonly message: string; readonly fix: string } | null
 }
 
 export interface TopicStatus {

@@ -53,6 +53,8 @@ export interface InputStatus {
     readonly status: string
     readonly silentMs: number
     readonly error: string | null
+    /** Code of that error. Sources only. */
+    readonly errorCode?: string
     /** Offsets that retention took away before they were read, since the task began. Sources only. */
     readonly lost?: number
     /** Set while the clock guard holds the next record back: its event time, and after how long without another record it is decided. */

@@ -11,7 +11,7 @@ import type {
   TableQuery,
 } from '@millrace/core/engine'
 import { MillraceError, nearestWord } from '@millrace/core/engine'
-import type { PlantStatus } from '../api.ts'
+import type { HealthAnswer, PlantStatus } from '../api.ts'
 import type { Collector } from './collect/collector.ts'
 import type { LetterBoxes } from './letter-boxes.ts'
 import type { Replay, ReplayRequest } from './replays.ts'
@@ -26,7 +26,9 @@ export interface PlantPipeline {
 export interface PlantContext {
   /** Data folder; null: in memory. */
   readonly folder: string | null
+  /** All pipelines are known, running or not. */
   readonly isReady: () => boolean
+  readonly health: () => HealthAnswer
   readonly log: Log
   readonly clock: Clock
   readonly scheduler: Scheduler

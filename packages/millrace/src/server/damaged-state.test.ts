@@ -80,6 +80,7 @@ for (const kind of ['snapshot', 'changelog'] as const) {
     assert.ok(Date.now() - startedAt < 5000, 'a damaged task is not tried again and again')
     const answer = await hurt.post('/topics/hits', events(ROUNDS * EVENTS))
     assert.equal(answer.status, 200)
+    assert.deepEqual([(await hurt.get('/health')).status, (await hurt.get('/health?ready')).status], [200, 503])
     const { pipelines } = (await hurt.get('/api/status')).value as PlantStatus
     const failed = pipelines[0]?.tasks.filter((task) => task.phase === 'failed') ?? []
     assert.ok(failed.length > 0)

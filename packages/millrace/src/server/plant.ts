@@ -30,15 +30,17 @@ import {
   type WorkerOptions,
 } from '@millrace/core/engine'
 import type { PipelineDefinition } from '@millrace/core'
-import type { PlantStatus } from '../api.ts'
+import type { LogStatus, PlantStatus } from '../api.ts'
 import type { SourceDefinition } from '../source.ts'
 import { VERSION } from '../version.ts'
+import { errorOf } from './answers.ts'
 import { BodyBudget } from './collect/body.ts'
 import { Collector } from './collect/collector.ts'
 import { ConsoleFiles, consoleFolder } from './console-files.ts'
 import { type PlantContext, type PlantPipeline, pipelineStatuses, replayOf } from './context.ts'
 import { LetterBoxes } from './letter-boxes.ts'
 import { BODY_BYTES_MAX, DEFAULT_HOST, DEFAULT_PORT, DISK_RESERVE_BYTES, logFolder, MEMORY_BYTES } from './defaults.ts'
+import { healthOf } from './health.ts'
 import { type HttpServer, listen, type TlsFiles } from './http-server.ts'
 import { type LogLines, silentLog } from './log-lines.ts'
 import { Notices } from './notices.ts'
@@ -261,7 +263,7 @@ class RunningPlant implements Plant {
   }
 
   status(): PlantStatus {
-    const { folder, memoryBytes = MEMORY_BYTES, diskReserveBytes = DISK_RESERVE_BYTES } = this.#options
+    const { folder, memoryBytes = MEMORY_BYTES } = this.#options
     const { rss, heapUsed } = process.memoryUsage()
     return {
       version: VERSION,
@@ -272,10 +274,16 @@ class RunningPlant implements Plant {
       sources: this.#sources.statuses(),
       topics: topicStatuses({ log: this.log }, true),
       memory: { residentBytes: rss, heapBytes: heapUsed, budgetBytes: memoryBytes },
-      disk: { freeBytes: folder === null ? 0 : this.#disk.freeBytes(folder), reserveBytes: folder === null ? 0 : diskReserveBytes },
+      disk: this.#room(),
+      log: logStatus(this.log),
       rates: { topics: this.#topicRates.read(), nodes: this.#nodeRates.read() },
       notices: this.#notices.list(),
     }
+  }
+
+  #room(): PlantStatus['disk'] {
+    const { folder, diskReserveBytes = DISK_RESERVE_BYTES } = this.#options
+    return folder === null ? { freeBytes: 0, reserveBytes: 0 } : { freeBytes: this.#disk.freeBytes(folder), reserveBytes: diskReserveBytes }
   }
 
   /** Everything that may refuse a start before anything of the pipeline works, and its topics. */
@@ -377,6 +385,17 @@ class RunningPlant implements Plant {
     const context: PlantContext = {
       folder: this.#options.folder,
       isReady: () => this.#isReady,
+      health: () =>
+        healthOf({
+          folder: this.#options.folder,
+          pipelines: pipelineStatuses({ pipelines: this.#pipelines }),
+          sources: this.#sources.statuses(),
+          disk: this.#room(),
+          log: logStatus(this.log),
+          isCollecting: this.#isCollecting,
+          isStopping: this.#stopping !== null,
+          wanted: this.#options.pipelines.map(({ name }) => name),
+        }),
       log: this.log,
       clock: this.#clock,
       scheduler: this.#scheduler,
@@ -504,6 +523,21 @@ class RunningPlant implements Plant {
     const late = this.#scheduler.after(STOP_HTTP_MS, () => server.destroy())
     await server.stop()
     late.cancel()
+  }
+}
+
+function logStatus(log: Log): LogStatus | null {
+  const { stats, quarantined = [], failure = null } = log as Partial<EmbeddedLog>
+  if (stats === undefined) return null
+  const { directWrites, journalHalfBytes, requestKeys, requestKeysForgotten } = stats
+  const error = failure === null ? null : errorOf(failure)
+  return {
+    directWrites,
+    journalHalfBytes,
+    requestKeys,
+    requestKeysForgotten,
+    quarantined,
+    error: error === null ? null : { code: error.code, message: error.message, fix: error.fix },
   }
 }
 

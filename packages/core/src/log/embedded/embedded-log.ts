@@ -72,6 +72,17 @@ export interface EmbeddedLogStats {
   readonly directWrites: 'taken' | 'refused' | null
 }
 
+/** Records that were put aside because the journal entry before them is damaged: readers of the partition stop there. */
+export interface Quarantined {
+  readonly topic: string
+  readonly partition: number
+  /** Offsets, `from` inclusive, `to` exclusive. */
+  readonly from: number
+  readonly to: number
+  readonly file: string
+  readonly position: number
+}
+
 export class EmbeddedLog implements Log, ExtentSource {
   readonly #parts: EmbeddedLogParts
   readonly #readerParts: ReaderParts
@@ -111,6 +122,15 @@ export class EmbeddedLog implements Log, ExtentSource {
       checkpoints: checkpointer.count,
       journalHalfBytes: Math.max(journal.halves[0].bytes, journal.halves[1].bytes),
     }
+  }
+
+  /** What readers cannot pass until somebody chooses that they may. */
+  get quarantined(): readonly Quarantined[] {
+    return [...this.#parts.state.partitions.values()].flatMap(({ topic, index, start, damages }) =>
+      damages
+        .filter((damage) => !damage.skipped && damage.to > start)
+        .map(({ from, to, file, position }) => ({ topic, partition: index, from, to, file, position })),
+    )
   }
 
   /** The error that ended the log, or null. After a failed write or sync the owner of the process must end it. */

@@ -184,8 +184,10 @@ test('a damaged entry with whole ones behind it is quarantined: later records st
         ),
       )
       assert.equal(error?.code, 'MR_LOG_QUARANTINED')
+      assert.ok(after.quarantined.some((range) => range.topic === 't' && range.partition === partition && range.from === 2))
       assert.equal(error.details.offset, 2)
       assert.equal(await world.run(after.skipCorrupt('t', partition, 2)), 3)
+      assert.ok(after.quarantined.every((range) => range.partition !== partition))
       assert.deepEqual(
         (await world.run(textsOf(after, 't', partition))).map((text) => Number.parseInt(text, 10)),
         [0, 1, 3, 4, 5],

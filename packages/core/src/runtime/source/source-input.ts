@@ -443,6 +443,7 @@ export class SourceInput {
         status: clock.status,
         silentMs: monotonicMs - clock.lastDataAt,
         error: error?.message ?? null,
+        ...(isMillraceError(error) ? { errorCode: error.code } : {}),
         lost,
         ...(held === null ? {} : { held }),
       }

@@ -71,6 +71,27 @@ export const TABLE: object = object({
   bytes: whole,
 })
 
+const HEALTH_REASON: object = {
+  ...object({ code: text, message: text, fix: text, task: text, topic: text, partition: whole }),
+  required: ['code', 'message', 'fix'],
+}
+
+const healthStatus: object = { enum: ['ok', 'degraded', 'down'] }
+
+export const HEALTH: object = object({
+  status: healthStatus,
+  millrace: object({ version: text, pid: whole, folder: maybeText }),
+  parts: {
+    type: 'array',
+    items: object({
+      part: { enum: ['collector', 'log', 'pipeline', 'source'] },
+      name: maybeText,
+      status: healthStatus,
+      reasons: { type: 'array', items: HEALTH_REASON },
+    }),
+  },
+})
+
 export const LETTER: object = object({
   id: whole,
   code: text,
@@ -119,6 +140,7 @@ export const STATUS: object = object({
   topics: { type: 'array', items: TOPIC },
   memory: object({ residentBytes: whole, heapBytes: whole, budgetBytes: whole }),
   disk: object({ freeBytes: whole, reserveBytes: whole }),
+  log: { type: ['object', 'null'] },
   rates: object({ topics: { type: 'object' }, nodes: { type: 'object' } }),
   notices: { type: 'array', items: { type: 'object' } },
 })

@@ -1,7 +1,5 @@
 // What the plant says of itself: health, metrics, status, events, and the description of all this.
-import { MillraceError } from '@millrace/core/engine'
 import { encodeJson } from '../../json.ts'
-import { VERSION } from '../../version.ts'
 import { sendJson, sendText } from '../answers.ts'
 import type { PlantContext } from '../context.ts'
 import { ANSWERED, type Exchange } from '../exchange.ts'
@@ -16,8 +14,18 @@ export function statusRoutes(context: PlantContext, routes: () => readonly Route
       method: 'GET',
       path: '/health',
       access: 'open',
-      summary: '200 while every pipeline and source runs, else 503 with those that do not.',
-      answer: { types: ['application/json'], summary: 'Health.', schema: { type: 'object' } },
+      summary: '200 while events are taken, else 503; in both cases what works and what does not, each with code and fix. Needs no token.',
+      parameters: [
+        {
+          name: 'ready',
+          in: 'query',
+          type: 'boolean',
+          summary: '200 only while everything works: every pipeline, every source, the log.',
+          default: false,
+        },
+        { name: 'live', in: 'query', type: 'boolean', summary: '200 whenever the process answers.', default: false },
+      ],
+      answer: { types: ['application/json'], summary: 'Health, part by part.', schema: schemas.HEALTH },
       refusals: [503],
       handle: (exchange) => health(context, exchange),
     },
@@ -61,21 +69,12 @@ export function statusRoutes(context: PlantContext, routes: () => readonly Route
   ]
 }
 
-function health(context: PlantContext, exchange: Exchange): typeof ANSWERED {
-  if (!context.isReady()) throw new MillraceError('MR_SERVER_STARTING')
-  const bad = Array.from(context.pipelines.values(), ({ running }) => running.status()).filter(({ phase }) => phase === 'degraded')
-  const sources = context.sources().filter(({ phase }) => phase === 'failed' || phase === 'retrying')
-  const isGood = bad.length === 0 && sources.length === 0
-  const pipelines = bad.map(({ pipeline, tasks }) => ({
-    pipeline,
-    tasks: tasks.filter((task) => task.error !== null).map(({ task, phase, error }) => ({ task, phase, code: error?.code ?? null })),
-  }))
-  sendJson(exchange.response, isGood ? 200 : 503, {
-    status: isGood ? 'ok' : 'degraded',
-    millrace: { version: VERSION, pid: process.pid, folder: context.folder },
-    pipelines,
-    sources: sources.map(({ name, phase, error }) => ({ source: name, phase, code: error?.code ?? null })),
-  })
+function health({ health: look }: PlantContext, exchange: Exchange): typeof ANSWERED {
+  const isLive = exchange.flag('live')
+  const isReady = exchange.flag('ready')
+  const answer = look()
+  const isGood = isLive || (isReady ? answer.status === 'ok' : answer.status !== 'down')
+  sendJson(exchange.response, isGood ? 200 : 503, answer)
   return ANSWERED
 }
 
