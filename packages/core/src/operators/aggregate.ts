@@ -12,6 +12,7 @@ import { must } from '../base/assert.ts'
 import { MillraceError } from '../base/errors.ts'
 import { columnBuilder } from '../codec/column-builder.ts'
 import type { Batch, Column, Field } from '../codec/column.ts'
+import { swapWord } from '../codec/swap-word.ts'
 import { IMAGE_WORD, META_WORD } from '../state/rows/row-format.ts'
 import type { Region, TableStore } from '../state/store.ts'
 import { isClosed, windowStart } from '../time/window.ts'
@@ -424,9 +425,5 @@ export class AggregateOperator implements Operator {
 
 /** The time whose canonical key bytes are these two words, as a little-endian machine reads them. */
 function startOfKey(first: number, second: number): number {
-  return (swap(first) ^ 0x80000000) * 4294967296 + (swap(second) >>> 0)
-}
-
-function swap(word: number): number {
-  return (word << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24)
+  return (swapWord(first) ^ 0x80000000) * 4294967296 + (swapWord(second) >>> 0)
 }

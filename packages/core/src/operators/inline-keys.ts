@@ -1,6 +1,7 @@
 // Keys of whole numbers straight from the rows: what KeyColumns reads of copied keys, without the copies. Only for keys whose fields are all
 // i64 or time and never null, which is what groups in windows mostly have.
 import type { Column, Field } from '../codec/column.ts'
+import { swapWord } from '../codec/swap-word.ts'
 import type { TableStore } from '../state/store.ts'
 
 const TWO_32 = 4294967296
@@ -40,7 +41,7 @@ export class InlineKeys {
       const slot = slots[i] as number
       const page = words[slot >>> pageBits] as Int32Array
       const at = (slot & pageMask) * stride + place
-      const value = (swap(page[at] as number) ^ 0x80000000) * TWO_32 + (swap(page[at + 1] as number) >>> 0)
+      const value = (swapWord(page[at] as number) ^ 0x80000000) * TWO_32 + (swapWord(page[at + 1] as number) >>> 0)
       values[i] = value
       largest = Math.max(largest, Math.abs(value))
     }
@@ -51,9 +52,4 @@ export class InlineKeys {
     const values = this.#values[field] as Float64Array
     return values.length >= count ? values : (this.#values[field] = new Float64Array(count * 2))
   }
-}
-
-/** Keys are big endian. */
-function swap(word: number): number {
-  return (word << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24)
 }

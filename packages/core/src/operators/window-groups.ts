@@ -2,6 +2,7 @@
 // windows and many of them a key. Keys of one number or one text are encoded here, each once, and looked up in a small table first:
 // entries that are overwritten or out of date only cost a look-up in the store. All other keys go to the store column by column.
 import type { Column, Field } from '../codec/column.ts'
+import { swapWord } from '../codec/swap-word.ts'
 import { META_WORD } from '../state/rows/row-format.ts'
 import type { RowListener, TableStore } from '../state/store.ts'
 import { RowList } from './live-rows.ts'
@@ -350,8 +351,8 @@ export class GroupSlots implements RowListener {
     for (let i = 0; i < count; i++) {
       const value = values[rows[i] as number] as number
       const small = value | 0
-      words[i * 2] = swap((small === value ? small >> 31 : Math.floor(value / TWO_32)) ^ 0x80000000)
-      words[i * 2 + 1] = swap(small === value ? small : (value - Math.floor(value / TWO_32) * TWO_32) | 0)
+      words[i * 2] = swapWord((small === value ? small >> 31 : Math.floor(value / TWO_32)) ^ 0x80000000)
+      words[i * 2 + 1] = swapWord(small === value ? small : (value - Math.floor(value / TWO_32) * TWO_32) | 0)
     }
     return words
   }
@@ -387,8 +388,8 @@ export class GroupSlots implements RowListener {
       const high = Math.floor(value / TWO_32)
       words[i * 4] = first
       words[i * 4 + 1] = second
-      words[i * 4 + 2] = swap(high ^ 0x80000000)
-      words[i * 4 + 3] = swap((value - high * TWO_32) | 0)
+      words[i * 4 + 2] = swapWord(high ^ 0x80000000)
+      words[i * 4 + 3] = swapWord((value - high * TWO_32) | 0)
       this.#starts[i] = i * 16
       this.#ends[i] = i * 16 + 16
     }
@@ -443,11 +444,11 @@ function haveOneStart(starts: Float64Array, rows: Int32Array, count: number): bo
 
 /** The words of a whole number's canonical bytes, as a little-endian machine stores them. */
 function highWord(value: number): number {
-  return swap(Math.floor(value / TWO_32) ^ 0x80000000)
+  return swapWord(Math.floor(value / TWO_32) ^ 0x80000000)
 }
 
 function lowWord(value: number): number {
-  return swap((value - Math.floor(value / TWO_32) * TWO_32) | 0)
+  return swapWord((value - Math.floor(value / TWO_32) * TWO_32) | 0)
 }
 
 function hashText(view: DataView, begin: number, end: number): number {
@@ -467,8 +468,4 @@ function tailWord(view: DataView, byte: number, end: number): number {
   if (byte + 1 < end) word |= view.getUint8(byte + 1) << 8
   if (byte + 2 < end) word |= view.getUint8(byte + 2) << 16
   return word
-}
-
-function swap(word: number): number {
-  return (word << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24)
 }

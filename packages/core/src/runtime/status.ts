@@ -5,6 +5,7 @@ import { textOf } from '../base/text-of.ts'
 import { isOwnColumn } from './table-reader.ts'
 import type { TaskReport } from './task-host.ts'
 import type { InputStatus, SinkStatus, TaskPhase } from './task-loop.ts'
+import { newFigures } from './task/commit-figures.ts'
 import type { Task } from './task/task.ts'
 
 export interface NodeStatus {
@@ -151,7 +152,7 @@ export function taskReport(task: Task): TaskReport {
       times: fields.filter(({ type }) => type.kind === 'time').map((field) => field.name),
     }
   })
-  const { commits, commitMsLast, commitMsMax, rowsIn, rowsOut, deadLetters, lastCommitAtMs, visibleMs } = core?.figures ?? NO_FIGURES
+  const { commits, commitMsLast, commitMsMax, rowsIn, rowsOut, deadLetters, lastCommitAtMs, visibleMs } = core?.figures ?? newFigures()
   const status: TaskStatus = {
     ...statusWithoutCore(task.part.name, task.group, task.phase, task.error),
     tick: core?.state.through ?? 0,
@@ -177,17 +178,6 @@ export function taskReport(task: Task): TaskReport {
   return { status, operators, stores }
 }
 
-const NO_FIGURES = {
-  commits: 0,
-  commitMsLast: 0,
-  commitMsMax: 0,
-  rowsIn: 0,
-  rowsOut: 0,
-  deadLetters: 0,
-  lastCommitAtMs: 0,
-  visibleMs: null,
-}
-
 /** The status of a task that has nothing to show yet. */
 export function statusWithoutCore(part: string, group: number, phase: TaskPhase, error: unknown): TaskStatus {
   return {
@@ -203,7 +193,7 @@ export function statusWithoutCore(part: string, group: number, phase: TaskPhase,
     lag: 0,
     stateRows: 0,
     stateBytes: 0,
-    ...NO_FIGURES,
+    ...newFigures(),
     waitsForMs: Number.POSITIVE_INFINITY,
     openBecause: null,
     inputs: [],

@@ -9,16 +9,16 @@ import { assert, AssertionFailure, must } from '../../base/assert.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Disk } from '../../base/disk.ts'
 import { isMillraceError, MillraceError } from '../../base/errors.ts'
-import { type Scheduler, sleep } from '../../base/scheduler.ts'
+import type { Scheduler } from '../../base/scheduler.ts'
 import { readRecords, recordBatch } from '../../codec/record-batch.ts'
 import type { SourceConnector, SourcePosition, SourceReader } from '../../connect/source.ts'
 import type { AnyTopic } from '../../connect/topic.ts'
 import type { Log, LogPart, LogWriter, Topic } from '../../log/log.ts'
+import { commitWhenRoom } from '../commit-when-room.ts'
 import { recordBytesMax, TopicAppender } from './topic-appender.ts'
 import { sourcePositionTopic } from '../topic-names.ts'
 import { Wakeup } from '../wakeup.ts'
 
-const FULL_RETRY_MS = 250
 const BACKOFF_MS_MIN = 100
 const BACKOFF_MS_MAX = 5000
 /** The rate is the mean of so many seconds. */
@@ -256,20 +256,16 @@ export class RunningSource {
     const value = new TextEncoder().encode(text)
     const own = recordBatch([{ key: POSITION_KEY, value, timeMs: Math.max(0, this.#options.clock.nowMs()) }])
     const parts: readonly LogPart[] = [...appender.take(), { topic: sourcePositionTopic(this.name), partition: 0, batch: own }]
-    for (let tries = 0; ; tries++) {
-      try {
-        await writer.commit(parts)
-        if (tries > 0) this.#report({ kind: 'resumed', source: this.name })
-        break
-      } catch (error) {
-        if (!isMillraceError(error) || error.code !== 'MR_LOG_FULL' || this.#stopping) throw error
-        if (tries === 0) this.#report({ kind: 'full', source: this.name, error })
+    await commitWhenRoom(writer, parts, this.#options.scheduler, {
+      isOver: () => this.#stopping,
+      full: (error) => {
+        this.#report({ kind: 'full', source: this.name, error })
         this.#phase = 'full'
         this.#error = error
         this.#opened?.()
-        await sleep(this.#options.scheduler, FULL_RETRY_MS)
-      }
-    }
+      },
+      resumed: () => this.#report({ kind: 'resumed', source: this.name }),
+    })
     this.#position = position
     this.#positionText = text
     this.#commits++

@@ -11,19 +11,17 @@ import type { CombinedClock } from '../../time/partition-clock.ts'
 import type { TaskEnvironment } from '../environment.ts'
 import type { Binding, ProgressEntry } from '../exchange/progress.ts'
 import { assert, must } from '../../base/assert.ts'
-import { isMillraceError } from '../../base/errors.ts'
-import { sleep } from '../../base/scheduler.ts'
 import { ProgressOutput } from '../exchange/progress-output.ts'
 import { ChangelogOutput } from '../recovery/changelog-output.ts'
 import { type CommitState, EMPTY_STATE } from '../recovery/commit-state.ts'
 import { emptyStores, type RestoredTask, restoreTask, type StoreEntry } from '../recovery/restore.ts'
 import { Snapshotter } from '../recovery/snapshot.ts'
 import { changelogTopic, progressTopic } from '../topic-names.ts'
+import { commitWhenRoom } from '../commit-when-room.ts'
+import { type CommitFigures, newFigures } from './commit-figures.ts'
 import { letterLayout } from './dead-letter.ts'
 import { runningByTopic, TaskOutputs } from './task-outputs.ts'
 import { TickLetters } from './tick-letters.ts'
-
-const RETRY_MS = 250
 
 export interface TaskClock {
   readonly watermarkMs: number
@@ -45,19 +43,6 @@ export interface InputCommit {
   readonly extra?: readonly LogPart[]
 }
 
-export interface CommitFigures {
-  commits: number
-  commitMsLast: number
-  commitMsMax: number
-  rowsIn: number
-  rowsOut: number
-  deadLetters: number
-  /** Wall time at which the newest rows became visible. */
-  lastCommitAtMs: number
-  /** How long the oldest record of the newest commit had waited since its append; null while that is not known. */
-  visibleMs: number | null
-}
-
 /** The operators of a task and where their rows go. */
 interface Work {
   readonly figures: CommitFigures
@@ -68,16 +53,7 @@ interface Work {
 
 /** Built over empty stores: indexes are attached to them before the first row is restored. */
 function newWork(environment: TaskEnvironment, part: SubTopology, group: number, stores: ReadonlyMap<string, TableStore>): Work {
-  const figures: CommitFigures = {
-    commits: 0,
-    commitMsLast: 0,
-    commitMsMax: 0,
-    rowsIn: 0,
-    rowsOut: 0,
-    deadLetters: 0,
-    lastCommitAtMs: 0,
-    visibleMs: null,
-  }
+  const figures = newFigures()
   const letters = new TickLetters(environment, part, group, (operator, input) => fieldsAt(part, instance, operator, input), figures)
   const outputs = new TaskOutputs(environment, part, letters)
   const instance = environment.compiler.instantiate(environment.plan, part, {
@@ -275,29 +251,16 @@ export class TaskCore {
       ...(input.extra ?? []),
     ]
     const startedAt = this.environment.clock.monotonicMs()
-    await this.#commitParts(parts)
+    await commitWhenRoom(this.#writer, parts, this.environment.scheduler, {
+      isOver: () => this.#givenUp,
+      full: (error) => this.environment.report({ kind: 'paused', task: this.name, error }),
+      resumed: () => this.environment.report({ kind: 'resumed', task: this.name }),
+    })
     for (const { store } of this.stores.values()) store.committed()
     this.#state = state
     this.#count(this.environment.clock.monotonicMs() - startedAt)
     if (isAnew) await this.#snapshots.trimVoid()
     await this.#snapshots.advance()
-  }
-
-  /** A full log is the one failure that is waited out: the work is done and nothing else may happen before it is committed. */
-  async #commitParts(parts: readonly LogPart[]): Promise<void> {
-    let paused = false
-    for (;;) {
-      try {
-        await this.#writer.commit(parts)
-        if (paused) this.environment.report({ kind: 'resumed', task: this.name })
-        return
-      } catch (error) {
-        if (!isMillraceError(error) || error.code !== 'MR_LOG_FULL' || this.#givenUp) throw error
-        if (!paused) this.environment.report({ kind: 'paused', task: this.name, error })
-        paused = true
-        await sleep(this.environment.scheduler, RETRY_MS)
-      }
-    }
   }
 
   /** The task stops: a commit that waits for room is not waited for any longer, and is done again after the next start. */

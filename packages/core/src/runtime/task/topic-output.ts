@@ -7,6 +7,7 @@ import type { LogPart } from '../../log/log.ts'
 import { MillraceError } from '../../base/errors.ts'
 import { partitionOf } from '../../codec/murmur2.ts'
 import { BATCH_HEADER_BYTES, RecordBatchBuilder } from '../../codec/record-batch.ts'
+import { latin1Text } from '../../codec/utf8.ts'
 import type { RefuseRow } from './row-blocks.ts'
 import { liveRows } from '../../operators/live-rows.ts'
 import { ClosedBatches } from '../closed-batches.ts'
@@ -100,7 +101,7 @@ export class TopicOutput {
         (encoded.valueStarts[i] as number)
       if (this.#isTooLarge(size, batch, row)) continue
       const key = encoded.keys.slice(Math.max(0, encoded.keyStarts[i] as number), Math.max(0, encoded.keyEnds[i] as number))
-      const id = latin1(key)
+      const id = latin1Text(key, 0, key.length)
       const inserts = batch.weights === null || (batch.weights[row] as number) > 0
       const before = this.#upserts.get(id)
       // −old behind +new of the same key in one tick must not delete the new row.
@@ -141,8 +142,4 @@ export class TopicOutput {
     this.#rows = 0
     return this.#closed.take()
   }
-}
-
-function latin1(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
 }

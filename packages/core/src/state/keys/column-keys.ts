@@ -3,6 +3,7 @@
 // All ways give the bytes of codec/key-bytes.ts.
 import type { Column, DictionaryColumn, Field } from '../../codec/column.ts'
 import { KeyWriter } from '../../codec/key-bytes.ts'
+import { swapWord } from '../../codec/swap-word.ts'
 import type { KeyIndex } from './key-index.ts'
 
 const TWO_32 = 4294967296
@@ -95,8 +96,8 @@ export class ColumnKeys {
       const value = values[rows === null ? i : (rows[i] as number)] as number
       const small = value | 0
       const high = small === value ? small >> 31 : Math.floor(value / TWO_32)
-      pairs[i * 2] = swap(high ^ 0x80000000)
-      pairs[i * 2 + 1] = swap(small)
+      pairs[i * 2] = swapWord(high ^ 0x80000000)
+      pairs[i * 2 + 1] = swapWord(small)
     }
   }
 
@@ -112,13 +113,8 @@ export class ColumnKeys {
       const high = pairs[i * 2 + 1] as number
       const flip = high >> 31
       const low = pairs[i * 2] as number
-      pairs[i * 2] = swap(high ^ (flip | 0x80000000))
-      pairs[i * 2 + 1] = swap(low ^ flip)
+      pairs[i * 2] = swapWord(high ^ (flip | 0x80000000))
+      pairs[i * 2 + 1] = swapWord(low ^ flip)
     }
   }
-}
-
-/** A big-endian word as the little-endian word of the same bytes. */
-function swap(word: number): number {
-  return (word << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24)
 }

@@ -1,5 +1,6 @@
 // The order of keys: unsigned bytes, a shorter key before its extensions. And a sort by it that is fast enough to close a window of a
 // million keys: four bytes at a time as numbers by the engine's native sort, with the comparison of bytes kept for short runs of ties.
+import { swapWord } from '../../codec/swap-word.ts'
 import { META_WORD, type RowFormat } from '../rows/row-format.ts'
 import type { RowKeys } from '../rows/row-keys.ts'
 import type { KeyRanges, RowAccess } from '../store.ts'
@@ -88,7 +89,7 @@ export class RowSorter {
 function readWords({ words, pageBits, pageMask, stride }: RowAccess, place: number, slots: Int32Array, values: Uint32Array): void {
   for (let i = 0; i < slots.length; i++) {
     const slot = slots[i] as number
-    values[i] = swap((words[slot >>> pageBits] as Int32Array)[(slot & pageMask) * stride + place] as number)
+    values[i] = swapWord((words[slot >>> pageBits] as Int32Array)[(slot & pageMask) * stride + place] as number)
   }
 }
 
@@ -112,7 +113,7 @@ function differingBits(store: KeyedRows, slots: Int32Array): Int32Array | null {
       differing[word] =
         (differing[word] as number) | ((page[at + keyWord + word] as number) ^ (firstWords[firstAt + keyWord + word] as number))
   }
-  return differing.map(swap)
+  return differing.map(swapWord)
 }
 
 /** One stable pass over the digit at `shift`; values go along with their slots. */
@@ -136,10 +137,6 @@ function countingPass(from: Int32Array, to: Int32Array, values: Uint32Array, mov
     to[place] = from[i] as number
     moved[place] = value
   }
-}
-
-function swap(word: number): number {
-  return (word << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24)
 }
 
 /** Numbers of the keys 0..count-1 in key order; equal keys in order of their numbers. */

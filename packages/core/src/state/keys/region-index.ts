@@ -5,6 +5,7 @@
 //                        \----------------restore()--> open
 //
 // A key may come again while its region is dropped: it then begins a new region with the same prefix.
+import { swapWord } from '../../codec/swap-word.ts'
 import { assert } from '../../base/assert.ts'
 import { HashIndex, type HashIndexParts, PREFIX_BYTES } from './hash-index.ts'
 import type { KeyIndex } from './key-index.ts'
@@ -297,9 +298,5 @@ export class RegionIndex implements KeyIndex {
 
 /** The order of the prefixes' bytes. */
 export function comparePrefixes(a: Region, b: Region): number {
-  return (swap(a.first) >>> 0) - (swap(b.first) >>> 0) || (swap(a.second) >>> 0) - (swap(b.second) >>> 0)
-}
-
-function swap(word: number): number {
-  return (word << 24) | ((word & 0xff00) << 8) | ((word >>> 8) & 0xff00) | (word >>> 24)
+  return (swapWord(a.first) >>> 0) - (swapWord(b.first) >>> 0) || (swapWord(a.second) >>> 0) - (swapWord(b.second) >>> 0)
 }
