@@ -52,6 +52,10 @@ describe('being called wrongly', () => {
       'broken.ts': 'export default 1 +\n',
       'throws.ts': `const a = 1\nthrow new Error('boom')\n`,
       'empty.ts': 'export const x = 1\n',
+      'nothing.ts': '',
+      'package-gone.ts': `import { a } from 'no-such-package'\nexport default a\n`,
+      'file-gone.ts': `import { a } from './no-such-file.ts'\nexport default a\n`,
+      'data.json': '{}',
       'bad.ts': PIPELINE.replace("'url')", "'urll')"),
     })
     const yaml = await millrace(folder, ['topics'])
@@ -61,6 +65,11 @@ describe('being called wrongly', () => {
       ['broken.ts', /at .*broken\.ts:1/],
       ['throws.ts', /boom\n {2}at .*throws\.ts:2:7/],
       ['empty.ts', /it exports x, and no default/],
+      ['nothing.ts', /it exports nothing, and no default/],
+      ['package-gone.ts', /no-such-package.*\n {2}at .*package-gone\.ts\n {2}fix: .*npm install no-such-package/],
+      ['file-gone.ts', /no-such-file\.ts.*\n {2}at .*file-gone\.ts\n {2}fix: Correct the path/],
+      ['data.json', /is no TypeScript or JavaScript file/],
+      ['.', /is a folder\.[^]*fix: Name the file .*`bad\.ts`/],
       ['bad.ts', /MR_PLAN_FIELD_UNKNOWN: .*urll.*\n {2}at .*bad\.ts:4/],
       ['emty.ts', /did you mean `empty\.ts`/],
     ] as const) {
@@ -90,6 +99,12 @@ describe('without a server', () => {
     assert.match((await millrace(folder, ['topics', 'create', 'orders', '--partitions', '2'])).out, /orders created/)
     assert.match((await millrace(folder, ['produce', 'orders', '--key', 'k'], '{"a":1}\n{"a":2}\n')).out, /2 events appended/)
     assert.match((await millrace(folder, ['produce', 'orders', '--value', '{"a":3}', '--json'])).out, /"count":1/)
+    assert.match((await millrace(folder, ['produce', 'orders', '--value', '1', '--time', 'soon'])).errors, /MR_CLI_USAGE: `--time` must be/)
+    assert.match(
+      (await millrace(folder, ['table', 'hourly'])).errors,
+      /MR_SERVER_UNREACHABLE: no server runs.*\n {2}fix: .*`millrace start FILE`/,
+    )
+    assert.equal((await millrace(folder, ['tail', 'orders', '--partition', '1', '--from', 'latest'])).errors, 'no records there\n')
     const tail = await millrace(folder, ['tail', 'orders', '--from', 'earliest', '--json'])
     assert.deepEqual(
       tail.out

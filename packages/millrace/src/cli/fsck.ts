@@ -27,6 +27,7 @@ export const fsck: Command = {
       throw new MillraceError('MR_SETTINGS_INVALID', {
         message: 'there is no log in this data folder.',
         details: { place: '--data', folder: settings.data },
+        fix: 'Name the folder that a plant has run with (`--data FOLDER`); by default it is `millrace-data` of this folder.',
       })
     const { disk, clock, scheduler } = context
     const isRepair = options['repair'] === true

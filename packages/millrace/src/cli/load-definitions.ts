@@ -1,7 +1,7 @@
 // Loads a user's file of pipelines and sources and says what is wrong with it at its place: file:line of their code, not of ours.
-import { existsSync, readdirSync } from 'node:fs'
-import { basename, dirname, resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { existsSync, readdirSync, statSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import type { PipelineDefinition } from '@millrace/core'
 import { isMillraceError, MillraceError, nearestWord } from '@millrace/core/engine'
 import type { SourceDefinition } from '../source.ts'
@@ -18,6 +18,7 @@ export interface Definitions {
 export async function loadDefinitions(file: string, cwd: string): Promise<Definitions> {
   const path = resolve(cwd, file)
   if (!existsSync(path)) throw fileMissing(file, path)
+  if (statSync(path).isDirectory() || !CODE.test(path)) throw noCode(file, path)
   let loaded: { readonly default?: unknown }
   try {
     loaded = (await import(pathToFileURL(path).href)) as { readonly default?: unknown }
@@ -29,9 +30,11 @@ export async function loadDefinitions(file: string, cwd: string): Promise<Defini
   const pipelines = exported.filter((value) => isOfKind<PipelineDefinition>(value, 'pipeline'))
   const sources = exported.filter((value) => isOfKind<SourceDefinition>(value, 'source-definition'))
   if (exported.length > 0 && pipelines.length + sources.length === exported.length) return { pipelines, sources }
+  // A file without `export` is no module for Node: its default is then what CommonJS exports, an empty object.
+  const names = Object.keys(loaded).filter((name) => name !== 'default' && name !== 'module.exports')
   const found =
-    loaded.default === undefined
-      ? `it exports ${Object.keys(loaded).join(', ') || 'nothing'}, and no default`
+    loaded.default === undefined || isEmptyObject(loaded.default)
+      ? `it exports ${names.join(', ') || 'nothing'}, and no default`
       : 'its default export is no pipeline'
   throw new MillraceError('MR_CLI_FILE', { message: `the file has no pipeline: ${found}.`, details: { file: path } })
 }
@@ -40,9 +43,26 @@ function isOfKind<T extends { readonly kind: string }>(value: unknown, kind: T['
   return typeof value === 'object' && value !== null && (value as { readonly kind?: unknown }).kind === kind
 }
 
+function isEmptyObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && Object.keys(value).length === 0
+}
+
+const CODE = /\.[cm]?[jt]s$/
+
+/** A folder, or a file of something else. */
+function noCode(file: string, path: string): MillraceError {
+  const isFolder = statSync(path).isDirectory()
+  const [first] = isFolder ? readdirSync(path).filter((name) => CODE.test(name)) : []
+  return new MillraceError('MR_CLI_FILE', {
+    message: `\`${file}\` is ${isFolder ? 'a folder' : 'no TypeScript or JavaScript file'}.`,
+    details: { file: path },
+    fix: `Name the file that exports the pipeline${first === undefined ? '' : `, for example \`${join(file, first)}\``}.`,
+  })
+}
+
 function fileMissing(file: string, path: string): MillraceError {
   const folder = dirname(path)
-  const names = existsSync(folder) ? readdirSync(folder).filter((name) => /\.[cm]?[jt]s$/.test(name)) : []
+  const names = existsSync(folder) ? readdirSync(folder).filter((name) => CODE.test(name)) : []
   const near = nearestWord(basename(path), names)
   return new MillraceError('MR_CLI_FILE', {
     message: `there is no file \`${file}\`${near === null ? '.' : `; did you mean \`${near}\`?`}`,
@@ -58,15 +78,27 @@ function loadFailed(file: string, error: unknown): MillraceError {
   return new MillraceError('MR_CLI_FILE', {
     message: `\`${file}\` does not load: ${text.split('\n')[0]}`,
     details: place === null ? {} : { place },
-    fix: 'Correct the file; the place says where.',
+    fix: fixOf(error),
     cause: error,
   })
+}
+
+/** What Node says of an import that leads nowhere, for packages and for files. */
+const NOT_FOUND = /^Cannot find (package|module) '([^']+)' imported from (.+)$/
+
+function fixOf(error: unknown): string {
+  const [, what, name = ''] = NOT_FOUND.exec(error instanceof Error ? error.message : '') ?? []
+  if (what === 'package') return `Install it (\`npm install ${name}\`), or correct the import.`
+  if (what === 'module') return 'Correct the path of the import; it ends with the extension, `.ts` for TypeScript.'
+  return placeOf(error) === null ? 'Correct the file.' : 'Correct the file; the place says where.'
 }
 
 const FRAME = /(?:file:\/\/)?(\/[^():\n]+):(\d+)(?::(\d+))?/
 
 function placeOf(error: unknown): string | null {
   const stack = error instanceof Error ? (error.stack ?? '') : ''
+  const importer = NOT_FOUND.exec(error instanceof Error ? error.message : '')?.[3]
+  if (importer !== undefined) return importer.startsWith('file:') ? fileURLToPath(importer) : importer
   // A syntax error has its place as the first line of the stack: `file:///path.ts:3`.
   for (const line of stack.split('\n')) {
     const match = FRAME.exec(line)

@@ -27,6 +27,7 @@ export const produce: Command = {
   run: (context, invocation) =>
     withRemote(context, invocation, { create: false }, async (remote) => {
       const { options, json } = invocation
+      requireTime(options['time'])
       const topic = invocation.words[0] as string
       let count = 0
       if (typeof options['value'] === 'string') count = await send(remote, invocation, topic, options['value'], 'application/json')
@@ -35,6 +36,15 @@ export const produce: Command = {
       context.out(json ? `${JSON.stringify({ topic, count })}\n` : `${count} ${count === 1 ? 'event' : 'events'} appended to ${topic}\n`)
       return 0
     }),
+}
+
+/** As the collector takes it; here the message can name the flag. */
+function requireTime(time: string | boolean | undefined): void {
+  if (typeof time !== 'string' || /^-?\d+$/.test(time) || !Number.isNaN(Date.parse(time))) return
+  throw new MillraceError('MR_CLI_USAGE', {
+    message: `\`--time\` must be milliseconds since 1970 or an ISO-8601 time, not \`${time}\`.`,
+    fix: 'For example `--time 2026-01-01T12:00:00Z`.',
+  })
 }
 
 async function send(remote: Remote, { options }: Invocation, topic: string, body: string | Uint8Array, type: string): Promise<number> {

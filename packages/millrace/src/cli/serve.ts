@@ -1,6 +1,6 @@
 // What `start` and `dev` share: load the file, run the plant, wait for the signal to stop.
 import { createHash } from 'node:crypto'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, statfsSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { isMillraceError, sleep, useNativeCrc32c, type WorkerOptions } from '@millrace/core/engine'
@@ -118,9 +118,20 @@ async function servePlant(
   }
 }
 
+/** Types of Linux file systems that have no disk: tmpfs and ramfs, as `statfs(2)` names them. */
+const IN_MEMORY: ReadonlySet<number> = new Set([0x01021994, 0x858458f6])
+
+function isInMemory(folder: string): boolean {
+  return process.platform === 'linux' && IN_MEMORY.has(statfsSync(folder).type)
+}
+
 /** Says that a plant runs and where to look. */
 function sayRunning(context: CliContext, { settings, json }: Invocation, plant: Plant): void {
   const names = [...plant.pipelines.keys()]
   if (json) return context.out(`${JSON.stringify({ url: plant.url, pid: process.pid, folder: settings.data, pipelines: names })}\n`)
   context.out(`millrace runs: ${names.join(', ')}\n  page    ${plant.url}\n  data    ${settings.data}\n  stop    Ctrl-C\n`)
+  if (isInMemory(settings.data))
+    context.note(
+      `warning: ${settings.data} is in memory (tmpfs): what is acknowledged is gone when the machine restarts\n  fix: Name a folder on a disk with \`--data\`.\n`,
+    )
 }

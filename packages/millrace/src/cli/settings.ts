@@ -279,6 +279,7 @@ function readFile(path: string, isRequired: boolean): ReadonlyMap<string, Given>
     throw new MillraceError('MR_SETTINGS_INVALID', {
       message: 'the settings file cannot be read.',
       details: { place: path, reason: (error as Error).message },
+      fix: 'Name a settings file that exists and can be read, or leave `--config` out: `millrace.yaml` of this folder is taken where there is one.',
       cause: error,
     })
   }

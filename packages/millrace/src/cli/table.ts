@@ -1,5 +1,6 @@
 // `millrace table NAME`: rows of a live table; without a name the tables there are.
 import type { TablePage, TableStatus } from '@millrace/core/engine'
+import { MillraceError } from '@millrace/core/engine'
 import { encodeJson } from '../json.ts'
 import type { CliContext, Command, Invocation } from './context.ts'
 import { cellText, table as tableText, timeText } from './format.ts'
@@ -53,6 +54,12 @@ async function list(context: CliContext, { json }: Invocation, remote: Remote): 
 }
 
 async function rows(context: CliContext, { options, json }: Invocation, remote: Remote, name: string): Promise<number> {
+  if (!remote.isServer)
+    throw new MillraceError('MR_SERVER_UNREACHABLE', {
+      message: 'no server runs for this folder, and tables live in a running pipeline.',
+      details: { table: name },
+      fix: 'Start the pipeline with `millrace start FILE`, or name its folder with `--data` or its port with `--port`.',
+    })
   const query = new URLSearchParams({ limit: String(options['limit'] ?? 20) })
   for (const part of ['key', 'prefix', 'from', 'to', 'by', 'replay']) if (typeof options[part] === 'string') query.set(part, options[part])
   if (options['descending'] === true) query.set('descending', 'true')

@@ -36,7 +36,8 @@ export const tail: Command = {
       const path = `/topics/${encodeURIComponent(words[0] as string)}?${query.toString()}`
       try {
         const response = await remote.send(path, { headers: { accept: 'application/x-ndjson' }, signal: stop.signal })
-        await showLines(context, invocation, response)
+        const count = await showLines(context, invocation, response)
+        if (count === 0 && !follow && !invocation.json) context.note('no records there\n')
       } catch (error) {
         if (!stop.signal.aborted) throw error
       }
@@ -44,14 +45,21 @@ export const tail: Command = {
     }),
 }
 
-async function showLines(context: CliContext, invocation: Invocation, response: Response): Promise<void> {
+/** Returns how many there were. */
+async function showLines(context: CliContext, invocation: Invocation, response: Response): Promise<number> {
+  let count = 0
   const decoder = new TextDecoder()
   let rest = ''
   for await (const chunk of response.body ?? []) {
     const lines = (rest + decoder.decode(chunk as Uint8Array, { stream: true })).split('\n')
     rest = lines.pop() ?? ''
-    for (const line of lines) if (line !== '') context.out(`${invocation.json ? line : recordText(decodeJson(line) as TailRecord)}\n`)
+    for (const line of lines) {
+      if (line === '') continue
+      count++
+      context.out(`${invocation.json ? line : recordText(decodeJson(line) as TailRecord)}\n`)
+    }
   }
+  return count
 }
 
 function recordText({ partition, offset, timeMs, key, value, bytes }: TailRecord): string {
