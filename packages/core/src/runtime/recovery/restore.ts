@@ -62,7 +62,8 @@ export interface RestoredTask {
   readonly stores: ReadonlyMap<string, StoreEntry>
 }
 
-interface Slot {
+/** A store as the changelog knows it. */
+interface LoggedStore {
   readonly number: number
   readonly layout: Layout
   store: TableStore | null
@@ -120,7 +121,7 @@ class Restore {
   readonly #environment: RestoreEnvironment
   readonly #part: SubTopology
   readonly #group: number
-  readonly #byNumber = new Map<number, Slot>()
+  readonly #byNumber = new Map<number, LoggedStore>()
   readonly #stores: ReadonlyMap<string, TableStore>
   #state: CommitState | null = null
   #voidBelow = 0
@@ -335,18 +336,18 @@ class Restore {
     let offset = from
     try {
       while (offset < to) {
-        const [fetched] = await reader.fetch([{ topic, partition: this.#group, offset }], { bytesMax })
-        const part = must(fetched, 'changelog fetch')
-        if (isDamage(part.error)) {
+        const [answer] = await reader.fetch([{ topic, partition: this.#group, offset }], { bytesMax })
+        const fetched = must(answer, 'changelog fetch')
+        if (isDamage(fetched.error)) {
           const behind = await behindDamage(reader, topic, this.#group, offset, to)
-          onDamage({ from: offset, to: behind, error: part.error })
+          onDamage({ from: offset, to: behind, error: fetched.error })
           offset = behind
           continue
         }
-        if (part.error !== null) throw part.error
-        if (part.next === part.from) break
-        each(rows, rows.read(part.bytes, part.from))
-        offset = part.next
+        if (fetched.error !== null) throw fetched.error
+        if (fetched.next === fetched.from) break
+        each(rows, rows.read(fetched.bytes, fetched.from))
+        offset = fetched.next
         await this.#environment.scheduler.turn()
       }
     } finally {
@@ -362,10 +363,10 @@ class Restore {
         this.#apply(rows, row, key)
         continue
       }
-      const slot = key.store < this.#voidBelow ? null : must(this.#byNumber.get(key.store), `layout of store ${key.store}`)
-      if (slot === null || slot.store === null) continue
-      if (key.kind === 'drop') slot.store.applyDrop(bytes, key.prefixAt)
-      else this.#rows += slot.store.applyRows(bytes, rows.valueStarts[row] as number, rows.valueEnds[row] as number)
+      const logged = key.store < this.#voidBelow ? null : must(this.#byNumber.get(key.store), `layout of store ${key.store}`)
+      if (logged === null || logged.store === null) continue
+      if (key.kind === 'drop') logged.store.applyDrop(bytes, key.prefixAt)
+      else this.#rows += logged.store.applyRows(bytes, rows.valueStarts[row] as number, rows.valueEnds[row] as number)
     }
   }
 
@@ -405,7 +406,7 @@ class Restore {
     let next = numbersFrom
     for (const number of this.#byNumber.keys()) next = Math.max(next, number + 1)
     for (const spec of this.#part.stores) {
-      const known = [...this.#byNumber.values()].findLast((slot) => slot.layout.store === spec.name && slot.store !== null)
+      const known = [...this.#byNumber.values()].findLast((logged) => logged.layout.store === spec.name && logged.store !== null)
       entries.set(spec.name, {
         number: known?.number ?? next++,
         store: must(this.#stores.get(spec.name), 'store'),
