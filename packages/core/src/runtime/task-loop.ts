@@ -45,6 +45,8 @@ export interface InputStatus {
   readonly input: string
   readonly kind: 'source' | 'exchange' | 'file-table'
   readonly lag: number
+  /** How long the oldest record that waits here has been in the log, ms; 0 when none waits, or when it came before the task began to look. */
+  readonly waitingMs?: number
   readonly partitions: readonly {
     readonly partition: number
     readonly next: number

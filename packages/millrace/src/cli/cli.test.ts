@@ -177,6 +177,10 @@ describe('with a server', () => {
     assert.match((await millrace(folder, ['tail', 'hits', '-n', '1', '--port', port])).out, /\{broken|"url":/)
     assert.match((await millrace(folder, ['dlq', 'list'])).out, /web +hits +MR_CODEC_JSON_INVALID +1/)
     assert.match((await millrace(folder, ['dlq', 'show', 'web'])).out, /letter 0 .*\n(.*\n)+ {2}\{broken/)
+    assert.match(
+      (await millrace(folder, ['doctor', '--port', port])).out,
+      /ok +server +collector: works\n(.*\n)*ok +server +pipeline web: works/,
+    )
     assert.equal((await millrace(folder, ['dlq', 'retry', 'web'])).code, 2)
     assert.match((await millrace(folder, ['dlq', 'retry', 'web', '--all'])).out, /1 letter is on the way back in/)
     await eventually(

@@ -5,6 +5,9 @@ import { dirname } from 'node:path'
 import { askPortOwner } from '../server/port-owner.ts'
 import { logFolder } from '../server/defaults.ts'
 import { readServerFile } from '../server/server-file.ts'
+import type { HealthAnswer, HealthPart, LogStatus, PlantStatus } from '../api.ts'
+import { findServer } from './remote.ts'
+import { isMillraceError } from '@millrace/core/engine'
 import { VERSION } from '../version.ts'
 import type { CliContext, Command, Invocation } from './context.ts'
 import { bytesText } from './format.ts'
@@ -27,7 +30,8 @@ export const doctor: Command = {
   examples: [{ line: 'millrace doctor --data /var/lib/plant --port 8080', does: 'for these settings' }],
   words: [0, 0],
   async run(context, invocation) {
-    const findings = [node(), folder(invocation), disk(context, invocation), await port(invocation), clock(context)]
+    const machine = [node(), folder(invocation), disk(context, invocation), await port(invocation), clock(context)]
+    const findings = [...machine, ...(await running(invocation))]
     for (const finding of findings) {
       if (invocation.json) context.out(`${JSON.stringify(finding)}\n`)
       else
@@ -115,6 +119,53 @@ function isFree(host: string, wanted: number): Promise<boolean> {
     probe.once('error', () => resolve(false))
     probe.listen(wanted, host, () => probe.close(() => resolve(true)))
   })
+}
+
+/** What the server that runs for the folder says of itself. */
+async function running(invocation: Invocation): Promise<readonly Finding[]> {
+  if (readServerFile(invocation.settings.data) === null) return []
+  const remote = findServer(invocation)
+  if (remote === null) return []
+  try {
+    const { log } = await remote.json<PlantStatus>('/api/status')
+    const { parts } = await remote.json<HealthAnswer>('/health?live')
+    return [...parts.map(partFinding), ...(log === null ? [] : [logFinding(log)])]
+  } catch (error) {
+    if (!isMillraceError(error)) throw error
+    return [{ what: 'server', isGood: false, says: error.message, fix: error.fix }]
+  } finally {
+    await remote.close()
+  }
+}
+
+function partFinding({ part, name, status, reasons }: HealthPart): Finding {
+  const what = name === null ? part : `${part} ${name}`
+  const says = reasons.map((reason) => {
+    const place = reason.task ?? (reason.topic === undefined ? '' : `${reason.topic}/${reason.partition}`)
+    return `${place === '' ? '' : `${place}: `}${reason.code} ${reason.message}`
+  })
+  return {
+    what: 'server',
+    isGood: status === 'ok',
+    says: `${what}: ${says.length === 0 ? 'works' : [...new Set(says)].join('; ')}`,
+    fix: reasons.length === 0 ? null : [...new Set(reasons.map(({ fix }) => fix))].join(' '),
+  }
+}
+
+function logFinding({ directWrites, requestKeysForgotten }: LogStatus): Finding {
+  const writes =
+    directWrites === null
+      ? 'no checkpoint yet'
+      : directWrites === 'taken'
+        ? 'checkpoints are written directly'
+        : 'the file system takes no direct writes, checkpoints are slower'
+  const isGood = requestKeysForgotten === 0
+  return {
+    what: 'log',
+    isGood,
+    says: `${writes}${isGood ? '' : `; ${requestKeysForgotten} keys of requests were forgotten before their 24 hours`}`,
+    fix: isGood ? null : 'Send larger batches, each with one `Idempotency-Key`.',
+  }
 }
 
 function clock({ clock: own }: CliContext): Finding {

@@ -23,10 +23,25 @@ export const status: Command = {
     }),
 }
 
-function show(context: CliContext, { version, folder, pipelines, sources, memory, disk }: PlantStatus): void {
+/** What of the log somebody should know. */
+function showLog(context: CliContext, log: PlantStatus['log']): void {
+  if (log === null) return
+  for (const { topic, partition, from, to, file } of log.quarantined)
+    context.out(
+      `put aside: ${topic}/${partition} offsets ${from} to ${to}, damaged in ${file}\n  fix: Stop the server and run \`millrace fsck\`.\n`,
+    )
+  if (log.requestKeysForgotten > 0)
+    context.out(
+      `${log.requestKeysForgotten} keys of requests were forgotten before their 24 hours\n  fix: Send larger batches, each with one key.\n`,
+    )
+  if (log.directWrites === 'refused') context.out('checkpoints go through the memory of files: the file system takes no direct writes\n')
+}
+
+function show(context: CliContext, { version, folder, pipelines, sources, memory, disk, log }: PlantStatus): void {
   context.out(
     `millrace ${version}, data in ${folder ?? 'memory'}, ${bytesText(memory.residentBytes)} resident, ${bytesText(disk.freeBytes)} free\n`,
   )
+  showLog(context, log)
   for (const { pipeline, phase, tasks } of pipelines) {
     context.out(`\n${pipeline}: ${phase}\n`)
     const rows = tasks.map((task) => [

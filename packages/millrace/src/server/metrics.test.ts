@@ -104,6 +104,10 @@ test('a scrape has every figure that an operator needs, in the text format', asy
   assert.ok(one(families, 'topic_records_per_second', { topic: 'hits' }) >= 0)
   assert.equal(one(families, 'operator_rows_in_total', { pipeline: 'web', operator: 'per-minute' }), 2)
   assert.equal(one(families, 'source_records_total', { source: 'log', topic: 'hits' }), 3)
+  assert.ok(one(families, 'table_freshness_seconds', { table: 'per_minute' }) >= 0)
+  assert.equal(one(families, 'input_waiting_seconds', { ...task, input: 'hits' }), 0)
+  assert.equal(one(families, 'log_request_keys_forgotten_total', {}), 0)
+  assert.equal(one(families, 'log_quarantined', {}), 0)
   assert.equal(one(families, 'source_lag', { source: 'log', unit: 'bytes' }), 0)
 
   // Names cannot hold such characters today; the format has to stand it all the same.

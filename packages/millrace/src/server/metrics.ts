@@ -1,6 +1,7 @@
 // Metrics in the text format of Prometheus, made from the same status that the page shows.
 import type { TaskStatus } from '@millrace/core/engine'
 import type { PlantStatus } from '../api.ts'
+import { tableFreshness } from './freshness.ts'
 import type { Collector } from './collect/collector.ts'
 
 type Labels = Readonly<Record<string, string | number>>
@@ -51,6 +52,20 @@ function plantMetrics(text: Text, status: PlantStatus, { figures, inFlightBytes 
   ])
   text.family('millrace_disk_free_bytes', 'gauge', 'Free space where the log is.', [[{}, status.disk.freeBytes]])
   text.family('millrace_disk_reserve_bytes', 'gauge', 'Free space below which the collector answers 507.', [[{}, status.disk.reserveBytes]])
+  text.family('millrace_log_quarantined', 'gauge', 'Ranges of records that were put aside because their journal entry is damaged.', [
+    [{}, status.log?.quarantined.length ?? 0],
+  ])
+  text.family('millrace_log_request_keys', 'gauge', 'Keys of requests that are remembered.', [[{}, status.log?.requestKeys ?? 0]])
+  text.family('millrace_log_request_keys_forgotten_total', 'counter', 'Keys of requests that were forgotten before their 24 hours.', [
+    [{}, status.log?.requestKeysForgotten ?? 0],
+  ])
+  const direct = status.log?.directWrites ?? null
+  text.family(
+    'millrace_log_direct_writes',
+    'gauge',
+    "1 while checkpoints go around the system's memory of files, 0 where the file system does not take that.",
+    direct === null ? [] : [[{}, direct === 'taken' ? 1 : 0]],
+  )
   text.family('millrace_collector_requests_total', 'counter', 'Requests to the collector.', [[{}, figures.requests]])
   text.family('millrace_collector_refused_total', 'counter', 'Requests that were refused.', [[{}, figures.refused]])
   text.family('millrace_collector_repeated_total', 'counter', 'Requests whose idempotency key was known.', [[{}, figures.repeated]])
@@ -108,6 +123,22 @@ function taskMetrics(text: Text, { pipelines }: PlantStatus): void {
   }
   const inputs = tasks.flatMap(({ task, labels }) => task.inputs.map((input) => [{ ...labels, input: input.input }, input.lag] as const))
   text.family('millrace_input_lag_records', 'gauge', 'Records behind on one input.', inputs)
+  const waiting = tasks.flatMap(({ task, labels }) =>
+    task.inputs.map(({ input, waitingMs = 0 }) => [{ ...labels, input }, waitingMs / 1000] as const),
+  )
+  text.family(
+    'millrace_input_waiting_seconds',
+    'gauge',
+    'How long the oldest record that is not committed yet waits at one input.',
+    waiting,
+  )
+  const visible = tasks.flatMap(({ task, labels }) => (task.visibleMs === null ? [] : [[labels, task.visibleMs / 1000] as const]))
+  text.family(
+    'millrace_task_visible_seconds',
+    'gauge',
+    'How long the oldest record of the newest commit had waited since its append.',
+    visible,
+  )
   const lost = tasks.flatMap(({ task, labels }) =>
     task.inputs
       .filter(({ kind }) => kind === 'source')
@@ -119,7 +150,7 @@ function taskMetrics(text: Text, { pipelines }: PlantStatus): void {
   text.family('millrace_input_records_lost_total', 'counter', 'Records of a source that retention removed before they were read.', lost)
 }
 
-function nodeMetrics(text: Text, { pipelines, rates }: PlantStatus): void {
+function nodeMetrics(text: Text, { pipelines, rates, nowMs }: PlantStatus): void {
   const nodes = pipelines.flatMap(({ pipeline, nodes: own }) => own.map((node) => ({ node, labels: { pipeline, operator: node.name } })))
   const each = (pick: (node: (typeof nodes)[number]['node']) => number): readonly (readonly [Labels, number])[] =>
     nodes.map(({ node, labels }) => [labels, pick(node)])
@@ -157,6 +188,17 @@ function nodeMetrics(text: Text, { pipelines, rates }: PlantStatus): void {
     own.map((table) => [{ pipeline, table: table.name }, table.rows] as const),
   )
   text.family('millrace_table_rows', 'gauge', 'Rows of a live table.', tables)
+  const fresh = pipelines.flatMap((pipeline) =>
+    Array.from(tableFreshness(pipeline, nowMs)).flatMap(([table, seconds]) =>
+      seconds === null ? [] : [[{ pipeline: pipeline.pipeline, table }, seconds] as const],
+    ),
+  )
+  text.family(
+    'millrace_table_freshness_seconds',
+    'gauge',
+    'How long the oldest record on its way into the table waits since its append; when none is, how long the newest took.',
+    fresh,
+  )
 }
 
 function sourceMetrics(text: Text, { sources }: PlantStatus): void {

@@ -276,6 +276,12 @@ export class ExchangeInput {
     return lag
   }
 
+  /** How long the oldest tick that is gathered and not applied has waited, ms: the number of a tick is the wall time in µs when it was taken. */
+  waitingMs(nowMs: number): number {
+    const tick = this.firstTick()
+    return tick === Number.POSITIVE_INFINITY ? 0 : Math.max(0, nowMs - tick / 1000)
+  }
+
   close(): void {
     this.#reader.close()
   }

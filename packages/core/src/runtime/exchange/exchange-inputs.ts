@@ -98,11 +98,12 @@ export class ExchangeInputs {
   }
 
   status(): readonly InputStatus[] {
-    const { board, log } = this.#environment
+    const { board, clock: own, log } = this.#environment
     return this.#exchanges.map(({ input }) => ({
       input: input.spec.topic,
       kind: 'exchange',
       lag: input.lag(log),
+      waitingMs: input.waitingMs(own.nowMs()),
       partitions: [],
       producers: Array.from({ length: input.producerGroups }, (_, group) => {
         const clock = board.clockOf(input.spec.producer, group)

@@ -20,6 +20,8 @@ test('the age of a commit is that of the oldest record in it; what was there bef
         if (kind === 'arrive') {
           seenAt.push(now)
           arrivals.arrived(seenAt.length, now)
+          const first = seenAt.slice(next).find((at) => at !== null) ?? null
+          assert.equal(arrivals.waitingMs(now + 7), first === null ? 0 : now + 7 - first)
           continue
         }
         const to = Math.min(seenAt.length, next + count)

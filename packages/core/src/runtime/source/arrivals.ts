@@ -32,6 +32,12 @@ export class Arrivals {
     this.#everyMs = Math.max(EVERY_MS_MIN, 2 * this.#everyMs)
   }
 
+  /** How long the oldest record that does not count yet has been there; 0 when there is none, or when it came before anybody looked. */
+  waitingMs(nowMs: number): number {
+    const [mark] = this.#marks
+    return mark === undefined ? 0 : Math.max(0, nowMs - mark.atMs)
+  }
+
   /** Everything below `next` counts now. Returns how long the oldest of it has waited; null when that is not known. */
   passed(next: number, nowMs: number): number | null {
     const count = this.#marks.findIndex((mark) => mark.end > next)

@@ -350,6 +350,12 @@ export class SourceInput {
     return ages.length === 0 ? null : Math.max(...ages)
   }
 
+  /** How long the oldest record that is not committed yet has been there; 0 when nothing waits. */
+  waitingMs(): number {
+    const nowMs = this.#times.monotonicMs()
+    return Math.max(0, ...this.#partitions.map(({ arrivals }) => arrivals.waitingMs(nowMs)))
+  }
+
   /** Decodes one record that comes back from the dead letters and hands it on; it moves no clock and no position. */
   retry(letter: RetriedRecord, handlers: SourceHandlers): void {
     const builder = new RecordBatchBuilder(letter.original.length + 256)

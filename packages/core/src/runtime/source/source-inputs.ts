@@ -262,6 +262,7 @@ export class SourceInputs {
       input: input.spec.name,
       kind: 'source',
       lag: input.lag(this.#core.environment.log),
+      waitingMs: input.waitingMs(),
       partitions: input.status(),
       producers: [],
       ...(input.replayed === null ? {} : { replayed: { ...input.replayed } }),
