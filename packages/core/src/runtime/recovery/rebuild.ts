@@ -10,7 +10,9 @@ import { changelogTopic, progressTopic } from '../topic-names.ts'
 import { REBUILD_KEY } from './changelog.ts'
 import { firstDamage, stateDamaged } from './damage.ts'
 import { type RebuildOrder, encodeRebuildOrder } from './rebuild-order.ts'
-import { type RestoreEnvironment, type StoredState, isFedSink, storedState } from './restore.ts'
+import type { RestoreEnvironment } from './changelog-reader.ts'
+import { isFedSink } from './restore.ts'
+import { type StoredState, storedState } from './stored-state.ts'
 
 /** What a start with `rebuild` finds. */
 export interface RebuildNeed {

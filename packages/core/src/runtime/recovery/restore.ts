@@ -6,20 +6,19 @@
 import type { SubTopology } from '../../compile/topology.ts'
 import type { TableStore } from '../../state/store.ts'
 import type { CommitState } from './commit-state.ts'
-import type { TaskEnvironment } from '../environment.ts'
 import { must } from '../../base/assert.ts'
-import { MillraceError, isMillraceError } from '../../base/errors.ts'
-import { RecordRows } from '../../codec/record-rows.ts'
+import { MillraceError } from '../../base/errors.ts'
+import type { RecordRows } from '../../codec/record-rows.ts'
 import { type Layout, layoutOf } from '../../state/rows/layout.ts'
 import { createTableStore } from '../../state/table-store.ts'
 import { decodeLayout, parseKey } from './changelog.ts'
-import { type Damage, behindDamage, isDamage, stateDamaged } from './damage.ts'
-import { type RebuildOrder, decodeRebuildOrder } from './rebuild-order.ts'
+import { ChangelogReader, type RestoreEnvironment } from './changelog-reader.ts'
+import { ChangelogSurvey } from './changelog-survey.ts'
 import { EMPTY_STATE, decodeCommitState } from './commit-state.ts'
-import { wholeFetchBytes } from '../fetch-size.ts'
-import { decodeSnapshotRecord, snapshotSlices } from './snapshot.ts'
+import { isDamage, stateDamaged } from './damage.ts'
+import type { RebuildOrder } from './rebuild-order.ts'
 import type { SnapshotRecord } from './snapshot.ts'
-import { changelogTopic } from '../topic-names.ts'
+import { snapshotSlices } from './snapshot.ts'
 
 /** A store of a task, and how its changelog knows it. */
 export interface StoreEntry {
@@ -28,29 +27,6 @@ export interface StoreEntry {
   readonly table: string | null
   /** The layout record is written with the first commit after the changelog was made. */
   announced: boolean
-}
-
-/** What restoring needs of a task's environment. */
-export type RestoreEnvironment = Pick<TaskEnvironment, 'log' | 'clock' | 'scheduler' | 'plan' | 'topology' | 'report'>
-
-interface Survey {
-  /** Complete snapshots that are not void, newest first. */
-  readonly snapshots: readonly SnapshotRecord[]
-  readonly last: CommitState | null
-  readonly voidBelow: number
-  /** Offset of the newest record that voids stores; what lies before it is not needed. -1 when there is none. */
-  readonly voidedAt: number
-  readonly numbersFrom: number
-  /** Stores that an earlier version of the pipeline dropped. */
-  readonly gone: ReadonlySet<number>
-  readonly layouts: readonly Layout[]
-  /** Places of the changelog that cannot be read, oldest first. */
-  readonly damages: readonly Damage[]
-  /** Damage behind the newest commit record that could be read: newer ones may be lost. */
-  readonly isLastLost: boolean
-  /** The newest order to build the state again, and whether it is still to be done. */
-  readonly order: RebuildOrder | null
-  readonly isOrderOpen: boolean
 }
 
 export interface RestoredTask {
@@ -82,27 +58,6 @@ export async function restoreTask(
   damaged: Set<number>,
 ): Promise<RestoredTask | null> {
   return new Restore(environment, part, group, stores).run(damaged)
-}
-
-/** What the changelog of a task says before anything is restored. */
-export interface StoredState {
-  /** The layout of a store that the part still has is another than the stored one. */
-  readonly isChanged: boolean
-  /** Why the state cannot be restored; null when it can. */
-  readonly damage: MillraceError | null
-  readonly last: CommitState | null
-  readonly order: RebuildOrder | null
-  readonly isOrderOpen: boolean
-}
-
-/** Looks at the stored state of a task. With `isWhole` it is read to the end, else only what names it. */
-export async function storedState(
-  environment: RestoreEnvironment,
-  part: SubTopology,
-  group: number,
-  isWhole: boolean,
-): Promise<StoredState> {
-  return new Restore(environment, part, group, emptyStores(part)).look(isWhole)
 }
 
 /** The empty stores of a part. Operators attach their indexes to them before the first row is restored. */
@@ -137,22 +92,22 @@ class Restore {
 
   async run(damaged: Set<number>): Promise<RestoredTask | null> {
     const startedAt = this.#environment.clock.monotonicMs()
-    const ends = this.#changelogEnds()
-    const survey = await this.#survey(ends)
+    const changelog = new ChangelogReader(this.#environment, this.#part.name, this.#group)
+    const survey = await ChangelogSurvey.of(changelog)
     if (survey.order !== null && survey.isOrderOpen) return this.#fromNothing(survey, survey.order)
     this.#voidBelow = survey.voidBelow
     this.#gone = survey.gone
-    const snapshot = this.#base(survey, ends, damaged)
+    const snapshot = survey.base(damaged)
     try {
       if (snapshot !== null) await this.#load(snapshot)
     } catch (error) {
       if (!isDamage(error) || snapshot === null) throw error
       damaged.add(snapshot.changelogFrom)
-      if (!suffices(survey, ends, damaged)) throw this.#damaged(error)
+      if (!survey.suffices(damaged)) throw this.#damaged(error)
       this.#environment.report({ kind: 'snapshot-damaged', task: this.#name, error })
       return null
     }
-    await this.#applyTail(survey, snapshot?.changelogFrom ?? ends.start, ends.end)
+    await this.#applyTail(changelog, survey, snapshot?.changelogFrom ?? changelog.start)
     for (const store of this.#stores.values()) {
       store.seal()
       store.committed()
@@ -181,49 +136,12 @@ class Restore {
     return stateDamaged(this.#name, this.#environment.plan.pipeline, error)
   }
 
-  async look(isWhole: boolean): Promise<StoredState> {
-    const ends = this.#changelogEnds()
-    const survey = await this.#survey(ends)
-    const isChanged = survey.layouts.some((layout) => {
-      const wanted = this.#stores.get(layout.store)?.layout
-      return wanted !== undefined && wanted.id !== layout.id
-    })
-    const { last, order, isOrderOpen } = survey
-    return { isChanged, damage: isWhole && !isOrderOpen ? await this.#findDamage(survey, ends) : null, last, order, isOrderOpen }
-  }
-
-  /** Reads what a restore would read, and keeps nothing of it. */
-  async #findDamage(survey: Survey, ends: { readonly start: number; readonly end: number }): Promise<MillraceError | null> {
-    const damaged = new Set<number>()
-    for (;;) {
-      const snapshot = this.#base(survey, ends, damaged)
-      try {
-        for (const { from, to } of snapshot?.stores ?? [])
-          for (const _ of await snapshotSlices(this.#environment, this.#part.name, this.#group, from, to))
-            await this.#environment.scheduler.turn()
-        this.#requireWhole(survey, snapshot?.changelogFrom ?? ends.start)
-        return null
-      } catch (error) {
-        if (isMillraceError(error) && error.code === 'MR_RUNTIME_STATE_DAMAGED') return error
-        if (!isDamage(error) || snapshot === null) throw error
-        damaged.add(snapshot.changelogFrom)
-        if (!suffices(survey, ends, damaged)) return this.#damaged(error)
-      }
-    }
-  }
-
-  /** The snapshot to begin with; null: the changelog alone. */
-  #base({ snapshots }: Survey, ends: { readonly start: number }, damaged: ReadonlySet<number>): SnapshotRecord | null {
-    return snapshots.find(({ changelogFrom }) => changelogFrom >= ends.start && !damaged.has(changelogFrom)) ?? null
-  }
-
-  /** Applies the changelog from `from` on. What is void needs not be readable. */
-  async #applyTail(survey: Survey, from: number, to: number): Promise<void> {
-    this.#requireWhole(survey, from)
-    const start = survey.damages.some((damage) => damage.to > from) ? Math.max(from, survey.voidedAt) : from
-    await this.#eachBatch(
-      start,
-      to,
+  /** Applies the changelog from `from` on. */
+  async #applyTail(changelog: ChangelogReader, survey: ChangelogSurvey, from: number): Promise<void> {
+    const harmful = survey.harmful(from)
+    if (harmful !== null) throw this.#damaged(harmful.error)
+    await changelog.eachBatch(
+      survey.readableFrom(from),
       (rows, count) => this.#applyBatch(rows, count),
       (damage) => {
         throw this.#damaged(damage.error)
@@ -231,13 +149,8 @@ class Restore {
     )
   }
 
-  #requireWhole({ damages, voidedAt }: Survey, from: number): void {
-    const harmful = damages.find(({ to }) => to > Math.max(from, voidedAt))
-    if (harmful !== undefined) throw this.#damaged(harmful.error)
-  }
-
   /** State and source positions start over together; ticks, running numbers and what was applied of exchanges go on. */
-  #fromNothing({ last: known, numbersFrom, isLastLost }: Survey, order: RebuildOrder): RestoredTask {
+  #fromNothing({ last: known, numbersFrom, isLastLost }: ChangelogSurvey, order: RebuildOrder): RestoredTask {
     const last = known ?? EMPTY_STATE
     // A sink behind a feed takes what is left in it once more. Everybody else leaves out what is of a tick before the order.
     const through = isFedSink(this.#part) ? last.through : Math.max(last.through, order.tick)
@@ -256,62 +169,6 @@ class Restore {
     return { state, stores: this.#entries(numbersFrom), voidBelow: numbersFrom, gone: [] }
   }
 
-  #changelogEnds(): { readonly start: number; readonly end: number } {
-    const topic = changelogTopic(this.#environment.plan.pipeline, this.#part.name)
-    return must(
-      this.#environment.log.ends(topic).find((other) => other.partition === this.#group),
-      'changelog partition',
-    )
-  }
-
-  /** What must be known before rows are applied: the newest snapshot is named behind the rows that repair it, and so is what is void. */
-  async #survey(ends: { readonly start: number; readonly end: number }): Promise<Survey> {
-    const snapshots: SnapshotRecord[] = []
-    let last: CommitState | null = null
-    let lastAt = -1
-    let voidBelow = 0
-    let voidedAt = -1
-    let order: RebuildOrder | null = null
-    let orderAt = -1
-    const layouts = new Map<number, Layout>()
-    const gone = new Set<number>()
-    const damages: Damage[] = []
-    const look = (rows: RecordRows, count: number): void => {
-      for (let row = 0; row < count; row++) {
-        const { bytes } = rows
-        const [start, end] = [rows.valueStarts[row] as number, rows.valueEnds[row] as number]
-        const at = rows.offsets[row] as number
-        const key = parseKey(bytes, rows.keyStarts[row] as number, rows.keyEnds[row] as number)
-        if (key.kind === 'layout') layouts.set(key.store, decodeLayout(bytes, start, end))
-        else if (key.kind === 'commit') [last, lastAt] = [decodeCommitState(bytes.subarray(start, end)), at]
-        else if (key.kind === 'gone') gone.add(key.store)
-        else if (key.kind === 'reset') [voidBelow, voidedAt] = [Number(new TextDecoder().decode(bytes.subarray(start, end))), at]
-        else if (key.kind === 'rebuild') [order, orderAt] = [decodeRebuildOrder(bytes, start, end), at]
-        else if (key.kind === 'snapshot') {
-          const snapshot = decodeSnapshotRecord(bytes, start, end)
-          snapshots.unshift(snapshot)
-          for (const entry of snapshot.stores) layouts.set(entry.number, entry.layout)
-        }
-      }
-    }
-    await this.#eachBatch(ends.start, ends.end, look, (damage) => damages.push(damage))
-    // What was voided, or dumped since, may have been in a place that cannot be read now.
-    const isDoneUnseen = damages.some((damage) => damage.from > orderAt)
-    return {
-      snapshots: snapshots.filter(({ stores }) => stores.length === 0 || stores.some((entry) => entry.number >= voidBelow)),
-      last,
-      voidBelow,
-      voidedAt,
-      numbersFrom: Math.max(voidBelow, ...[...layouts.keys(), ...gone].map((number) => number + 1)),
-      gone,
-      layouts: [...layouts].filter(([number]) => number >= voidBelow && !gone.has(number)).map(([, layout]) => layout),
-      damages,
-      isLastLost: damages.some((damage) => damage.from > lastAt),
-      order,
-      isOrderOpen: orderAt > lastAt && !isDoneUnseen,
-    }
-  }
-
   async #load(snapshot: SnapshotRecord): Promise<void> {
     for (const { number, layout, from, to } of snapshot.stores) {
       this.#open(number, layout)
@@ -320,38 +177,6 @@ class Restore {
       store.restore(await snapshotSlices(this.#environment, this.#part.name, this.#group, from, to))
       this.#rows += store.rowCount
       await this.#environment.scheduler.turn()
-    }
-  }
-
-  async #eachBatch(
-    from: number,
-    to: number,
-    each: (rows: RecordRows, count: number) => void,
-    onDamage: (damage: Damage) => void,
-  ): Promise<void> {
-    const topic = changelogTopic(this.#environment.plan.pipeline, this.#part.name)
-    const reader = this.#environment.log.reader()
-    const rows = new RecordRows()
-    const bytesMax = wholeFetchBytes(this.#environment.log, topic, this.#group)
-    let offset = from
-    try {
-      while (offset < to) {
-        const [answer] = await reader.fetch([{ topic, partition: this.#group, offset }], { bytesMax })
-        const fetched = must(answer, 'changelog fetch')
-        if (isDamage(fetched.error)) {
-          const behind = await behindDamage(reader, topic, this.#group, offset, to)
-          onDamage({ from: offset, to: behind, error: fetched.error })
-          offset = behind
-          continue
-        }
-        if (fetched.error !== null) throw fetched.error
-        if (fetched.next === fetched.from) break
-        each(rows, rows.read(fetched.bytes, fetched.from))
-        offset = fetched.next
-        await this.#environment.scheduler.turn()
-      }
-    } finally {
-      reader.close()
     }
   }
 
@@ -416,13 +241,6 @@ class Restore {
     }
     return entries
   }
-}
-
-/** Whether a whole snapshot is left, or a changelog that goes back to empty state. */
-function suffices({ snapshots, voidedAt }: Survey, ends: { readonly start: number }, damaged: ReadonlySet<number>): boolean {
-  return (
-    ends.start === 0 || voidedAt >= 0 || snapshots.some(({ changelogFrom }) => changelogFrom >= ends.start && !damaged.has(changelogFrom))
-  )
 }
 
 /** The larger running number of each output and partition. */
