@@ -16,6 +16,7 @@ export type { BooleanScalar, Expr, NumberScalar, Scalar, TextScalar } from './ds
 export type { GroupedStream, WindowedAggregateOptions, WindowedStream } from './dsl/grouped.ts'
 export { pipeline } from './dsl/pipeline.ts'
 export type { KeyOf, Mill, PipelineDefinition, RowOf } from './dsl/pipeline.ts'
+export type { LiveTable } from './dsl/live-table.ts'
 export type { JoinOptions, ScanStep, Stream, ToOptions, ValueOption } from './dsl/stream.ts'
 export type { Table } from './dsl/table.ts'
 export { fileTable, topic } from './dsl/topic.ts'

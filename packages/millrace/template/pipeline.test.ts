@@ -11,9 +11,9 @@ test('hits are counted per minute, each once, through a crash', async () => {
   await web.crash()
   await web.feed(hits, [{ at: NOON + 59_999, url: '/', ip: '10.0.0.2' }])
   await web.advance(60_000)
-  const rows = await web.table('per_minute')
+  const rows = await web.table(definition.tables.per_minute)
   assert.deepEqual(
-    rows.map((row) => [row['url'], row['hits']]),
+    rows.map((row) => [row.url, row.hits]),
     [['/', 2]],
   )
   await web.stop()

@@ -8,7 +8,7 @@ export const hits = topic('hits', {
 })
 
 export default pipeline('web', (mill) => {
-  mill
+  return mill
     .from(hits)
     .groupBy('url')
     .window(tumbling({ sizeMs: 60_000 }))

@@ -111,7 +111,7 @@ test('topics that do not exist are named, with the one that may be meant', () =>
 })
 
 test('groups are fixed, other settings change', () => {
-  const build = (mill: Mill): void => mill.from(hits).keyBy('url').toTable('urls')
+  const build = (mill: Mill): unknown => mill.from(hits).keyBy('url').toTable('urls')
   const [one, two] = [stored(build, { groups: 2, idleMs: 10 }), stored(build, { groups: 4, idleMs: 20 })]
   const said = changes(one, two)
   assert.match(said[0] ?? '', /^setting-changed the setting `idleMs` was 10 and is 20/)
@@ -139,13 +139,13 @@ test('a first start is new throughout', () => {
 
 test('the code version sees lambdas, expressions and modules, and no places', () => {
   const version = (build: (mill: Mill) => void, modules?: readonly string[]): string => codeVersion(pipeline('web', build).plan, modules)
-  const one = (mill: Mill): void =>
+  const one = (mill: Mill): unknown =>
     mill
       .from(hits)
       .filter((row) => row.n > 1)
       .keyBy('url')
       .toTable('x')
-  const moved = (mill: Mill): void =>
+  const moved = (mill: Mill): unknown =>
     mill
       .from(hits)
       .filter((row) => row.n > 1)
@@ -164,7 +164,7 @@ test('the code version sees lambdas, expressions and modules, and no places', ()
   )
   const above =
     (limit: number) =>
-    (mill: Mill): void =>
+    (mill: Mill): unknown =>
       mill
         .from(hits)
         .filter(expr((row) => row.n.gt(limit)))

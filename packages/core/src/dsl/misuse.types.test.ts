@@ -16,6 +16,7 @@ declare const sink: Sink<{ url: string; missing: number }>
 /** Code inside a pipeline, and what the compiler must say about it. */
 const CASES: readonly (readonly [code: string, says: string])[] = [
   ["s.select('nope')", 'MillraceTypeError<"select(\'nope\'): the row has no such field">'],
+  ["pipeline('q', (q) => q.from(hits).keyBy('url').toTable('x')).tables.y", "Property 'y' does not exist on type"],
   ["s.select('url', 'nope', { name: 'x' })", 'MillraceTypeError<"select(\'nope\'): the row has no such field">'],
   ["s.select({ link: 'nope' })", 'MillraceTypeError<"select(\'nope\'): the row has no such field">'],
   ['s.select({ link: expr((row) => row.nope) })', "Property 'nope' does not exist on type 'ExpressionRow<"],

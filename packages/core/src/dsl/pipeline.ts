@@ -8,18 +8,21 @@ import { PlanBuilder, type PlanWarning } from '../plan/plan.ts'
 import { refusePlan } from '../plan/shape.ts'
 import { append, notYet, placeOf, startCall, type Call } from './append.ts'
 import { placeOfCall, type Caller } from '../base/place-of-call.ts'
+import { tablesIn, type TablesOf } from './live-table.ts'
 import { Stream } from './stream.ts'
 import { Table } from './table.ts'
 import type { FileTableDeclaration, KeyedTopic } from './topic.ts'
 import type { Flat, MillraceTypeError } from './types.ts'
 
 /** A pipeline as data: what `export default pipeline(...)` exports and the runtime, the tools and the tests take. */
-export interface PipelineDefinition {
+export interface PipelineDefinition<Tables = unknown> {
   readonly kind: 'pipeline'
   readonly name: string
   readonly plan: Plan
   /** What works but is probably not meant: streams that nobody reads, state under a derived name. */
   readonly warnings: readonly PlanWarning[]
+  /** By name, the tables that the pipeline's function returns: what tests read them by. */
+  readonly tables: Tables
 }
 
 /** Type of a table's key. */
@@ -90,18 +93,23 @@ function topicOf(call: Call, given: unknown): AnyTopic {
 /**
  * Defines a pipeline. The function runs once, at once, and only describes; the runtime reads the plan that comes out. It must not be async.
  *
+ * @param build May return its tables, as `toTable` gives them, alone or in a list: they are `tables` of the definition.
  * @param settings Over the defaults of docs/settings.md.
  * @example
  * export default pipeline('web', (mill) => {
- *   mill.from(hits).groupBy('url').window(tumbling({ sizeMs: 60_000 }))
+ *   return mill.from(hits).groupBy('url').window(tumbling({ sizeMs: 60_000 }))
  *     .aggregate({ hits: count() }, { name: 'per-minute' }).toTable('per_minute')
  * })
  * @throws {MillraceError} `MR_PLAN_*`: everything that can be known to be wrong before anything runs, with the line of the call.
  */
-export function pipeline(name: string, build: (mill: Mill) => void, settings: Partial<PipelineSettings> = {}): PipelineDefinition {
+export function pipeline<R = void>(
+  name: string,
+  build: (mill: Mill) => R,
+  settings: Partial<PipelineSettings> = {},
+): PipelineDefinition<TablesOf<R>> {
   const place = placeOfCall(pipeline as Caller)
   const builder = new PlanBuilder(name, settings)
-  const result: unknown = build(new Mill(builder))
+  const result = build(new Mill(builder))
   if (typeof (result as { readonly then?: unknown } | null | undefined)?.then === 'function') {
     throw new MillraceError('MR_PLAN_FINISHED', {
       message: `the function of the pipeline \`${name}\` is async.`,
@@ -109,7 +117,7 @@ export function pipeline(name: string, build: (mill: Mill) => void, settings: Pa
     })
   }
   const { plan, warnings } = builder.freeze(place)
-  return Object.freeze({ kind: 'pipeline', name, plan, warnings })
+  return Object.freeze({ kind: 'pipeline', name, plan, warnings, tables: tablesIn(result) })
 }
 
 /** The row type of a stream or a table: `type Row = RowOf<typeof big>`. */

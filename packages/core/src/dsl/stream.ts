@@ -1,5 +1,6 @@
 // The fluent stream. Every method notes the user's line, appends one plan node and returns a new stream; nothing runs, nothing is changed.
 // `K` is the key: null as the records came, an object of the key fields, or the value of a `keyBy` lambda. `V` is the row.
+import type { LiveTable } from './live-table.ts'
 import type { ObjectSchema } from '../codec/schema.ts'
 import type { AnySink, Sink } from '../connect/sink.ts'
 import type { AnyTopic, TopicDeclaration } from '../connect/topic.ts'
@@ -376,16 +377,17 @@ export class Stream<in out K, in out V> {
 
   /**
    * Keeps the newest row per key as a table that HTTP, the command line and the console can read. Ends the stream.
-   * State: one row per key, for `retentionMs` of event time or for ever. Exactly once.
+   * State: one row per key, for `retentionMs` of event time or for ever. Exactly once. Return what it gives from the function of `pipeline`,
+   * alone or in a list, and it is `tables.NAME` of the definition: `run.table(web.tables.per_minute)` in a test knows name and fields.
    * @param options.key Fields of the primary key; default: the key of the stream.
    * @param options.retentionMs Milliseconds behind the watermark after which rows leave the table; default: they stay. Lower: less memory.
    * @example perMinute.toTable('per_minute', { retentionMs: 86_400_000 })
    * @throws {MillraceError} `MR_PLAN_KEY_MISSING`, `MR_PLAN_KEY_LOST`, `MR_PLAN_SHAPE_OPEN`, `MR_PLAN_NAME_TAKEN` for a second table of one name.
    */
-  toTable<F extends FieldName<V> = never>(
-    name: string & NeedsKey<K, F, 'toTable'>,
+  toTable<F extends FieldName<V> = never, N extends string = string>(
+    name: N & NeedsKey<K, F, 'toTable'>,
     options?: { readonly key?: F | readonly F[]; readonly retentionMs?: number },
-  ): void {
+  ): LiveTable<N, V> {
     const call = this.#start('toTable', this.toTable as Caller)
     checkOptions(call, options, ['key', 'retentionMs'])
     const primaryKey = options?.key === undefined ? this.#builder.node(this.#id).key : namesOf(call, options.key)
@@ -398,6 +400,7 @@ export class Stream<in out K, in out V> {
       )
     const retentionMs = options?.retentionMs === undefined ? null : millisecondsOf(call, 'retentionMs', options.retentionMs, 1)
     append(call, { kind: 'to-table', inputs: [this.#id], table: name, primaryKey, retentionMs }, { derivedName: `table.${String(name)}` })
+    return Object.freeze({ kind: 'live-table', name })
   }
 
   /**

@@ -1,6 +1,7 @@
 // A pipeline as a unit test: the real runtime, commit loop and log (in memory), on virtual time. Feed records, let time pass, crash it,
 // look at topics, tables and dead letters. Nothing sleeps, and one seed gives one order of events.
 import type { PipelineDefinition } from '../dsl/pipeline.ts'
+import type { LiveTable, ReadRow } from '../dsl/live-table.ts'
 import type { TopicDeclaration } from '../connect/topic.ts'
 import type { Disk } from '../base/disk.ts'
 import type { PipelineStatus } from '../runtime/status.ts'
@@ -189,9 +190,10 @@ export class PipelineTest {
     await this.settle()
   }
 
-  /** Rows of a live table, ordered by key. */
-  async table(name: string, query: TableQuery = {}): Promise<readonly TableRow[]> {
-    return (await this.time.run(this.pipeline.table(name, query))).rows
+  /** Rows of a live table, ordered by key. By `definition.tables.NAME` the compiler knows the table and its fields, by name it does not. */
+  async table<V = TableRow>(table: LiveTable<string, V> | string, query: TableQuery = {}): Promise<readonly ReadRow<V>[]> {
+    const name = typeof table === 'string' ? table : table.name
+    return (await this.time.run(this.pipeline.table(name, query))).rows as readonly ReadRow<V>[]
   }
 
   /** All records of a topic, by partition and offset; values parsed from JSON. */
