@@ -107,6 +107,17 @@ for (const partitions of [1, 2]) {
     const rows = (await run.table('groups')).reduce((sum, row) => sum + Number(row['n']), 0)
     assert.ok(rows >= goodKeys().length)
     assert.equal(rows + (await run.deadLetters()).length, goodKeys().length + Object.keys(BAD).length)
+    // What never came as far as the group cannot be tried again there: the letter says so, and what to do.
+    for (const { isUndelivered, fix } of await run.deadLetters()) if (isUndelivered === true) assert.match(fix, /cannot be retried/)
+    const undelivered = (await run.deadLetters()).filter((letter) => letter.isUndelivered === true).length
+    assert.equal(undelivered > 0, partitions > 1)
+    await run.retryDeadLetters()
+    const refused = (await run.deadLetters()).filter(({ message }) => message.includes('could not be handed on to `groups`'))
+    assert.equal(refused.length, undelivered)
+    for (const { code, message } of refused) {
+      assert.equal(code, 'MR_RUNTIME_RETRY_VERSION')
+      assert.match(message, /correct what makes the row, send what is missing .*discard the letter/)
+    }
     await run.stop()
   })
 }

@@ -1,6 +1,6 @@
 // Whether a dead letter may go back in, as far as the stored plans tell. The task that takes it in has the last word
 // (core, runtime/task/retry-input.ts) and sends it back with the reason; asked here, too, so that whoever retries hears it at once.
-import { type DeadLetterHead, layoutText, type StoredPlan } from '@millrace/core/engine'
+import { type DeadLetterHead, layoutText, type StoredPlan, undeliveredReason } from '@millrace/core/engine'
 import type { StartedPlan } from './plan-store.ts'
 
 const SOURCES: ReadonlySet<string> = new Set(['source', 'table-source', 'through'])
@@ -9,6 +9,8 @@ const SOURCES: ReadonlySet<string> = new Set(['source', 'table-source', 'through
 export function whyNoEntry(head: DeadLetterHead, plans: readonly StartedPlan[]): string | null {
   const running = plans.at(-1)
   if (running === undefined) return 'the pipeline has not run on this data'
+  const undelivered = undeliveredReason(head)
+  if (undelivered !== null) return undelivered
   if (running.codeVersion === head.codeVersion) return null
   if (running.parts?.includes(head.part) === false) return `the pipeline has no part \`${head.part}\` any more`
   const writtenAt = plans.findLastIndex((plan) => plan.codeVersion === head.codeVersion)

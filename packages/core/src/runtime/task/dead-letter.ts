@@ -45,6 +45,18 @@ export interface DeadLetterHead {
    * no others. Left out when all are there.
    */
   readonly lost?: readonly string[]
+  /** True when the row could not even be handed on to `operator`, which another task runs: the bad row is all that the maker has left. */
+  readonly isUndelivered?: true
+}
+
+/**
+ * Why a letter whose row was never handed on cannot be retried, and what to do; null for any other. Its operator never had the row, and what
+ * made it may have made others of the same record that did arrive: to run that again would count those twice.
+ */
+export function undeliveredReason({ isUndelivered, operator, topic, partition, offset }: DeadLetterHead): string | null {
+  if (isUndelivered !== true) return null
+  const record = offset < 0 ? 'what is missing' : `what is missing of record ${offset} of \`${topic}\`/${partition}`
+  return `its row could not be handed on to \`${operator}\`: correct what makes the row, send ${record} as a record of its own (\`produce\`), and discard the letter`
 }
 
 export interface DeadLetter {
@@ -63,6 +75,7 @@ export interface LetterContext {
   readonly tick: number
   readonly atMs: number
   readonly attempt: number
+  readonly isUndelivered?: boolean
 }
 
 const encoder = new TextEncoder()
@@ -73,6 +86,9 @@ const NOTHING = new Uint8Array(0)
 const MADE_CHARS_MAX = 32 * 1024 * 1024
 const SHOWN_CHARS_MAX = 10_000
 const MESSAGE_CHARS_MAX = 4096
+
+const UNDELIVERED_FIX =
+  'Correct what makes the row and start again; send what is missing as a record of its own, and `millrace dlq discard` the letter: it cannot be retried.'
 
 const layouts = new WeakMap<readonly Field[], string>()
 
@@ -132,6 +148,7 @@ export function makeLetter(
   const time = batch.times[row] as number
   const keyStart = origin === null ? -1 : (origin.keyStarts[originRow] as number)
   const key = origin === null || keyStart < 0 ? null : origin.bytes.slice(keyStart, origin.keyEnds[originRow])
+  const isUndelivered = context.isUndelivered === true
   return {
     head: {
       v: 1,
@@ -148,7 +165,7 @@ export function makeLetter(
       atMs: context.atMs,
       code: known.code,
       message: known.message.slice(0, MESSAGE_CHARS_MAX),
-      fix: known.fix,
+      fix: isUndelivered ? UNDELIVERED_FIX : known.fix,
       place: placeOf(known.cause ?? error),
       attempt: context.attempt,
       codeVersion: context.codeVersion,
@@ -157,6 +174,7 @@ export function makeLetter(
       ...(key === null ? {} : { keyBytes: key.length }),
       layout: letterLayout(fields),
       ...(lost.length === 0 ? {} : { lost }),
+      ...(isUndelivered ? { isUndelivered } : {}),
     },
     original,
     block,

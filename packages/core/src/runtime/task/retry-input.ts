@@ -11,7 +11,7 @@ import { assert, must } from '../../base/assert.ts'
 import { MillraceError } from '../../base/errors.ts'
 import { readBlock } from '../../codec/block.ts'
 import { RecordRows } from '../../codec/record-rows.ts'
-import { decodeLetter } from './dead-letter.ts'
+import { decodeLetter, undeliveredReason } from './dead-letter.ts'
 import { withOpenValues } from '../exchange/exchange-rows.ts'
 import { retryTopic } from '../topic-names.ts'
 
@@ -107,6 +107,8 @@ export class RetryInput {
       const { name } = source.spec.topic
       return name === head.topic ? null : `\`${head.operator}\` reads the topic \`${name}\` now, not \`${head.topic}\``
     }
+    const undelivered = undeliveredReason(head)
+    if (undelivered !== null) return undelivered
     const layout = core.layoutAt(head.operator, head.input)
     if (layout === null) return `the pipeline has no operator \`${head.operator}\` there any more`
     if (head.codeVersion === core.environment.topology.codeVersion) return null

@@ -31,7 +31,6 @@ export function writeBlocks(
       throw new MillraceError('MR_CODEC_TOO_LARGE', {
         message: 'the row is too large to be handed on.',
         details: { bytes: block.length, bytesMax: BLOCK_BYTES_MAX },
-        fix: 'Make smaller rows, then `millrace dlq retry`.',
       })
   } catch (error) {
     if (isMillraceError(error) && error.kind === 'internal') throw error

@@ -42,7 +42,7 @@ export class TaskOutputs {
 
   #exchange(output: Extract<OutputSpec, { kind: 'exchange' }>, group: number, running: readonly number[]): ExchangeOutput {
     const reader = readerOf(this.#environment, output.topic)
-    return new ExchangeOutput(output, group, running, (batch, row, error) => this.#letters.reject(reader, 0, batch, row, error))
+    return new ExchangeOutput(output, group, running, (batch, row, error) => this.#letters.reject(reader, 0, batch, row, error, true))
   }
 
   #topic(output: Extract<OutputSpec, { kind: 'topic' }>): TopicOutput {
@@ -153,8 +153,13 @@ function readersByTopic(environment: TaskEnvironment, part: SubTopology): Readon
 
 /** The operator or sink behind an exchange: what dead letters name when a row cannot be handed on to it. */
 function readerOf(environment: TaskEnvironment, topic: string): string {
-  for (const part of environment.topology.parts)
-    for (const input of part.inputs) if (isExchange(input) && input.topic === topic) return part.sink?.name ?? input.name
+  for (const part of environment.topology.parts) {
+    const index = part.inputs.findIndex((input) => isExchange(input) && input.topic === topic)
+    if (index < 0) continue
+    const edge = part.edges.find(({ from, to }) => 'input' in from && from.input === index && 'node' in to)
+    const node = edge !== undefined && 'node' in edge.to ? environment.plan.nodes[edge.to.node] : undefined
+    return part.sink?.name ?? node?.name ?? topic
+  }
   return topic
 }
 

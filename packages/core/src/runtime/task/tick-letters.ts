@@ -86,7 +86,7 @@ export class TickLetters {
   }
 
   /** Makes a letter of one row that `operator` could not take. An error of ours is thrown on: no record is to blame. */
-  reject(operator: string, input: number, batch: Batch, row: number, error: unknown): void {
+  reject(operator: string, input: number, batch: Batch, row: number, error: unknown, isUndelivered = false): void {
     if (isMillraceError(error) && error.kind === 'internal') throw error
     const context = {
       pipeline: this.#environment.plan.pipeline,
@@ -96,6 +96,7 @@ export class TickLetters {
       tick: this.#tick,
       atMs: this.#wallMs,
       attempt: this.#attempt,
+      isUndelivered,
     }
     const letter = makeLetter(context, operator, input, batch, row, this.#fieldsAt(operator, input), error)
     // A late record is no failure of the record or the code: it does not count towards the pause.
