@@ -1,11 +1,14 @@
 // The sink that lets one file grow, a JSON object per line.
 //
 // Rows are written to a part file beside it, `<path>.part-e<epoch>-c<checkpoint>`, which prepare() makes durable; the
-// intent names it and the length that the file has. publish() copies the part to that place, syncs, and removes the part. So nothing
-// that is not committed is ever in the file, and a publish that was cut off is done again over the same bytes. Two writes and four syncs
-// per checkpoint are the price. A reader that polls may see a prefix of what is being published, as in any file that grows.
+// intent names it and the length that the file has. publish() copies the part to that place, syncs, and gives the part another name. So
+// nothing that is not committed is ever in the file, and a publish that was cut off is done again over the same bytes. Two writes and four
+// syncs per checkpoint are the price. A reader that polls may see a prefix of what is being published, as in any file that grows.
+//
+// A part that is done becomes the hidden file `.<name>.spare`, and the next one is written over it: blocks and pages of a file that is there cost a third
+// of new ones (16 MiB made, synced and removed: 7.3-9.5 ms of CPU; written over: 3 ms).
 import type { Caller } from '../base/place-of-call.ts'
-import { must } from '../base/assert.ts'
+import { assert, must } from '../base/assert.ts'
 import { type Disk, type DiskFile, readFully } from '../base/disk.ts'
 import { MillraceError } from '../base/errors.ts'
 import type { FileOutput } from './file-set.ts'
@@ -22,7 +25,11 @@ const PIECE_BYTES = 256 * 1024
  * and in the memory of a machine that has run for a while large blocks are dear (16 MiB in 1 MiB pieces 45 ms, in 16 KiB pieces 9 ms).
  */
 const GROWING_PIECE_BYTES = 16 * 1024
-const INTENT_VERSION = 1
+/** Bytes of the copy from the part to the file that are in memory. */
+const COPY_BYTES = MEBIBYTE
+/** Pieces of the copy begin at blocks of the file, so that they are written without reading what lies around them. */
+const BLOCK_BYTES = 4096
+const INTENT_VERSION = 2
 
 export interface NdjsonFileSettings {
   /** The file. With several task groups there is one per group: `hits.ndjson` becomes `hits-0.ndjson`, `hits-1.ndjson` ... */
@@ -72,6 +79,8 @@ interface FileIntent {
   readonly path: string
   /** The part file that holds the rows. */
   readonly part: string
+  /** Bytes of the rows: the part may be longer, from an earlier use. */
+  readonly bytes: number
   /** Length of the file before, and which file that was. */
   readonly from: number
   readonly identity: string
@@ -82,36 +91,42 @@ function encodeIntent(intent: FileIntent): Uint8Array {
   return new TextEncoder().encode(JSON.stringify({ version: INTENT_VERSION, ...intent }))
 }
 
-function decodeIntent(bytes: Uint8Array): FileIntent {
+function decodeIntent(encoded: Uint8Array): FileIntent {
   try {
-    const { version, path, part, from, identity, checkpoint } = JSON.parse(new TextDecoder().decode(bytes)) as Readonly<
-      Record<string, unknown>
-    >
-    const known = version === INTENT_VERSION && typeof path === 'string' && typeof part === 'string'
+    const intent = JSON.parse(new TextDecoder().decode(encoded)) as Readonly<Record<string, unknown>>
+    const { version, path, part, bytes, from, identity, checkpoint } = intent
+    const known = version === INTENT_VERSION && typeof path === 'string' && typeof part === 'string' && typeof bytes === 'number'
     if (known && typeof from === 'number' && typeof checkpoint === 'number' && typeof identity === 'string')
-      return { path, part, from, identity, checkpoint }
+      return { path, part, bytes, from, identity, checkpoint }
   } catch (cause) {
     throw new MillraceError('MR_SINK_INTENT', { cause })
   }
   throw new MillraceError('MR_SINK_INTENT')
 }
 
-/** The part file of one checkpoint; made when the first bytes come. */
+/** The part file of one checkpoint; made when the first bytes come, of the spare one where there is one. */
 class Part implements FileOutput {
   readonly path: string
   readonly #disk: Disk
+  readonly #spare: Spare
   #file: DiskFile | null = null
   position = 0
 
-  constructor(disk: Disk, path: string) {
+  constructor(disk: Disk, path: string, spare: Spare) {
     this.#disk = disk
     this.path = path
+    this.#spare = spare
   }
 
   write(bytes: Uint8Array): void {
-    this.#file ??= this.#disk.open(this.path, 'create')
+    this.#file ??= this.#open()
     this.#file.write(bytes, this.position)
     this.position += bytes.length
+  }
+
+  #open(): DiskFile {
+    this.#spare.give(this.path)
+    return this.#disk.open(this.path, 'create')
   }
 
   async sync(): Promise<void> {
@@ -125,6 +140,40 @@ class Part implements FileOutput {
   }
 }
 
+/** The file of a part that is published, which the next part is written over. */
+class Spare {
+  readonly #disk: Disk
+  readonly #path: string
+  #isThere = false
+
+  constructor(disk: Disk, path: string) {
+    this.#disk = disk
+    this.#path = path
+  }
+
+  /** Takes the file of a part. */
+  take(part: string): void {
+    this.#disk.rename(part, this.#path)
+    this.#isThere = true
+  }
+
+  /** Gives it the name of the next part. */
+  give(part: string): void {
+    if (this.#isThere) this.#disk.rename(this.#path, part)
+    this.#isThere = false
+  }
+
+  remove(): void {
+    if (this.#isThere) this.#disk.remove(this.#path)
+    this.#isThere = false
+  }
+
+  /** Removes that of an earlier writer. */
+  clean(): void {
+    this.#disk.remove(this.#path)
+  }
+}
+
 class FileWriter implements SinkWriter {
   readonly #context: SinkContext
   readonly #disk: Disk
@@ -132,6 +181,7 @@ class FileWriter implements SinkWriter {
   readonly #rollMs: number
   readonly #rollBytes: number
   readonly #lines: LineWriter
+  readonly #spare: Spare
   #checkpoint: number
   #part: Part
   #encoder: NdjsonEncoder
@@ -144,13 +194,14 @@ class FileWriter implements SinkWriter {
     this.#rollMs = settings.rollMs
     this.#rollBytes = settings.rollBytes
     this.#lines = new LineWriter(context.fields, settings.times, context.reject)
+    this.#spare = new Spare(this.#disk, `${parentOf(this.#path)}/.${nameOf(this.#path)}.spare`)
     this.#checkpoint = checkpoint
     this.#part = this.#newPart()
     this.#encoder = this.#newEncoder()
   }
 
   #newPart(): Part {
-    return new Part(this.#disk, `${this.#path}.part-e${this.#context.epoch}-c${this.#checkpoint}`)
+    return new Part(this.#disk, `${this.#path}.part-e${this.#context.epoch}-c${this.#checkpoint}`, this.#spare)
   }
 
   #newEncoder(): NdjsonEncoder {
@@ -164,6 +215,7 @@ class FileWriter implements SinkWriter {
     const prefix = `${nameOf(this.#path)}.part-`
     const strays = this.#disk.list(folder).filter((name) => name.startsWith(prefix) && name !== (last === null ? '' : nameOf(last.part)))
     for (const name of strays) this.#disk.remove(`${folder}/${name}`)
+    this.#spare.clean()
     this.#disk.syncFolder(folder)
   }
 
@@ -193,21 +245,21 @@ class FileWriter implements SinkWriter {
     if (!this.#disk.exists(this.#path)) this.#disk.open(this.#path, 'create').close()
     this.#disk.syncFolder(parentOf(part.path))
     const { size, identity } = must(this.#disk.stat(this.#path), this.#path)
-    const intent = { path: this.#path, part: part.path, from: size, identity, checkpoint: this.#checkpoint++ }
+    const intent = { path: this.#path, part: part.path, bytes: part.position, from: size, identity, checkpoint: this.#checkpoint++ }
     this.#part = this.#newPart()
     this.#encoder = this.#newEncoder()
     return encodeIntent(intent)
   }
 
-  async publish(bytes: Uint8Array): Promise<void> {
-    const intent = decodeIntent(bytes)
-    // The part goes last: while it is there, the publish is not done.
+  async publish(encoded: Uint8Array): Promise<void> {
+    const intent = decodeIntent(encoded)
+    // The part's name goes last: while it is there, the publish is not done.
     if (!this.#disk.exists(intent.part)) return
     const isNew = !this.#disk.exists(intent.path)
     const part = this.#disk.open(intent.part, 'read')
     const file = this.#disk.open(intent.path, 'create')
     try {
-      copy(part, file, this.#placeFor(intent, part, file))
+      await copy(part, intent.bytes, file, this.#placeFor(intent, part, file))
       file.sync()
     } finally {
       part.close()
@@ -215,7 +267,8 @@ class FileWriter implements SinkWriter {
     }
     const folder = parentOf(intent.path)
     if (isNew) this.#disk.syncFolder(folder)
-    this.#disk.remove(intent.part)
+    // Durable before the next rows are written over it: a publish that is done again must find what it copied.
+    this.#spare.take(intent.part)
     this.#disk.syncFolder(folder)
   }
 
@@ -223,12 +276,13 @@ class FileWriter implements SinkWriter {
   #placeFor(intent: FileIntent, part: DiskFile, file: DiskFile): number {
     const size = file.size()
     if (this.#disk.stat(intent.path)?.identity === intent.identity) return Math.min(intent.from, size)
-    return isPrefix(file, part, size) ? 0 : size
+    return size <= intent.bytes && isPrefix(file, part, size) ? 0 : size
   }
 
   async close(): Promise<void> {
     // The part stays: what was prepared may be committed. The next writer cleans up.
     this.#part.close()
+    this.#spare.remove()
   }
 }
 
@@ -242,20 +296,25 @@ function pathOfGroup(path: string, { group, groups }: SinkContext): string {
   return dot > path.lastIndexOf('/') + 1 ? `${path.slice(0, dot)}-${group}${path.slice(dot)}` : `${path}-${group}`
 }
 
-function copy(from: DiskFile, to: DiskFile, position: number): void {
-  const buffer = new Uint8Array(Math.min(PIECE_BYTES, from.size()))
-  for (let done = 0; ;) {
-    const count = from.read(buffer, done)
-    if (count === 0) return
-    for (let from = 0; from < count; from += GROWING_PIECE_BYTES)
-      to.write(buffer.subarray(from, Math.min(count, from + GROWING_PIECE_BYTES)), position + done + from)
-    done += count
+/** Copies the first `bytes` of the part to `position` of the file. */
+async function copy(part: DiskFile, bytes: number, file: DiskFile, position: number): Promise<void> {
+  const buffer = new Uint8Array(Math.min(COPY_BYTES, bytes))
+  for (let done = 0; done < bytes;) {
+    const start = position + done
+    const piece = buffer.subarray(0, Math.min(bytes - done, COPY_BYTES - (start % BLOCK_BYTES)))
+    assert(readFully(part, piece, done), () => `${part.path} holds the ${bytes} bytes of its intent`)
+    // Nobody is expected to read soon what may be much; what is little goes the usual way.
+    if (!(await file.writeAround?.([piece], start))) writeGrowing(file, piece, start)
+    done += piece.length
   }
+}
+
+function writeGrowing(file: DiskFile, bytes: Uint8Array, position: number): void {
+  for (let at = 0; at < bytes.length; at += GROWING_PIECE_BYTES) file.write(bytes.subarray(at, at + GROWING_PIECE_BYTES), position + at)
 }
 
 /** Whether the first `size` bytes of both files are the same: what is there is a publish that was cut off. */
 function isPrefix(file: DiskFile, whole: DiskFile, size: number): boolean {
-  if (size > whole.size()) return false
   const length = Math.min(MEBIBYTE, size)
   for (let at = 0; at < size; at += length) {
     const pieces = [new Uint8Array(Math.min(length, size - at)), new Uint8Array(Math.min(length, size - at))] as const
