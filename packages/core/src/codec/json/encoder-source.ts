@@ -1,10 +1,11 @@
 // Generates the row encoder for a list of fields: constant bytes are stored four at a time, numbers and plain strings are written in
 // place, everything else by `writeValue` of the interpreted encoder.
 import type { Field } from '../column.ts'
+import { viewOf } from '../batch-header.ts'
 import { NUMBER_BYTES_MAX, writeBool, writeInteger, writeNull, writeNumber } from './write-number.ts'
-import { writeString } from './write-string.ts'
+import { writePlainString } from './write-string.ts'
 
-export const RUNTIME = { writeBool, writeInteger, writeNull, writeNumber, writeString }
+export const RUNTIME = { writeBool, writeInteger, writeNull, writeNumber, writePlainString, viewOf }
 
 type Write = 'number' | 'whole' | 'time' | 'i32' | 'bool' | 'string' | 'any'
 
@@ -76,7 +77,8 @@ function declare(field: Field, index: number): string {
     if (column${index}.layout === 'bytes') { data${index} = column${index}.data; starts${index} = ends${index} = column${index}.offsets }
     else if (column${index}.layout === 'slice') { data${index} = column${index}.data; starts${index} = column${index}.starts; ends${index} = column${index}.ends; shift${index} = 0 }
     else { data${index} = column${index}.dictionary.data; starts${index} = ends${index} = column${index}.dictionary.offsets; ids${index} = column${index}.ids }
-  }`
+  }
+  const source${index} = data${index} === null ? null : viewOf(data${index})`
     default:
       return `  ${column}`
   }
@@ -99,7 +101,7 @@ function value(field: Field, index: number): string {
         bytes = into.bytes
         view = into.view
       }
-      at = writeString(bytes, at, data${index}, start, end)
+      at = writePlainString(bytes, view, at, data${index}, source${index}, start, end)
     }`
   }
   const call = write === 'number' ? 'writeNumber' : write === 'bool' ? 'writeBool' : 'writeInteger'
@@ -142,7 +144,7 @@ export function encoderSource(fields: readonly Field[], order: readonly number[]
     parts.push(before.code, value(field, index))
   })
   return `'use strict'
-const { writeBool, writeInteger, writeNull, writeNumber, writeString, writeValue } = runtime
+const { writeBool, writeInteger, writeNull, writeNumber, writePlainString, writeValue, viewOf } = runtime
 const fixed = ${fixed} // bytes of a row without its strings
 ${fields
   .map((field, index) =>
