@@ -44,6 +44,15 @@ describe('changes and decisions', () => {
     )
   })
 
+  test('docs/README.md lists every decision record', () => {
+    const list = readTreeFile('docs/README.md')
+    const records = treeFiles().filter((name) => /^docs\/adr\/\d{4}/.test(name))
+    assert.deepEqual(
+      records.filter((name) => !list.includes(`(${name.slice('docs/'.length)})`)),
+      [],
+    )
+  })
+
   test('the checks find what they look for', () => {
     assert.equal(fragmentFault('changes/a-log.added.md', 'The log is there.\n'), undefined)
     assert.ok(fragmentFault('changes/a-log.md', 'The log is there.\n'))

@@ -192,6 +192,7 @@ export interface FileTableOptions<S, F> {
   readonly format: 'csv' | 'json'
   /** Between the fields of CSV: one ASCII character. Default comma. */
   readonly separator?: string
+  /** What a row looks like: `t.object({...})`. */
   readonly value: S
   /** The field, or fields, that tell one row from every other. */
   readonly key: F | readonly F[]
