@@ -69,6 +69,12 @@ export const CONSTANTS: readonly FixedSetting[] = [
     reason: 'They wait in memory until the list has ended, and a generator may never end.',
   },
   {
+    file: core('operators/flat-map.ts'),
+    name: 'FLAT_MAP_BYTES_MAX',
+    summary: 'Bytes of the rows that `flatMap` may make of one row, about; more is a dead letter.',
+    reason: 'As much as the largest row that may be handed on: a few rows can be larger than a million.',
+  },
+  {
     file: core('operators/aggregate-custom.ts'),
     name: 'CUSTOM_STATE_BYTES_MAX',
     summary: 'State of one group of a `custom` aggregate; a row that makes it larger is a dead letter.',

@@ -158,8 +158,8 @@ export class Stream<in out K, in out V> {
 
   /**
    * Any number of rows for each row: a list made by a lambda. The rows follow each other in the list's order, with the time of their origin.
-   * The key is lost. State: none. Takes facts only. A list of more than 1,000,000 rows, such as that of a generator which never ends, is a
-   * dead letter (`MR_RUNTIME_ROWS_ENDLESS`).
+   * The key is lost. State: none. Takes facts only. A list of more than 1,000,000 rows or about 64 MiB, such as that of a generator which
+   * never ends, is a dead letter (`MR_RUNTIME_ROWS_ENDLESS`).
    * @example orders.flatMap((order) => order.lines.map((line) => ({ orderId: order.id, ...line })))
    * @throws {MillraceError} `MR_PLAN_UPDATE_REFUSED` on a stream of updates; `MR_PLAN_NOT_YET` for an async lambda.
    */

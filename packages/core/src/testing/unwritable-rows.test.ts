@@ -6,7 +6,7 @@ import { count, custom, pipeline, t, topic } from '../index.ts'
 import { type Disk, readFully } from '../base/disk.ts'
 import { collect } from '../connect/memory.ts'
 import { ndjsonFile } from '../connect/ndjson-file-sink.ts'
-import { FLAT_MAP_ROWS_MAX } from '../operators/flat-map.ts'
+import { FLAT_MAP_BYTES_MAX, FLAT_MAP_ROWS_MAX } from '../operators/flat-map.ts'
 import { testPipeline, type PipelineTest } from './pipeline-driver.ts'
 
 const given = topic('given', { value: t.object({ k: t.string() }) })
@@ -172,6 +172,32 @@ test('a record of a foreign schema that is nested too deep is a dead letter', as
   const [letter] = await run.deadLetters()
   assert.deepEqual([letter?.code, letter?.text], ['MR_CODEC_JSON_INVALID', deep])
   await run.stop()
+})
+
+test('a flatMap whose few rows are too large together is a letter, and the next record goes on', async () => {
+  const text = 'x'.repeat(1 << 20)
+  const seen = collect<{ k: string }>()
+  for (const value of [t.object({ k: t.string() }), undefined]) {
+    const definition = pipeline('large', (mill) => {
+      const large = (row: { readonly k: string }): readonly { k: string }[] =>
+        row.k === 'large' ? Array.from({ length: 100 }, (_, n) => ({ k: `${n}${text}` })) : [{ k: row.k }, { k: row.k }]
+      const from = mill.from(given)
+      const made = value === undefined ? from.flatMap(large) : from.flatMap(large, { value })
+      made.to(seen)
+    })
+    const run = await testPipeline(definition)
+    await run.feed(given, [{ k: 'a' }, { k: 'large' }, { k: 'b' }])
+    await run.advance(60_000)
+    assert.deepEqual(
+      seen.rows.map((row) => row.k),
+      value === undefined ? ['a', 'a', 'b', 'b', 'a', 'a', 'b', 'b'] : ['a', 'a', 'b', 'b'],
+    )
+    const [letter] = await run.deadLetters()
+    assert.equal(letter?.code, 'MR_RUNTIME_ROWS_ENDLESS')
+    assert.ok(letter.message.includes(`bytesMax=\`${FLAT_MAP_BYTES_MAX}\``))
+    assertNothingFailed(run)
+    await run.stop()
+  }
 })
 
 test('a flatMap that never ends is cut off, its iterator closed, and the next record goes on', async () => {
