@@ -3,51 +3,40 @@
 //   log opened (folder locked) -> pipelines started -> HTTP listens -> running
 //   stop: HTTP takes nothing new -> pipelines commit and publish -> log closed
 import {
-  type AnyTopic,
   type Clock,
-  codeVersion,
-  compiler,
-  deadLetterTopic,
   type Disk,
-  type EmbeddedLog,
   type Log,
   MemoryLog,
   MillraceError,
   nodeDisk,
-  isMillraceError,
   openEmbeddedLog,
-  type PipelineOptions,
-  type Plan,
-  outputsText,
-  rowsAgain,
-  RunningPipeline,
+  type RunningPipeline,
   type Scheduler,
   seededRandom,
   systemClock,
   systemScheduler,
   type Timer,
-  type Topology,
   type WorkerOptions,
 } from '@millrace/core/engine'
 import type { PipelineDefinition } from '@millrace/core'
-import type { LogStatus, PlantStatus } from '../api.ts'
+import type { PlantStatus } from '../api.ts'
 import type { SourceDefinition } from '../source.ts'
 import { VERSION } from '../version.ts'
-import { errorOf } from './answers.ts'
 import { BodyBudget } from './collect/body.ts'
 import { Collector } from './collect/collector.ts'
 import { ConsoleFiles, consoleFolder } from './console-files.ts'
-import { type PlantContext, type PlantPipeline, pipelineStatuses, replayOf } from './context.ts'
+import type { PlantContext } from './context.ts'
 import { LetterBoxes } from './letter-boxes.ts'
 import { BODY_BYTES_MAX, DEFAULT_HOST, DEFAULT_PORT, DISK_RESERVE_BYTES, logFolder, MEMORY_BYTES } from './defaults.ts'
 import { healthOf } from './health.ts'
 import { type HttpServer, listen, type TlsFiles } from './http-server.ts'
 import { type LogLines, silentLog } from './log-lines.ts'
+import { LogWatch } from './log-watch.ts'
 import { Notices } from './notices.ts'
-import { storePlan } from './plan-store.ts'
-import { askPortOwner } from './port-owner.ts'
+import { Pipelines, type PipelinesSettings } from './pipelines.ts'
+import { withOwner } from './port-owner.ts'
 import { Rates } from './rates.ts'
-import { deleteReplayTopics, type Replay, type ReplayRequest, replaysLeft, startReplay } from './replays.ts'
+import { Replays } from './replays.ts'
 import { Router } from './router.ts'
 import { deadLetterRoutes } from './routes/dead-letters.ts'
 import { pipelineRoutes } from './routes/pipelines.ts'
@@ -57,7 +46,6 @@ import { topicRoutes, topicStatuses } from './routes/topics.ts'
 import { isLoopback, Security } from './security.ts'
 import { removeServerFile, writeServerFile } from './server-file.ts'
 import { Sources } from './sources.ts'
-import { passStateGate, type Rebuilt, sourcesText } from './state-gate.ts'
 import { Streams } from './streams.ts'
 
 const SECOND_MS = 1000
@@ -163,13 +151,17 @@ async function openLog(options: PlantOptions, clock: Clock, scheduler: Scheduler
   return openEmbeddedLog({ folder: logFolder(folder), disk, clock, scheduler, diskReserveBytes, journalHalfBytesMax })
 }
 
-/** A pipeline whose topics are there and whose tasks are still to be started. */
-interface PreparedPipeline {
-  readonly name: string
-  readonly plan: Plan
-  readonly topology: Topology
-  readonly options: PipelineOptions
-  readonly rebuilt: Rebuilt
+function pipelinesSettings(options: PlantOptions): PipelinesSettings {
+  const { startAt, rebuild = false, dropState = false, bounded, workers = null, snapshotBytesMin, modules = [] } = options
+  return {
+    policy: { rebuild, dropState },
+    modules,
+    aheadBytes: Math.floor((options.memoryBytes ?? MEMORY_BYTES) / 8),
+    ...(startAt === undefined ? {} : { startAt }),
+    ...(bounded === undefined ? {} : { bounded }),
+    ...(workers === null ? {} : { workers }),
+    ...(snapshotBytesMin === undefined ? {} : { snapshotBytesMin }),
+  }
 }
 
 class RunningPlant implements Plant {
@@ -185,21 +177,17 @@ class RunningPlant implements Plant {
   readonly #nodeRates: Rates
   readonly #streams = new Streams()
   readonly #collector: Collector
-  readonly #declarations = new Map<string, AnyTopic>()
-  readonly #reserved = new Set<string>()
-  readonly #pipelines = new Map<string, PlantPipeline>()
-  readonly #replays = new Map<string, Replay>()
+  readonly #logWatch: LogWatch
+  readonly #pipelines: Pipelines
+  readonly #replays: Replays
   readonly #letters: LetterBoxes
   readonly #sources: Sources
   readonly #seconds = new Set<() => void>()
   #timer: Timer | null = null
-  #saidForgottenKeys = false
   #server: HttpServer | null = null
   #stopping: Promise<void> | null = null
   /** Topics are there and the collector answers. */
   #isCollecting = false
-  /** All pipelines are known, running or not. */
-  #isReady = false
   #fatal = false
 
   constructor(options: PlantOptions, log: Log, clock: Clock, scheduler: Scheduler) {
@@ -212,6 +200,10 @@ class RunningPlant implements Plant {
     this.#startedAtMs = clock.nowMs()
     this.#letters = new LetterBoxes(log, clock)
     this.#notices = new Notices(clock, this.#lines)
+    const environment = { log, clock, scheduler, disk: this.#disk, notices: this.#notices }
+    this.#logWatch = new LogWatch(log, this.#notices)
+    this.#pipelines = new Pipelines(environment, pipelinesSettings(options))
+    this.#replays = new Replays({ ...environment, onEvent: (name, event) => this.#notices.take(name, event) }, this.#letters)
     this.#sources = new Sources({ log, clock, scheduler, disk: this.#disk }, this.#notices)
     this.#topicRates = new Rates(clock)
     this.#nodeRates = new Rates(clock)
@@ -219,8 +211,8 @@ class RunningPlant implements Plant {
       log,
       clock,
       scheduler,
-      declarations: this.#declarations,
-      reserved: this.#reserved,
+      declarations: this.#pipelines.declarations,
+      reserved: this.#pipelines.reserved,
       inFlightBytesMax: Math.floor((options.memoryBytes ?? MEMORY_BYTES) / 4),
     })
   }
@@ -234,26 +226,22 @@ class RunningPlant implements Plant {
   }
 
   get pipelines(): ReadonlyMap<string, RunningPipeline> {
-    return new Map(Array.from(this.#pipelines, ([name, { running }]) => [name, running]))
+    return new Map(Array.from(this.#pipelines.running, ([name, { running }]) => [name, running]))
   }
 
   async start(): Promise<void> {
-    this.#sayRecovery()
+    this.#logWatch.sayRecovery()
     // The port first: when it is taken, no pipeline has begun to work.
     await this.#listen()
     const { folder, announce = true, pipelines, sources = [] } = this.#options
-    const prepared: PreparedPipeline[] = []
-    for (const definition of pipelines) prepared.push(await this.#prepare(definition))
-    for (const { topic } of sources) this.#declarations.set(topic.name, topic)
+    for (const definition of pipelines) await this.#pipelines.prepare(definition)
+    for (const { topic } of sources) this.#pipelines.declarations.set(topic.name, topic)
     // What is sent from here on is kept, however long the tasks take to restore their state, and when one cannot.
     this.#isCollecting = true
     if (folder !== null && announce)
       writeServerFile(folder, { pid: process.pid, url: this.url, startedAtMs: this.#startedAtMs, version: VERSION })
     this.#tick()
-    const opened: (() => Promise<void>)[] = []
-    for (const one of prepared) opened.push(await this.#open(one))
-    this.#isReady = true
-    await Promise.all(opened.map((whenRestored) => whenRestored()))
+    await this.#pipelines.start()
     for (const definition of sources) await this.#sources.start(definition)
   }
 
@@ -270,12 +258,12 @@ class RunningPlant implements Plant {
       nowMs: this.#clock.nowMs(),
       startedAtMs: this.#startedAtMs,
       folder,
-      pipelines: pipelineStatuses({ pipelines: this.#pipelines }),
+      pipelines: this.#pipelines.statuses(),
       sources: this.#sources.statuses(),
       topics: topicStatuses({ log: this.log }, true),
       memory: { residentBytes: rss, heapBytes: heapUsed, budgetBytes: memoryBytes },
       disk: this.#room(),
-      log: logStatus(this.log),
+      log: this.#logWatch.status(),
       rates: { topics: this.#topicRates.read(), nodes: this.#nodeRates.read() },
       notices: this.#notices.list(),
     }
@@ -284,72 +272,6 @@ class RunningPlant implements Plant {
   #room(): PlantStatus['disk'] {
     const { folder, diskReserveBytes = DISK_RESERVE_BYTES } = this.#options
     return folder === null ? { freeBytes: 0, reserveBytes: 0 } : { freeBytes: this.#disk.freeBytes(folder), reserveBytes: diskReserveBytes }
-  }
-
-  /** Everything that may refuse a start before anything of the pipeline works, and its topics. */
-  async #prepare({ name, plan, warnings }: PipelineDefinition): Promise<PreparedPipeline> {
-    if (this.#reserved.has(deadLetterTopic(name)))
-      throw new MillraceError('MR_PLAN_NAME_TAKEN', { message: 'two pipelines have the same name.', details: { pipeline: name } })
-    for (const { message, place } of warnings)
-      this.#notices.add('warning', name, message, null, `${message}${place === null ? '' : ` (${place})`}`, null)
-    const { startAt, rebuild = false, dropState = false, bounded, workers = null, snapshotBytesMin, modules = [] } = this.#options
-    const { memoryBytes = MEMORY_BYTES } = this.#options
-    const rebuilt = await passStateGate(this.log, plan, { rebuild, dropState })
-    const options: PipelineOptions = {
-      rebuild: rebuild === true || rebuilt.length > 0,
-      stateChanged: rebuilt.length > 0,
-      log: this.log,
-      clock: this.#clock,
-      scheduler: this.#scheduler,
-      disk: this.#disk,
-      compiler,
-      codeVersion: codeVersion(plan, modules),
-      aheadBytes: Math.floor(memoryBytes / 8),
-      ...(startAt === undefined ? {} : { startAt }),
-      ...(bounded === undefined ? {} : { bounded }),
-      ...(workers === null ? {} : { workers }),
-      ...(snapshotBytesMin === undefined ? {} : { snapshotBytesMin }),
-      onEvent: (event) => this.#notices.take(name, event),
-    }
-    const topology = await RunningPipeline.prepare(plan, options)
-    for (const node of plan.nodes) if ('topic' in node) this.#declarations.set(node.topic.name, node.topic)
-    for (const node of plan.nodes)
-      if (node.kind === 'table-source' && node.from.kind === 'topic') this.#declarations.set(node.from.name, node.from)
-    this.#reserved.add(deadLetterTopic(name))
-    return { name, plan, topology, options, rebuilt }
-  }
-
-  /**
-   * Starts the tasks. What it returns resolves when they are restored, or stay failed because stored bytes are damaged: then everything else
-   * goes on. It throws any other failure.
-   */
-  async #open({ name, plan, topology, options, rebuilt }: PreparedPipeline): Promise<() => Promise<void>> {
-    const running = await RunningPipeline.open(plan, topology, options)
-    this.#pipelines.set(name, { name, plan, running })
-    const { isRebuilt } = running
-    if (isRebuilt) this.#sayRebuilt(plan, rebuilt)
-    return async () => {
-      const failure = await running.ready()
-      if (failure !== null && !(isMillraceError(failure) && failure.kind === 'data')) throw failure
-      const parts = topology.parts.map((part) => part.name)
-      const version = { codeVersion: options.codeVersion, atMs: this.#clock.nowMs(), parts }
-      await storePlan(this.log, plan, { ...version, ...(isRebuilt ? { isRebuilt } : {}) })
-    }
-  }
-
-  #sayRebuilt(plan: Plan, rebuilt: Rebuilt): void {
-    const again = rowsAgain(plan)
-    const outputs = outputsText(again)
-    const changed = rebuilt.map(({ name }) => `\`${name}\``).join(', ')
-    const message = `rebuilt: ${changed === '' ? 'stored state has another layout or is damaged' : `${changed} changed`}; the state is made again from ${sourcesText(this.log, again.sources)}`
-    this.#notices.add(
-      'info',
-      plan.pipeline,
-      'rebuilt',
-      null,
-      outputs === null ? message : `${message}, whose rows go to ${outputs} again`,
-      null,
-    )
   }
 
   async #listen(): Promise<void> {
@@ -384,14 +306,13 @@ class RunningPlant implements Plant {
   #routes(all: () => Router['routes']): Router['routes'] {
     const context: PlantContext = {
       folder: this.#options.folder,
-      isReady: () => this.#isReady,
       health: () =>
         healthOf({
           folder: this.#options.folder,
-          pipelines: pipelineStatuses({ pipelines: this.#pipelines }),
+          pipelines: this.#pipelines.statuses(),
           sources: this.#sources.statuses(),
           disk: this.#room(),
-          log: logStatus(this.log),
+          log: this.#logWatch.status(),
           isCollecting: this.#isCollecting,
           isStopping: this.#stopping !== null,
           wanted: this.#options.pipelines.map(({ name }) => name),
@@ -405,10 +326,8 @@ class RunningPlant implements Plant {
       letters: this.#letters,
       sources: () => this.#sources.statuses(),
       replays: this.#replays,
-      reserved: this.#reserved,
+      reserved: this.#pipelines.reserved,
       status: () => this.status(),
-      deleteReplay: (id) => this.#deleteReplay(id),
-      startReplay: (pipeline, request) => this.#startReplay(pipeline, request),
       eachSecond: (run) => {
         this.#seconds.add(run)
         return () => this.#seconds.delete(run)
@@ -423,66 +342,12 @@ class RunningPlant implements Plant {
     ]
   }
 
-  async #startReplay({ plan, running }: PlantPipeline, request: ReplayRequest): Promise<Replay> {
-    const environment = {
-      log: this.log,
-      clock: this.#clock,
-      scheduler: this.#scheduler,
-      disk: this.#disk,
-      onEvent: (name: string, event: Parameters<Notices['take']>[1]) => this.#notices.take(name, event),
-    }
-    const replay = await startReplay(environment, plan, running.topology.codeVersion, request)
-    this.#replays.set(request.id, replay)
-    return replay
-  }
-
-  async #deleteReplay(id: string): Promise<readonly string[]> {
-    const pipelines = [
-      ...[...this.#replays.values()].map((replay) => replay.status()),
-      ...replaysLeft(this.log, new Set(this.#replays.keys())),
-    ]
-    const found = pipelines.find((status) => status.id === id)
-    if (found === undefined) replayOf({ replays: this.#replays }, id)
-    else await this.#letters.forget(`${found.pipeline}.replay-${id}`)
-    await this.#replays.get(id)?.stop()
-    this.#replays.delete(id)
-    return deleteReplayTopics(this.log, id)
-  }
-
-  #sayRecovery(): void {
-    const recovery = (this.log as Partial<EmbeddedLog>).recovery
-    for (const damage of recovery?.damages ?? []) {
-      this.#notices.add(
-        'error',
-        'log',
-        JSON.stringify(damage),
-        'MR_LOG_CORRUPT',
-        `the log is damaged: ${JSON.stringify(damage)}`,
-        'Run `millrace fsck`.',
-      )
-    }
-  }
-
-  /** Once: it goes on like that until fewer requests have keys. */
-  #sayForgottenKeys(): void {
-    if (this.#saidForgottenKeys || ((this.log as Partial<EmbeddedLog>).stats?.requestKeysForgotten ?? 0) === 0) return
-    this.#saidForgottenKeys = true
-    this.#notices.add(
-      'warning',
-      'log',
-      'request keys',
-      null,
-      'more requests have an `Idempotency-Key` than the log can remember for 24 hours: a late repeat of an old one would be appended again',
-      'Send larger batches, each with one key.',
-    )
-  }
-
   /** Each second: rates, those who follow the status, and a look whether the log still works. */
   #tick(): void {
     this.#timer = this.#scheduler.after(SECOND_MS, () => this.#tick())
-    const failure = (this.log as Partial<EmbeddedLog>).failure ?? null
+    const { failure } = this.#logWatch
     if (failure !== null) return this.#fail(failure)
-    this.#sayForgottenKeys()
+    this.#logWatch.sayForgottenKeys()
     const topics = new Map<string, number>()
     for (const topic of this.log.topics())
       topics.set(
@@ -491,7 +356,7 @@ class RunningPlant implements Plant {
       )
     this.#topicRates.sample(topics)
     const nodes = new Map<string, number>()
-    for (const { nodes: own } of pipelineStatuses({ pipelines: this.#pipelines }))
+    for (const { nodes: own } of this.#pipelines.statuses())
       for (const node of own) nodes.set(node.name, Math.max(node.counters.rowsIn, node.counters.rowsOut))
     this.#nodeRates.sample(nodes)
     this.#notices.flush()
@@ -509,8 +374,8 @@ class RunningPlant implements Plant {
     this.#streams.stop()
     await this.#stopServer()
     await this.#sources.stop()
-    for (const replay of this.#replays.values()) await replay.stop()
-    for (const { running } of this.#pipelines.values()) await running.stop()
+    await this.#replays.stop()
+    await this.#pipelines.stop()
     await this.#letters.close()
     const { folder, announce = true } = this.#options
     if (folder !== null && announce && this.#server !== null) removeServerFile(folder)
@@ -524,37 +389,4 @@ class RunningPlant implements Plant {
     await server.stop()
     late.cancel()
   }
-}
-
-function logStatus(log: Log): LogStatus | null {
-  const { stats, quarantined = [], failure = null } = log as Partial<EmbeddedLog>
-  if (stats === undefined) return null
-  const { directWrites, journalHalfBytes, requestKeys, requestKeysForgotten } = stats
-  const error = failure === null ? null : errorOf(failure)
-  return {
-    directWrites,
-    journalHalfBytes,
-    requestKeys,
-    requestKeysForgotten,
-    quarantined,
-    error: error === null ? null : { code: error.code, message: error.message, fix: error.fix },
-  }
-}
-
-/** A taken port: says who has it. */
-async function withOwner(error: unknown, host: string, port: number): Promise<unknown> {
-  if (!(error instanceof MillraceError) || error.code !== 'MR_SERVER_PORT_TAKEN') return error
-  const owner = await askPortOwner(host, port)
-  if (owner === null)
-    return new MillraceError('MR_SERVER_PORT_TAKEN', {
-      message: 'the port is taken by another program.',
-      details: { host, port },
-      cause: error,
-    })
-  return new MillraceError('MR_SERVER_PORT_TAKEN', {
-    message: 'the port is taken by another millrace.',
-    details: { host, port, pid: owner.pid, folder: owner.folder },
-    fix: `Stop it (\`kill ${owner.pid}\`), or choose another port with \`--port N\`.`,
-    cause: error,
-  })
 }

@@ -1,5 +1,6 @@
 // Who has a port that is taken: another millrace says its folder and process id over HTTP, anything else is only known to be there.
 import { get } from 'node:http'
+import { MillraceError } from '@millrace/core/engine'
 
 const ASK_MS = 1000
 
@@ -33,4 +34,22 @@ function ownerOf(text: string): PortOwner | null {
   } catch {
     return null
   }
+}
+
+/** Of a failure to listen: where the port is taken, says who has it. */
+export async function withOwner(error: unknown, host: string, port: number): Promise<unknown> {
+  if (!(error instanceof MillraceError) || error.code !== 'MR_SERVER_PORT_TAKEN') return error
+  const owner = await askPortOwner(host, port)
+  if (owner === null)
+    return new MillraceError('MR_SERVER_PORT_TAKEN', {
+      message: 'the port is taken by another program.',
+      details: { host, port },
+      cause: error,
+    })
+  return new MillraceError('MR_SERVER_PORT_TAKEN', {
+    message: 'the port is taken by another millrace.',
+    details: { host, port, pid: owner.pid, folder: owner.folder },
+    fix: `Stop it (\`kill ${owner.pid}\`), or choose another port with \`--port N\`.`,
+    cause: error,
+  })
 }

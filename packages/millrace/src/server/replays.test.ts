@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { errorOf, eventually, PlantUnderTest, webPipeline } from './plant.fixture.ts'
-import type { ReplayStatus } from './replays.ts'
+import type { ReplayStatus } from './replay.ts'
 
 const START_MS = 1_767_225_600_000
 

@@ -1,238 +1,67 @@
-// Replays that run beside the live pipelines of this plant: started by name, looked at until the plant stops.
+// The replays beside the pipelines of a plant: started by name, kept until they are deleted or the plant stops.
+import { MillraceError, nearestWord } from '@millrace/core/engine'
+import type { LetterBoxes } from './letter-boxes.ts'
+import type { PlantPipeline } from './pipelines.ts'
 import {
-  codeVersion,
-  type Clock,
-  compiler,
-  type Disk,
-  type Log,
-  MillraceError,
-  type Plan,
-  rangeByTime,
-  type ReplayRange,
-  type ReplayedRows,
-  replayPlan,
-  RunningPipeline,
-  type Scheduler,
-  type TablePage,
-  type TableQuery,
-  type TaskEvent,
-} from '@millrace/core/engine'
+  deleteReplayTopics,
+  type Replay,
+  type ReplayEnvironment,
+  type ReplayRequest,
+  replaysLeft,
+  type ReplayStatus,
+  startReplay,
+} from './replay.ts'
 
-export interface ReplayRequest {
-  readonly id: string
-  /** Milliseconds; -Infinity and +Infinity for all. Ignored when `offsets` is given. */
-  readonly fromMs: number
-  readonly toMs: number
-  readonly by: 'event' | 'append'
-  /** One partition's offsets, from inclusive, to exclusive; other sources replay nothing. */
-  readonly offsets: { readonly topic: string; readonly partition: number; readonly from: number; readonly to: number } | null
-  readonly sinks: boolean
-}
+export class Replays {
+  readonly #environment: ReplayEnvironment
+  readonly #letters: LetterBoxes
+  readonly #started = new Map<string, Replay>()
 
-export interface ReplayStatus {
-  readonly id: string
-  readonly pipeline: string
-  /** `left`: it ran before the server was started; its topics are still there, its tables are not. */
-  readonly phase: 'running' | 'finished' | 'failed' | 'left'
-  /** Null of one that is left. */
-  readonly startedAtMs: number | null
-  readonly endedAtMs: number | null
-  /** Topics that it writes. */
-  readonly outputs: readonly string[]
-  /** Tables that it keeps, readable until it is deleted or the server stops. */
-  readonly tables: readonly string[]
-  /** Rows of the range, bad ones included. */
-  readonly rowsIn: number
-  /** Records without a usable event time, which are in no range of times. */
-  readonly rowsTimeless: number
-  readonly error: { readonly code: string; readonly message: string; readonly fix: string } | null
-}
-
-export interface ReplayEnvironment {
-  readonly log: Log
-  readonly clock: Clock
-  readonly scheduler: Scheduler
-  readonly disk: Disk
-  readonly onEvent: (pipeline: string, event: TaskEvent) => void
-}
-
-export interface Replay {
-  status(): ReplayStatus
-  /** Rows of a table as it computes them, also when it has ended. Throws as `RunningPipeline.table` does. */
-  table(name: string, query: TableQuery): Promise<TablePage>
-  /** Fields of a table's key; 1 when there is no such table. */
-  keyFields(table: string): number
-  /** Resolves when it has ended, either way. */
-  ended(): Promise<void>
-  stop(): Promise<void>
-}
-
-/**
- * Starts a replay of a live pipeline. Its tables stay in memory until somebody lets go of it.
- * @param liveVersion Code version of the live pipeline.
- * @throws {MillraceError} `MR_REPLAY_RUNNING` when the id was used before, `MR_REPLAY_EMPTY` when no record is in the range.
- */
-export async function startReplay(
-  environment: ReplayEnvironment,
-  plan: Plan,
-  liveVersion: string,
-  request: ReplayRequest,
-): Promise<Replay> {
-  const { log, clock, scheduler, disk, onEvent } = environment
-  const copy = replayPlan(plan, request.id, request.sinks)
-  if (log.topic(`${copy.pipeline}.dead-letters`) !== null)
-    throw new MillraceError('MR_REPLAY_RUNNING', { details: { id: request.id, pipeline: plan.pipeline } })
-  const range = await rangeOf(log, plan, request)
-  requireRecords(log, plan, range)
-  const startedAtMs = clock.nowMs()
-  const running = await RunningPipeline.start(copy, {
-    log,
-    clock,
-    scheduler,
-    disk,
-    compiler,
-    codeVersion: codeVersion(copy),
-    replay: { id: request.id, of: plan.pipeline, range, codeVersion: liveVersion },
-    onEvent: (event) => onEvent(copy.pipeline, event),
-  })
-  let phase: ReplayStatus['phase'] = 'running'
-  let endedAtMs: number | null = null
-  let error: ReplayStatus['error'] = null
-  const finish = async (): Promise<void> => {
-    try {
-      await running.finished()
-      requireRows(plan, request, rowsOf(running))
-      phase = 'finished'
-    } catch (thrown) {
-      phase = 'failed'
-      error =
-        thrown instanceof MillraceError
-          ? { code: thrown.code, message: thrown.message, fix: thrown.fix }
-          : { code: 'MR_RUNTIME_TASK_FAILED', message: String(thrown), fix: '' }
-    }
-    endedAtMs = clock.nowMs()
-    await running.stop()
+  constructor(environment: ReplayEnvironment, letters: LetterBoxes) {
+    this.#environment = environment
+    this.#letters = letters
   }
-  const ended = finish()
-  const outputs = copy.nodes.flatMap((node) => (node.kind === 'to-topic' || node.kind === 'through' ? [node.topic.name] : []))
-  return {
-    status: () => ({
-      id: request.id,
-      pipeline: plan.pipeline,
-      phase,
-      startedAtMs,
-      endedAtMs,
-      outputs,
-      tables: running.topology.tables.map((table) => table.name),
-      rowsIn: rowsOf(running).rows,
-      rowsTimeless: rowsOf(running).timeless,
-      error,
-    }),
-    table: (name, query) => running.table(name, query),
-    keyFields: (table) => running.topology.tables.find((one) => one.name === table)?.primaryKey.length ?? 1,
-    ended: () => ended,
-    stop: async () => {
-      await running.stop()
-      await ended
-    },
+
+  /** @throws {MillraceError} `MR_REPLAY_RUNNING` when the id was used before, `MR_REPLAY_EMPTY` when no record is in the range. */
+  async start({ name, plan, running }: PlantPipeline, request: ReplayRequest): Promise<Replay> {
+    if (this.#started.has(request.id)) throw new MillraceError('MR_REPLAY_RUNNING', { details: { id: request.id, pipeline: name } })
+    const replay = await startReplay(this.#environment, plan, running.topology.codeVersion, request)
+    this.#started.set(request.id, replay)
+    return replay
   }
-}
 
-function rowsOf(running: RunningPipeline): ReplayedRows {
-  const sum = { rows: 0, outside: 0, timeless: 0, unread: 0 }
-  for (const { inputs } of running.status().tasks) {
-    for (const { replayed } of inputs) {
-      sum.rows += replayed?.rows ?? 0
-      sum.outside += replayed?.outside ?? 0
-      sum.timeless += replayed?.timeless ?? 0
-      sum.unread += replayed?.unread ?? 0
-    }
-  }
-  return sum
-}
-
-/** Nothing to replay is most often a wrong range: said before topics are made for it. */
-function requireRecords(log: Log, plan: Plan, { topics }: ReplayRange): void {
-  const kept: string[] = []
-  for (const [topic, list] of topics) {
-    for (const { partition, start, end } of log.ends(topic)) {
-      const wanted = list.find((other) => other.partition === partition)
-      if (wanted !== undefined && Math.min(wanted.to, end) > Math.max(wanted.from, start)) return
-      kept.push(`${topic}/${partition} from ${start} to ${end}`)
-    }
-  }
-  throw new MillraceError('MR_REPLAY_EMPTY', {
-    message: `no record is in the range; kept offsets: ${kept.join(', ')}.`,
-    details: { pipeline: plan.pipeline },
-  })
-}
-
-function requireRows(plan: Plan, { by }: ReplayRequest, { rows, outside, timeless }: ReplayedRows): void {
-  if (rows > 0) return
-  const without = timeless === 0 ? '' : `, ${timeless} have no usable event time`
-  throw new MillraceError('MR_REPLAY_EMPTY', {
-    message:
-      outside + timeless > 0
-        ? `no row has an event time in the range: ${outside} of those read lie outside${without}.`
-        : by === 'event'
-          ? 'no row has an event time in the range: all that are kept are earlier.'
-          : 'no record was in the range.',
-    details: { pipeline: plan.pipeline },
-  })
-}
-
-/** Replays of which only the topics are left: of an earlier run of the server. */
-export function replaysLeft(log: Log, known: ReadonlySet<string>): readonly ReplayStatus[] {
-  return log.topics().flatMap(({ name }): readonly ReplayStatus[] => {
-    const [, pipeline, id] = LETTERS_OF.exec(name) ?? []
-    if (pipeline === undefined || id === undefined || known.has(id)) return []
-    const outputs = topicsOf(log, id).filter((topic) => topic.endsWith(`.replay-${id}`))
-    const nothing = { startedAtMs: null, endedAtMs: null, tables: [], rowsIn: 0, rowsTimeless: 0, error: null }
-    return [{ id, pipeline, phase: 'left', outputs, ...nothing }]
-  })
-}
-
-const LETTERS_OF = /^(.+)\.replay-([A-Za-z0-9_-]{1,40})\.dead-letters$/
-
-/** Topics of a replay: what it writes, its dead letters and its internal ones. */
-function topicsOf(log: Log, id: string): readonly string[] {
-  const suffix = `.replay-${id}`
-  return log
-    .topics()
-    .map(({ name }) => name)
-    .filter(
-      (name) => name.endsWith(suffix) || name.endsWith(`${suffix}.dead-letters`) || (name.startsWith('__') && name.includes(`${suffix}.`)),
-    )
-}
-
-/** Deletes the topics of a replay that does not run. Returns their names. */
-export async function deleteReplayTopics(log: Log, id: string): Promise<readonly string[]> {
-  const topics = topicsOf(log, id)
-  for (const topic of topics) await log.deleteTopic(topic)
-  return topics.filter((topic) => !topic.startsWith('__'))
-}
-
-async function rangeOf(log: Log, plan: Plan, request: ReplayRequest): Promise<ReplayRange> {
-  const { offsets } = request
-  if (offsets === null) return rangeByTime(log, plan, Math.max(0, request.fromMs), request.toMs, request.by)
-  const sources = plan.nodes.flatMap((node) => (node.kind === 'source' ? [node.topic.name] : []))
-  if (!sources.includes(offsets.topic)) {
-    throw new MillraceError('MR_HTTP_BODY_INVALID', {
-      message: `the pipeline does not read the topic \`${offsets.topic}\`; it reads: ${sources.join(', ')}.`,
-      details: { pipeline: plan.pipeline, topic: offsets.topic },
+  /** @throws {MillraceError} `MR_REPLAY_UNKNOWN` with the nearest id. */
+  of(id: string): Replay {
+    const found = this.#started.get(id)
+    if (found !== undefined) return found
+    const near = nearestWord(id, this.#started.keys())
+    throw new MillraceError('MR_REPLAY_UNKNOWN', {
+      message: `no replay of this id has run since the server started${near === null ? '.' : `; did you mean \`${near}\`?`}`,
+      details: { id: id.slice(0, 40) },
     })
   }
-  const topics = new Map(
-    sources.map((topic) => [
-      topic,
-      log
-        .ends(topic)
-        .map(({ partition, start }) =>
-          topic === offsets.topic && partition === offsets.partition
-            ? { partition, from: offsets.from, to: offsets.to }
-            : { partition, from: start, to: start },
-        ),
-    ]),
-  )
-  return { topics }
+
+  /** Those since the plant was started, and earlier ones whose topics are still there. */
+  statuses(): readonly ReplayStatus[] {
+    const started = Array.from(this.#started.values(), (replay) => replay.status())
+    return [...started, ...replaysLeft(this.#environment.log, new Set(this.#started.keys()))]
+  }
+
+  /** Also of an earlier one. @throws {MillraceError} `MR_REPLAY_UNKNOWN`. */
+  statusOf(id: string): ReplayStatus {
+    return this.statuses().find((status) => status.id === id) ?? this.of(id).status()
+  }
+
+  /** Ends it when it runs, and deletes its topics and tables. Returns the topics that users saw. Throws MR_REPLAY_UNKNOWN. */
+  async delete(id: string): Promise<readonly string[]> {
+    const { pipeline } = this.statusOf(id)
+    await this.#letters.forget(`${pipeline}.replay-${id}`)
+    await this.#started.get(id)?.stop()
+    this.#started.delete(id)
+    return deleteReplayTopics(this.#environment.log, id)
+  }
+
+  async stop(): Promise<void> {
+    for (const replay of this.#started.values()) await replay.stop()
+  }
 }

@@ -4,7 +4,7 @@ import { after, before, describe, test } from 'node:test'
 import type { DeadLetterGroup, DeadLetterView, PlantStatus, RetryAnswer, TopicStatus } from '../api.ts'
 import { decodeJson } from '../json.ts'
 import { errorOf, eventually, PlantUnderTest, temporaryFolder, webPipeline } from './plant.fixture.ts'
-import type { ReplayStatus } from './replays.ts'
+import type { ReplayStatus } from './replay.ts'
 
 interface Page {
   readonly rows: readonly Readonly<Record<string, unknown>>[]

@@ -1,10 +1,10 @@
 // Pipelines over HTTP: the plan that runs, and replays beside it.
 import { MillraceError, serializePlan } from '@millrace/core/engine'
-import { type PlantContext, pipelineOf, replayOf } from '../context.ts'
+import type { PlantContext } from '../context.ts'
 import { ANSWERED, type Exchange } from '../exchange.ts'
 import { sendJson } from '../answers.ts'
 import { newestPlan } from '../plan-store.ts'
-import { type ReplayRequest, replaysLeft, type ReplayStatus } from '../replays.ts'
+import type { ReplayRequest } from '../replay.ts'
 import type { Route } from '../router.ts'
 import { timeOrAgeMs } from '../times.ts'
 import * as schemas from './schemas.ts'
@@ -26,7 +26,7 @@ export function pipelineRoutes(context: PlantContext): readonly Route[] {
       },
       handle: async (exchange) => {
         const name = exchange.params['pipeline'] as string
-        const running = context.pipelines.get(name)
+        const running = context.pipelines.running.get(name)
         if (running === undefined) return newestPlan(context.log, name)
         const { codeVersion, startedAtMs } = running.running.status()
         return { codeVersion, atMs: startedAtMs, plan: serializePlan(running.plan) }
@@ -46,11 +46,9 @@ export function pipelineRoutes(context: PlantContext): readonly Route[] {
       answer: { types: ['application/json'], summary: 'The replay as it begins.', schema: schemas.REPLAY_STATUS },
       refusals: [400, 404, 409],
       handle: async (exchange) => {
-        const pipeline = pipelineOf(context, exchange.params['pipeline'] as string)
+        const pipeline = context.pipelines.of(exchange.params['pipeline'] as string)
         const request = replayRequestOf(await exchange.json(REPLAY_MEMBERS), context.clock.nowMs())
-        if (context.replays.has(request.id))
-          throw new MillraceError('MR_REPLAY_RUNNING', { details: { id: request.id, pipeline: pipeline.name } })
-        const replay = await context.startReplay(pipeline, request)
+        const replay = await context.replays.start(pipeline, request)
         return replay.status()
       },
     },
@@ -66,7 +64,7 @@ function replayRoutes(context: PlantContext): readonly Route[] {
       access: 'read',
       summary: 'Replays since the server started, and earlier ones whose topics are still there.',
       answer: { types: ['application/json'], summary: 'Replays.', schema: { type: 'array', items: schemas.REPLAY_STATUS } },
-      handle: () => statuses(context),
+      handle: () => context.replays.statuses(),
     },
     {
       method: 'GET',
@@ -86,20 +84,15 @@ function replayRoutes(context: PlantContext): readonly Route[] {
       refusals: [404],
       handle: async (exchange) => {
         const id = exchange.params['id'] as string
-        return { id, topics: await context.deleteReplay(id) }
+        return { id, topics: await context.replays.delete(id) }
       },
     },
   ]
 }
 
-function statuses({ log, replays }: PlantContext): readonly ReplayStatus[] {
-  return [...Array.from(replays.values(), (replay) => replay.status()), ...replaysLeft(log, new Set(replays.keys()))]
-}
-
 function one(context: PlantContext, exchange: Exchange): typeof ANSWERED {
   const id = exchange.params['id'] as string
-  const status = statuses(context).find((other) => other.id === id) ?? replayOf(context, id).status()
-  sendJson(exchange.response, 200, status)
+  sendJson(exchange.response, 200, context.replays.statusOf(id))
   return ANSWERED
 }
 

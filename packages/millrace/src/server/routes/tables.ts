@@ -1,7 +1,6 @@
 // Live tables over HTTP: rows as they were at the last commit.
 import type { TablePage, TableQuery } from '@millrace/core/engine'
 import type { PlantContext } from '../context.ts'
-import { readTableOf, replayOf } from '../context.ts'
 import type { Exchange } from '../exchange.ts'
 import type { Route } from '../router.ts'
 import * as schemas from './schemas.ts'
@@ -17,7 +16,7 @@ export function tableRoutes(context: PlantContext): readonly Route[] {
       summary: 'Lists the tables of the running pipelines.',
       answer: { types: ['application/json'], summary: 'Tables.', schema: { type: 'array', items: schemas.TABLE } },
       handle: () =>
-        Array.from(context.pipelines.values(), ({ name, running }) =>
+        Array.from(context.pipelines.running.values(), ({ name, running }) =>
           running.status().tables.map((table) => ({ pipeline: name, ...table })),
         ).flat(),
     },
@@ -67,7 +66,7 @@ export function tableRoutes(context: PlantContext): readonly Route[] {
 function read(context: PlantContext, exchange: Exchange): Promise<TablePage> {
   const table = exchange.params['table'] as string
   const id = exchange.query.get('replay')
-  const replay = id === null ? null : replayOf(context, id)
+  const replay = id === null ? null : context.replays.of(id)
   const keyFields = replay === null ? keyFieldCount(context, table) : replay.keyFields(table)
   const key = values(exchange, 'key', keyFields)
   const prefix = values(exchange, 'prefix', keyFields)
@@ -83,11 +82,11 @@ function read(context: PlantContext, exchange: Exchange): Promise<TablePage> {
     limit: exchange.number('limit', 1000, 1, LIMIT_MAX),
     descending: exchange.flag('descending'),
   }
-  return replay === null ? readTableOf(context, table, query) : replay.table(table, query)
+  return replay === null ? context.pipelines.table(table, query) : replay.table(table, query)
 }
 
 function keyFieldCount(context: PlantContext, table: string): number {
-  for (const { running } of context.pipelines.values()) {
+  for (const { running } of context.pipelines.running.values()) {
     const known = running.topology.tables.find((one) => one.name === table)
     if (known !== undefined) return known.primaryKey.length
   }

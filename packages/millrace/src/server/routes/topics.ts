@@ -185,7 +185,7 @@ function knownTopic(context: PlantContext, exchange: Exchange): string {
 
 async function remove(context: PlantContext, exchange: Exchange): Promise<{ readonly deleted: string }> {
   const name = knownTopic(context, exchange)
-  for (const { name: pipeline, plan } of context.pipelines.values()) {
+  for (const { name: pipeline, plan } of context.pipelines.running.values()) {
     const isUsed = plan.nodes.some(
       (node) => ('topic' in node && node.topic.name === name) || (node.kind === 'table-source' && node.from.name === name),
     )
