@@ -9,7 +9,7 @@ import { KeyWriter, readKey, readKeyField } from './key-bytes.ts'
 const kinds = {
   string: fc.string({ unit: fc.constantFrom('a', '\0', 'ÿ', '\u0001') }),
   i32: fc.integer(),
-  time: fc.integer({ min: 0, max: 4e12 }),
+  time: fc.integer({ min: -4e12, max: 4e12 }),
   f64: fc.double({ noNaN: true }).map((value) => value + 0),
   bool: fc.boolean(),
 } as const
