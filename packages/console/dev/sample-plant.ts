@@ -79,7 +79,7 @@ export class SamplePlant {
         'ingest/0',
         'MR_CODEC_JSON_INVALID',
         'Records went to the dead letters: the value is not valid JSON.',
-        'Correct the producer, then `millrace dlq retry`.',
+        'Correct the producer, then `npx millrace dlq retry`.',
         18,
       ),
     )

@@ -11,7 +11,7 @@ test('a sink says what waits, and what publishes it when', () => {
   assert.ok(sink !== undefined && others.length === 0)
   assert.deepEqual([sink.name, sink.connector, sink.rows], ['archive', 'parquet', 66_000])
   assert.equal(waitingText(sink), '66,000 rows not published yet: 1.3 MiB in 2 open files.')
-  assert.equal(dueText(sink), 'Next at the latest in 4 min, earlier when a file reaches 128 MiB.')
+  assert.equal(dueText(sink), 'Published in 4 min at the latest, earlier when a file reaches 128 MiB.')
 })
 
 test('nothing waits, or the sink says nothing of it', () => {

@@ -69,7 +69,7 @@ function Waiting({ connection, started, reopen }: WaitingProps): React.ReactNode
   if (connection === 'locked') return <TokenForm retry={reopen} />
   return (
     <p className="empty page-empty">
-      {started ? 'No pipeline runs here. Start one with `millrace dev FILE`.' : 'Asking the plant for its status…'}
+      {started ? 'No pipeline runs here. Start one with `npx millrace dev FILE`.' : 'Asking the plant for its status…'}
     </p>
   )
 }

@@ -38,7 +38,13 @@ export function DeadLetters({ pipeline, groups, nowMs }: DeadLettersProps): Reac
     <Panel
       id="letters"
       title="Dead letters"
-      note={groups.value === null ? 'reading…' : `${formatPlural(total, 'letter')}, ${formatPlural(all.length, 'cause')}`}
+      note={
+        groups.value === null
+          ? 'reading…'
+          : total === 0
+            ? 'none open'
+            : `${formatPlural(total, 'letter')}, ${formatPlural(all.length, 'cause')}`
+      }
     >
       {groups.error !== null && <Fault error={groups.error} />}
       <div role="status" aria-live="polite" data-testid="retry-result">

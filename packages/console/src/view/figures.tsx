@@ -50,8 +50,13 @@ function figuresOf(status: PlantStatus, pipeline: PipelineStatus, letters: numbe
     },
     {
       label: 'Watermark',
-      value: formatClock(watermarkMs),
-      note: Number.isFinite(watermarkMs) ? `${formatDay(watermarkMs)} UTC` : 'event time',
+      value: Number.isFinite(watermarkMs) ? formatClock(watermarkMs) : '–',
+      note:
+        watermarkMs === Number.POSITIVE_INFINITY
+          ? 'at the end'
+          : Number.isFinite(watermarkMs)
+            ? `${formatDay(watermarkMs)} UTC`
+            : 'no event time yet',
     },
     {
       label: 'State',

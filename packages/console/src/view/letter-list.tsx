@@ -37,7 +37,7 @@ export function LetterList({
       </ol>
       {group.count > LETTERS_MAX && (
         <p className="muted">
-          The newest {LETTERS_MAX} are shown; <code>millrace dlq show {pipeline}</code> has all.
+          The newest {LETTERS_MAX} are shown; <code>npx millrace dlq show {pipeline}</code> has all.
         </p>
       )}
     </>

@@ -66,7 +66,7 @@ function OneTable({ table, choice }: { readonly table: Table; readonly choice: R
   const note =
     page.value === null
       ? 'reading…'
-      : `${shownText({ rows: rows.length, limit: asked.limit, all: page.value.rowCount, filtered, byTime, sorting })} · event time to ${formatTime(page.value.watermarkMs)} UTC`
+      : `${shownText({ rows: rows.length, limit: asked.limit, all: page.value.rowCount, filtered, byTime, sorting })}${Number.isFinite(page.value.watermarkMs) ? ` · event time to ${formatTime(page.value.watermarkMs)} UTC` : ''}`
   return (
     <Panel id="table" title="Table" note={note} tools={choice}>
       <TableQueryForm table={table} query={query} change={setQuery} />

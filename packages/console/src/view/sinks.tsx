@@ -8,7 +8,7 @@ export function Sinks({ pipeline, nowMs }: { readonly pipeline: PipelineStatus; 
   const sinks = sinksOf(pipeline)
   if (sinks.length === 0) return null
   return (
-    <Panel id="sinks" title="Sinks" note="rows become visible as whole files">
+    <Panel id="sinks" title="Sinks" note="rows become visible at checkpoints">
       <ul className="windows">
         {sinks.map((sink) => (
           <li key={sink.name} className="window" data-testid="sink">

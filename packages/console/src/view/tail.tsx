@@ -1,6 +1,6 @@
 import { useState } from 'react'
 import type { TailRecord, TopicStatus } from 'millrace/api'
-import { formatPlural, formatTime, formatWhole } from '../model/format.ts'
+import { formatPlural, formatTime } from '../model/format.ts'
 import { matchesFilter, recordText, TAIL_RECORDS_MAX } from '../model/tail-buffer.ts'
 import { Fault } from './fault.tsx'
 import { Panel } from './panel.tsx'
@@ -49,7 +49,8 @@ function OneTail({ topic, tools }: { readonly topic: TopicStatus; readonly tools
   const [open, setOpen] = useState<string | null>(null)
   const { state, error } = useTail(topic, paused)
   const records = state.records.filter((record) => matchesFilter(record, filter))
-  const note = `${formatWhole(topic.records)} records, ${formatPlural(topic.partitions, 'partition')}${state.skipped > 0 ? `; too fast to show each` : ''}`
+  const partitions = topic.partitions === 1 ? '' : ` in ${topic.partitions} partitions`
+  const note = `${formatPlural(topic.records, 'record')}${partitions}${state.skipped > 0 ? `; too fast to show each` : ''}`
   return (
     <Panel id="tail" title="Tail" note={note} tools={tools}>
       <form className="filters" onSubmit={(event) => event.preventDefault()}>
@@ -72,7 +73,19 @@ function OneTail({ topic, tools }: { readonly topic: TopicStatus; readonly tools
       </div>
       {records.length === 0 && (
         <p className="empty">
-          {state.records.length > 0 ? `None of the ${TAIL_RECORDS_MAX} newest records has this text.` : 'Waiting for the next record…'}
+          {state.records.length > 0 ? (
+            `None of the ${TAIL_RECORDS_MAX} newest records has this text.`
+          ) : topic.records > 0 || topic.internal ? (
+            'Waiting for the next record…'
+          ) : (
+            <>
+              No record yet. Send one, from the folder of the project:{' '}
+              <code>
+                npx millrace produce {topic.name} --value '{'{…}'}'
+              </code>
+              , or POST it to <code>{new URL(`topics/${encodeURIComponent(topic.name)}`, location.href).href}</code>.
+            </>
+          )}
         </p>
       )}
     </Panel>
