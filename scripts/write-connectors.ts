@@ -32,7 +32,7 @@ once, whatever crashes, and of two processes with the same source the older one 
 the source and stands on the topic \`__source.NAME.position\`: under another name it starts over. When the log is full the source waits; when it
 cannot read it tries again, at most every 5 seconds, and its status says why.
 
-A source is exported beside the pipelines of a file, and runs with them under \`millrace dev\` and \`start\`; any number of pipelines read its topic:
+A source is exported beside the pipelines of a file, and runs with them under \`npx millrace dev\` and \`start\`; any number of pipelines read its topic:
 
 \`\`\`ts
 import { fileSource } from '@millrace/core/connect'
@@ -96,8 +96,9 @@ mill.from(logs).filter((record) => (record as { level?: string }).level !== 'deb
 \`\`\`
 
 Guarantee: transactional. Rows are written to \`<path>.part-e<epoch>-c<checkpoint>\` beside the file and copied behind its end when they are
-committed. Nothing uncommitted is ever in the file. A reader that polls may see a prefix of what is being copied, as in any file that grows; after
-a power cut in that moment its end may be damaged until the next start, which writes the same bytes again.
+committed; the part is then the hidden file \`.<name>.spare\`, which the next part is written over, until the sink closes. Nothing uncommitted is
+ever in the file. A reader that polls may see a prefix of what is being copied, as in any file that grows; after a power cut in that moment its
+end may be damaged until the next start, which writes the same bytes again.
 
 When the folder of a file sink is removed while it runs, the sink says so (\`MR_SINK_FOLDER_GONE\`), makes the folder again after a pause that
 grows from 0.1 to 5 seconds, and writes what came since its last checkpoint. Rows that were committed before, in files or on their way there,

@@ -39,17 +39,17 @@ export const ERRORS = {
   MR_CODEC_BATCH_CORRUPT: entry(
     'data',
     'A record batch fails its checksum or its structure is broken.',
-    'Run `millrace fsck` on the data folder; it names the file and the offset.',
+    'Run `npx millrace fsck` on the data folder; it names the file and the offset.',
   ),
   MR_CODEC_JSON_INVALID: entry(
     'data',
     'The record is not valid JSON.',
-    'Correct the producer; look at the bytes with `millrace dlq show`.',
+    'Correct the producer; look at the bytes with `npx millrace dlq show`.',
   ),
   MR_CODEC_UTF8_INVALID: entry(
     'data',
     'The record contains bytes that are not valid UTF-8.',
-    'Correct the producer; look at the bytes with `millrace dlq show`.',
+    'Correct the producer; look at the bytes with `npx millrace dlq show`.',
   ),
   MR_CODEC_FIELD_MISSING: entry(
     'data',
@@ -77,18 +77,18 @@ export const ERRORS = {
     'Correct the producer or the schema; the message lists the issues with their paths.',
   ),
   // log
-  MR_TOPIC_UNKNOWN: entry('invalid', 'The topic does not exist.', 'Create it with `millrace topics create NAME`, or correct the name.'),
+  MR_TOPIC_UNKNOWN: entry('invalid', 'The topic does not exist.', 'Create it with `npx millrace topics create NAME`, or correct the name.'),
   MR_TOPIC_EXISTS: entry(
     'invalid',
     'A topic with this name exists with other settings.',
-    'Use `millrace topics set` to change settings that may change, or another name.',
+    'Use `npx millrace topics set` to change settings that may change, or another name.',
   ),
   MR_TOPIC_INVALID: entry(
     'invalid',
     'The topic name or its settings are not valid.',
     'Names are 1-200 of a-z A-Z 0-9 . _ -; the message names the wrong setting.',
   ),
-  MR_PARTITION_UNKNOWN: entry('invalid', 'The topic has no such partition.', 'Partitions count from 0; see `millrace topics`.'),
+  MR_PARTITION_UNKNOWN: entry('invalid', 'The topic has no such partition.', 'Partitions count from 0; see `npx millrace topics`.'),
   MR_LOG_OFFSET_RANGE: entry(
     'invalid',
     'The offset lies outside the records that the partition keeps.',
@@ -113,12 +113,12 @@ export const ERRORS = {
   MR_LOG_CORRUPT: entry(
     'data',
     'Stored bytes are damaged.',
-    'Run `millrace fsck`: it names file and offset; other batches are not affected.',
+    'Run `npx millrace fsck`: it names file and offset; other batches are not affected.',
   ),
   MR_LOG_QUARANTINED: entry(
     'data',
     'The batch was put aside because the journal entry before it is damaged.',
-    'Run `millrace fsck` to inspect it and decide whether to skip it.',
+    'Run `npx millrace fsck` to inspect it and decide whether to skip it.',
   ),
   MR_LOG_FULL: entry(
     'transient',
@@ -140,7 +140,7 @@ export const ERRORS = {
   MR_TIME_AHEAD: entry(
     'data',
     "A record's event time is more than `clockAheadMs` ahead of its partition, and the records behind it do not confirm it.",
-    "Correct the producer's clock; `millrace dlq retry` takes the record once time has come that far, or raise `clockAheadMs`.",
+    "Correct the producer's clock; `npx millrace dlq retry` takes the record once time has come that far, or raise `clockAheadMs`.",
   ),
   MR_TIME_LATE: entry(
     'data',
@@ -151,22 +151,22 @@ export const ERRORS = {
   MR_RUNTIME_PROGRESS_BROKEN: entry(
     'internal',
     "A record on the pipeline's progress topic cannot be read.",
-    'The data folder was written by another version or is damaged: run `millrace fsck`.',
+    'The data folder was written by another version or is damaged: run `npx millrace fsck`.',
   ),
   MR_RUNTIME_USER_THROW: entry(
     'data',
     "The pipeline's own code threw on this record.",
-    'Correct the code at the place named, start the pipeline again, then `millrace dlq retry`: a letter enters the corrected operator while that has its name and takes the same columns.',
+    'Correct the code at the place named, start the pipeline again, then `npx millrace dlq retry`: a letter enters the corrected operator while that has its name and takes the same columns.',
   ),
   MR_RUNTIME_ROWS_ENDLESS: entry(
     'data',
     'A function made more rows of one row than fit in memory; it may never end.',
-    'Make the list that the function returns end, or split the record in several steps; then `millrace dlq retry`.',
+    'Make the list that the function returns end, or split the record in several steps; then `npx millrace dlq retry`.',
   ),
   MR_RUNTIME_BAD_SHARE: entry(
     'invalid',
     'Too large a share of the newest records failed, which looks like a bug and not like bad records: the task is paused.',
-    'Look at `millrace dlq list`, correct the code or the schema and start again, or raise `badShareMax`.',
+    'Look at `npx millrace dlq list`, correct the code or the schema and start again, or raise `badShareMax`.',
   ),
   MR_RUNTIME_TASK_FAILED: entry(
     'internal',
@@ -176,17 +176,17 @@ export const ERRORS = {
   MR_RUNTIME_STATE_LAYOUT: entry(
     'invalid',
     'The stored state has another layout than the pipeline.',
-    'See what changed with `millrace plan FILE`; put the old shape back, give the pipeline a new name, or start with `--rebuild`: the whole pipeline then runs over its sources again, and topics and sinks behind it get those rows again.',
+    'See what changed with `npx millrace plan FILE`; put the old shape back, give the pipeline a new name, or start with `--rebuild`: the whole pipeline then runs over its sources again, and topics and sinks behind it get those rows again.',
   ),
   MR_RUNTIME_STATE_LOST: entry(
     'invalid',
     'Stored state belongs to an operator or table that the pipeline no longer has.',
-    'See what changed with `millrace plan FILE`; keep the old name if it was renamed. Else start with `--drop-state` to give that state up, or with `--rebuild`: the whole pipeline then runs over its sources again, and topics and sinks behind it get those rows again.',
+    'See what changed with `npx millrace plan FILE`; keep the old name if it was renamed. Else start with `--drop-state` to give that state up, or with `--rebuild`: the whole pipeline then runs over its sources again, and topics and sinks behind it get those rows again.',
   ),
   MR_RUNTIME_STATE_DAMAGED: entry(
     'data',
     'Stored state of a task is damaged, and what is left does not suffice to restore it. What was collected is not affected.',
-    'Stop, and start with `--rebuild`: the damaged state is dropped, the pipeline runs over its sources again, and topics and sinks behind it get those rows again. `millrace fsck` names the file.',
+    'Stop, and start with `--rebuild`: the damaged state is dropped, the pipeline runs over its sources again, and topics and sinks behind it get those rows again. `npx millrace fsck` names the file.',
   ),
   MR_RUNTIME_REBUILD_TOPIC: entry(
     'invalid',
@@ -196,7 +196,7 @@ export const ERRORS = {
   MR_RUNTIME_RECORDS_LOST: entry(
     'data',
     'Retention has removed records of a source before the pipeline had read them: it goes on at the first one that is kept.',
-    'Keep records for longer than the pipeline may stand still: `millrace topics set NAME --retention-ms MS`, or `--retention-bytes`.',
+    'Keep records for longer than the pipeline may stand still: `npx millrace topics set NAME --retention-ms MS`, or `--retention-bytes`.',
   ),
   MR_RUNTIME_GROUPS_FIXED: entry(
     'invalid',
@@ -208,11 +208,11 @@ export const ERRORS = {
     'After an edit of the pipeline the task that reads the source writes into this sink by itself, and rows are still on their way to the sink over a topic that nobody would read any more.',
     'Start the pipeline as it was before the edit until nothing lags, stop it, and start the new one; or give the sink another name if those rows may stay out.',
   ),
-  MR_RUNTIME_TABLE_UNKNOWN: entry('invalid', 'No running pipeline has a table with this name.', 'See `millrace table` for the names.'),
+  MR_RUNTIME_TABLE_UNKNOWN: entry('invalid', 'No running pipeline has a table with this name.', 'See `npx millrace table` for the names.'),
   MR_TABLE_KEY_INVALID: entry(
     'invalid',
     "The key of the query does not fit the table's primary key.",
-    'Give one value per key field, in order and of its kind; `millrace table` lists them.',
+    'Give one value per key field, in order and of its kind; `npx millrace table` lists them.',
   ),
   MR_TABLE_FIELD_UNKNOWN: entry('invalid', 'The table has no such field.', 'Order by one of the fields that the message names.'),
   MR_TABLE_NOT_READY: entry('transient', 'The table is being restored.', 'Try again in a moment.'),
@@ -229,7 +229,7 @@ export const ERRORS = {
   MR_RUNTIME_RETRY_VERSION: entry(
     'invalid',
     'The dead letter cannot enter at its operator: the pipeline has changed there since the letter was written.',
-    'The message says what has changed. When its record was read again since, `millrace dlq discard` it; else put the operator back as it was, or replay the range of the source that holds the record: `millrace replay`.',
+    'The message says what has changed. When its record was read again since, `npx millrace dlq discard` it; else put the operator back as it was, or replay the range of the source that holds the record: `npx millrace replay`.',
   ),
   MR_WORKER_MODULE: entry(
     'invalid',
@@ -246,7 +246,11 @@ export const ERRORS = {
     'A worker thread has ended by itself.',
     'Nothing is lost: its tasks are started again from their last commit. Look at the cause when it repeats.',
   ),
-  MR_RUNTIME_SINK_REFUSED: entry('data', 'The sink refused this row.', 'Correct the row or the sink settings, then `millrace dlq retry`.'),
+  MR_RUNTIME_SINK_REFUSED: entry(
+    'data',
+    'The sink refused this row.',
+    'Correct the row or the sink settings, then `npx millrace dlq retry`.',
+  ),
   // plan
   MR_PLAN_NAME_INVALID: entry(
     'invalid',
@@ -421,23 +425,27 @@ export const ERRORS = {
   MR_SERVER_PIPELINE_UNKNOWN: entry(
     'invalid',
     'No pipeline of this name runs.',
-    'See `millrace status` or the page for the names of the pipelines.',
+    'See `npx millrace status` or the page for the names of the pipelines.',
   ),
   MR_SERVER_UNREACHABLE: entry(
     'transient',
     'The server does not answer.',
-    'Start it with `millrace start FILE`, or name its port with `--port N`.',
+    'Start it with `npx millrace start FILE`, or name its port with `--port N`.',
   ),
   MR_REPLAY_EMPTY: entry(
     'invalid',
     'The range of the replay holds nothing.',
-    'Look at the times and offsets with `millrace tail TOPIC --from earliest`; `--by append` chooses by the time of collection.',
+    'Look at the times and offsets with `npx millrace tail TOPIC --from earliest`; `--by append` chooses by the time of collection.',
   ),
-  MR_REPLAY_UNKNOWN: entry('invalid', 'No replay has this id.', 'See `millrace replay list`.'),
+  MR_REPLAY_UNKNOWN: entry('invalid', 'No replay has this id.', 'See `npx millrace replay list`.'),
   MR_REPLAY_RUNNING: entry('invalid', 'A replay with this id is running or has run.', 'Choose another `--id`, or leave it out.'),
   // settings and command line
   MR_SETTINGS_INVALID: entry('invalid', 'A setting is not valid.', 'Correct it; the message names the place and what was expected.'),
-  MR_CLI_USAGE: entry('invalid', 'The command line is not valid.', 'Run `millrace --help`, or `millrace COMMAND --help` for examples.'),
+  MR_CLI_USAGE: entry(
+    'invalid',
+    'The command line is not valid.',
+    'Run `npx millrace --help`, or `npx millrace COMMAND --help` for examples.',
+  ),
   MR_CLI_FILE: entry(
     'invalid',
     'The pipeline file cannot be used.',
@@ -486,12 +494,12 @@ export const ERRORS = {
   MR_STATE_CHANGELOG_CORRUPT: entry(
     'data',
     'A changelog record does not fit the layout that it names.',
-    'Run `millrace fsck`; if the log is sound, rebuild the state with `millrace plan`.',
+    'Run `npx millrace fsck`; if the log is sound, rebuild the state with `npx millrace plan`.',
   ),
   MR_STATE_LAYOUT_CHANGED: entry(
     'invalid',
     'The stored state has another layout than the pipeline asks for.',
-    'Run `millrace plan FILE`: it says what is kept and what is rebuilt.',
+    'Run `npx millrace plan FILE`: it says what is kept and what is rebuilt.',
   ),
 } as const satisfies Record<string, ErrorEntry>
 

@@ -40,7 +40,7 @@ export class CustomFunction implements AggregateFunction {
       throw new MillraceError('MR_CODEC_TOO_LARGE', {
         message: 'the state of a custom aggregate is too large.',
         details: { bytes: this.#pending.at, bytesMax: CUSTOM_STATE_BYTES_MAX },
-        fix: 'Keep less in the state: every change of it is written as a whole. Then `millrace dlq retry`.',
+        fix: 'Keep less in the state: every change of it is written as a whole. Then `npx millrace dlq retry`.',
       })
     // The value that is kept and not the object: code may hold on to what it returned. Shown once here, it can be shown again.
     const shown = result === null ? null : result(new TaggedReader(this.#pending.bytes, 0, this.#pending.at).read())

@@ -45,7 +45,7 @@ export class MadeRows {
     else if (value === undefined || value === null)
       throw new MillraceError('MR_CODEC_FIELD_TYPE', {
         message: `the function returned ${value === null ? 'null' : 'nothing'} where a row is expected.`,
-        fix: 'Return a row; leave rows out with `filter`, or with `flatMap` and an empty list. Then `millrace dlq retry`.',
+        fix: 'Return a row; leave rows out with `filter`, or with `flatMap` and an empty list. Then `npx millrace dlq retry`.',
       })
     else this.#values.push(value)
     const at = this.#count++

@@ -28,7 +28,7 @@ export type PlanChangeKind =
   /** Not possible while the pipeline keeps its state. */
   | 'refused'
 
-/** One line of `millrace plan`. */
+/** One line of `npx millrace plan`. */
 export interface PlanChange {
   readonly kind: PlanChangeKind
   /** Operator, topic or setting. */

@@ -14,7 +14,7 @@ export function snapshotTopic(pipeline: string, part: string): string {
 export function retryTopic(pipeline: string, part: string): string {
   return `__${pipeline}.${part}.retry`
 }
-/** Stored plans of the pipeline, newest last: what `millrace plan` compares with. */
+/** Stored plans of the pipeline, newest last: what `npx millrace plan` compares with. */
 export function planTopic(pipeline: string): string {
   return `__${pipeline}.plan`
 }

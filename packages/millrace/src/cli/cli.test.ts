@@ -40,7 +40,7 @@ describe('being called wrongly', () => {
     for (const name of ['init', 'dev', 'start', 'plan', 'replay', 'doctor']) {
       const help = await millrace(folder, [name, '--help'])
       assert.equal(help.code, 0)
-      assert.match(help.out, /Examples:\n {2}(millrace|cd) /)
+      assert.match(help.out, /Examples:\n {2}(npx millrace|cd) /)
     }
     assert.match((await millrace(folder, ['--version'])).out, /^\d+\.\d+\.\d+\n$/)
     assert.equal((await millrace(folder, [])).code, 2)
@@ -102,7 +102,7 @@ describe('without a server', () => {
     assert.match((await millrace(folder, ['produce', 'orders', '--value', '1', '--time', 'soon'])).errors, /MR_CLI_USAGE: `--time` must be/)
     assert.match(
       (await millrace(folder, ['table', 'hourly'])).errors,
-      /MR_SERVER_UNREACHABLE: no server runs.*\n {2}fix: .*`millrace start FILE`/,
+      /MR_SERVER_UNREACHABLE: no server runs.*\n {2}fix: .*`npx millrace start FILE`/,
     )
     assert.equal((await millrace(folder, ['tail', 'orders', '--partition', '1', '--from', 'latest'])).errors, 'no records there\n')
     const tail = await millrace(folder, ['tail', 'orders', '--from', 'earliest', '--json'])

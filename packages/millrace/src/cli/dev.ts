@@ -18,8 +18,8 @@ export const dev: Command = {
     DROP_STATE,
   ],
   examples: [
-    { line: 'millrace dev pipeline.ts', does: 'edit, save, look' },
-    { line: 'millrace dev pipeline.ts --data /tmp/try --port 0', does: 'on data of its own and a free port' },
+    { line: 'npx millrace dev pipeline.ts', does: 'edit, save, look' },
+    { line: 'npx millrace dev pipeline.ts --data /tmp/try --port 0', does: 'on data of its own and a free port' },
   ],
   words: [1, 1],
   async run(context, invocation) {
@@ -58,7 +58,7 @@ export const check: Command = {
   usage: 'FILE',
   summary: 'Loads a file and makes its plans. Runs nothing, and leaves types to the compiler.',
   options: [],
-  examples: [{ line: 'millrace check pipeline.ts', does: 'exit code 1 and the place when something is wrong' }],
+  examples: [{ line: 'npx millrace check pipeline.ts', does: 'exit code 1 and the place when something is wrong' }],
   words: [1, 1],
   async run(context, invocation) {
     try {

@@ -20,10 +20,10 @@ export const dlq: Command = {
     { name: 'all', summary: 'Retry or discard every letter of the pipeline.' },
   ],
   examples: [
-    { line: 'millrace dlq list', does: 'what went wrong, by cause' },
-    { line: 'millrace dlq show flights --code MR_CODEC_JSON_INVALID -n 3', does: 'three letters with their bytes' },
-    { line: 'millrace dlq retry flights --operator enrich', does: 'send back what failed there' },
-    { line: 'millrace dlq discard flights --code MR_TIME_LATE', does: 'close what nobody wants back; it stays on its topic' },
+    { line: 'npx millrace dlq list', does: 'what went wrong, by cause' },
+    { line: 'npx millrace dlq show flights --code MR_CODEC_JSON_INVALID -n 3', does: 'three letters with their bytes' },
+    { line: 'npx millrace dlq retry flights --operator enrich', does: 'send back what failed there' },
+    { line: 'npx millrace dlq discard flights --code MR_TIME_LATE', does: 'close what nobody wants back; it stays on its topic' },
   ],
   words: [1, 2],
   async run(context, invocation) {
@@ -40,7 +40,7 @@ export const dlq: Command = {
       if (pipeline === undefined)
         throw new MillraceError('MR_CLI_USAGE', {
           message: `\`dlq ${action}\` needs the name of a pipeline.`,
-          fix: `millrace dlq ${action} PIPELINE; \`millrace dlq list\` has the names.`,
+          fix: `npx millrace dlq ${action} PIPELINE; \`npx millrace dlq list\` has the names.`,
         })
       if (action === 'show') return show(context, invocation, remote, pipeline)
       return action === 'retry' ? retry(context, invocation, remote, pipeline) : discard(context, invocation, remote, pipeline)

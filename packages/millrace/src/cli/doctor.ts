@@ -27,7 +27,7 @@ export const doctor: Command = {
   usage: '',
   summary: 'Checks Node, data folder, disk, port and clock.',
   options: [],
-  examples: [{ line: 'millrace doctor --data /var/lib/plant --port 8080', does: 'for these settings' }],
+  examples: [{ line: 'npx millrace doctor --data /var/lib/plant --port 8080', does: 'for these settings' }],
   words: [0, 0],
   async run(context, invocation) {
     const machine = [node(), folder(invocation), disk(context, invocation), await port(invocation), clock(context)]

@@ -17,8 +17,8 @@ export const fsck: Command = {
     },
   ],
   examples: [
-    { line: 'millrace fsck', does: 'only looks; exit code 1 when something is wrong' },
-    { line: 'millrace fsck --data /var/lib/plant --repair', does: 'and mends what can be mended' },
+    { line: 'npx millrace fsck', does: 'only looks; exit code 1 when something is wrong' },
+    { line: 'npx millrace fsck --data /var/lib/plant --repair', does: 'and mends what can be mended' },
   ],
   words: [0, 0],
   async run(context, { settings, options, json }) {
@@ -51,9 +51,9 @@ export const fsck: Command = {
 }
 
 const REBUILD =
-  'Start with `millrace start FILE --rebuild` where a task stays failed (`millrace status` says so): the damaged state is dropped and built again from the sources; topics and sinks get those rows again. `--repair` leaves it alone, because state without these bytes would be wrong.'
+  'Start with `npx millrace start FILE --rebuild` where a task stays failed (`npx millrace status` says so): the damaged state is dropped and built again from the sources; topics and sinks get those rows again. `--repair` leaves it alone, because state without these bytes would be wrong.'
 const REPAIR =
-  'Run `millrace fsck --repair`: torn tails are cut, indexes rewritten, and readers go on behind damaged batches, whose records are lost to them.'
+  'Run `npx millrace fsck --repair`: torn tails are cut, indexes rewritten, and readers go on behind damaged batches, whose records are lost to them.'
 const BACKUP = 'Nothing can repair this: put the folder back from a backup, or begin with an empty one (`--data`).'
 
 /** A batch that repair does not let readers pass. */

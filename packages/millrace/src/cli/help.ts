@@ -10,17 +10,17 @@ export function programHelp(commands: readonly Command[]): string {
 
 ${columns(lines)}
 First steps:
-  millrace init my-plant && cd my-plant && npm install
+  npx millrace init my-plant && cd my-plant && npm install
   npx millrace dev pipeline.ts
 
-\`millrace COMMAND --help\` has flags and examples. Settings: flags, then environment (MILLRACE_*), then millrace.yaml.
+\`npx millrace COMMAND --help\` has flags and examples. Settings: flags, then environment (MILLRACE_*), then millrace.yaml.
 `
 }
 
 export function commandHelp(command: Command, common: readonly Option[]): string {
   const { name, usage, summary, options, examples } = command
   return (
-    `millrace ${name} ${usage}`.trimEnd() +
+    `npx millrace ${name} ${usage}`.trimEnd() +
     `
 
 ${summary}

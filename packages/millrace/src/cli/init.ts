@@ -68,7 +68,7 @@ function refuseTaken(folder: string, names: readonly string[]): void {
   throw new MillraceError('MR_CLI_FOLDER_TAKEN', {
     message: `${isFile ? 'there is a file of this name' : `the folder has ${taken.join(', ')} already`}; nothing was written.`,
     details: { folder },
-    fix: 'Name another folder: `millrace init FOLDER`.',
+    fix: 'Name another folder: `npx millrace init FOLDER`.',
   })
 }
 
@@ -78,7 +78,7 @@ export const init: Command = {
   summary: 'Makes a small project that runs at once.',
   options: [],
   examples: [
-    { line: 'millrace init my-plant', does: 'in a new folder' },
+    { line: 'npx millrace init my-plant', does: 'in a new folder' },
     { line: 'cd my-plant && npm install && npx millrace dev pipeline.ts', does: 'and go' },
   ],
   words: [0, 1],

@@ -67,7 +67,7 @@ function fileMissing(file: string, path: string): MillraceError {
   return new MillraceError('MR_CLI_FILE', {
     message: `there is no file \`${file}\`${near === null ? '.' : `; did you mean \`${near}\`?`}`,
     details: { file: path },
-    fix: 'Name a file that exports a pipeline, or make one with `millrace init`.',
+    fix: 'Name a file that exports a pipeline, or make one with `npx millrace init`.',
   })
 }
 

@@ -41,8 +41,8 @@ export const plan: Command = {
   summary: 'Shows topology, guarantee and state of a file, and what starting it would keep, rebuild or lose. Runs nothing.',
   options: [{ name: 'shapes', summary: 'Show the columns of each operator.' }],
   examples: [
-    { line: 'millrace plan pipeline.ts', does: 'against what ran last on ./millrace-data' },
-    { line: 'millrace plan pipeline.ts --json', does: 'for scripts: one object per pipeline' },
+    { line: 'npx millrace plan pipeline.ts', does: 'against what ran last on ./millrace-data' },
+    { line: 'npx millrace plan pipeline.ts --json', does: 'for scripts: one object per pipeline' },
   ],
   words: [1, 1],
   async run(context, invocation) {

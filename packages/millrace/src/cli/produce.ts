@@ -20,8 +20,8 @@ export const produce: Command = {
     { name: 'time', value: 'TIME', summary: 'Time of the records, ms or ISO-8601; default now.' },
   ],
   examples: [
-    { line: `millrace produce orders --value '{"id":1,"amount":20}'`, does: 'one event' },
-    { line: 'millrace produce orders < orders.ndjson', does: 'a file, one event per line' },
+    { line: `npx millrace produce orders --value '{"id":1,"amount":20}'`, does: 'one event' },
+    { line: 'npx millrace produce orders < orders.ndjson', does: 'a file, one event per line' },
   ],
   words: [1, 1],
   run: (context, invocation) =>

@@ -128,7 +128,7 @@ async function openFolder(context: CliContext, { settings }: Invocation, create:
     throw new MillraceError('MR_SERVER_UNREACHABLE', {
       message: 'no server runs for this folder, and the folder has no data.',
       details: { folder: settings.data },
-      fix: 'Start a pipeline with `millrace start FILE`, or name its folder with `--data` or its port with `--port`.',
+      fix: 'Start a pipeline with `npx millrace start FILE`, or name its folder with `--data` or its port with `--port`.',
     })
   }
   const { clock, scheduler, disk } = context

@@ -27,14 +27,14 @@ export const replay: Command = {
     { name: 'sinks', summary: 'Run sinks too. They write where the live ones write.' },
   ],
   examples: [
-    { line: 'millrace replay flights --from=-2h', does: 'the last two hours of event time' },
+    { line: 'npx millrace replay flights --from=-2h', does: 'the last two hours of event time' },
     {
-      line: 'millrace replay flights --topic departures --from-offset 1000 --to-offset 2000 --id check',
+      line: 'npx millrace replay flights --topic departures --from-offset 1000 --to-offset 2000 --id check',
       does: 'a thousand records; results in alerts.replay-check',
     },
-    { line: 'millrace table hourly --replay check', does: 'what the replay has in a table, while it runs and afterwards' },
-    { line: 'millrace replay list', does: 'replays and what they wrote' },
-    { line: 'millrace replay delete check', does: 'its topics and tables' },
+    { line: 'npx millrace table hourly --replay check', does: 'what the replay has in a table, while it runs and afterwards' },
+    { line: 'npx millrace replay list', does: 'replays and what they wrote' },
+    { line: 'npx millrace replay delete check', does: 'its topics and tables' },
   ],
   words: [1, 2],
   async run(context, invocation) {
@@ -44,7 +44,7 @@ export const replay: Command = {
     if (id !== undefined)
       throw new MillraceError('MR_CLI_USAGE', {
         message: `replay takes one pipeline, and \`${id}\` is one word too many.`,
-        fix: 'See `millrace replay --help`.',
+        fix: 'See `npx millrace replay --help`.',
       })
     const remote = findServer(invocation)
     if (remote === null) {
@@ -64,7 +64,7 @@ function whereText({ id, outputs, tables }: ReplayStatus): string {
   const topics = outputs.length === 0 ? '' : `; it writes to ${outputs.join(', ')}`
   return tables.length === 0
     ? topics
-    : `${topics}; look with ${tables.map((name) => `\`millrace table ${name} --replay ${id}\``).join(', ')}`
+    : `${topics}; look with ${tables.map((name) => `\`npx millrace table ${name} --replay ${id}\``).join(', ')}`
 }
 
 function timelessText({ rowsTimeless }: ReplayStatus): string {
@@ -94,7 +94,7 @@ async function list(context: CliContext, { json }: Invocation, remote: Remote): 
 
 async function remove(context: CliContext, { json }: Invocation, remote: Remote, id: string | undefined): Promise<number> {
   if (id === undefined)
-    throw new MillraceError('MR_CLI_USAGE', { message: '`replay delete` needs the id of a replay.', fix: 'millrace replay delete ID' })
+    throw new MillraceError('MR_CLI_USAGE', { message: '`replay delete` needs the id of a replay.', fix: 'npx millrace replay delete ID' })
   const gone = await remote.json<{ readonly topics: readonly string[] }>(`/api/replays/${encodeURIComponent(id)}`, undefined, 'DELETE')
   context.out(json ? `${JSON.stringify(gone)}\n` : `${id} deleted${gone.topics.length === 0 ? '' : `: ${gone.topics.join(', ')}`}\n`)
   return 0

@@ -15,8 +15,8 @@ export const start: Command = {
     DROP_STATE,
   ],
   examples: [
-    { line: 'millrace start pipeline.ts', does: 'on the default port, data in ./millrace-data' },
-    { line: 'millrace start pipeline.ts --port 8080 --data /var/lib/plant --json', does: 'as a service, log lines as JSON' },
+    { line: 'npx millrace start pipeline.ts', does: 'on the default port, data in ./millrace-data' },
+    { line: 'npx millrace start pipeline.ts --port 8080 --data /var/lib/plant --json', does: 'as a service, log lines as JSON' },
   ],
   words: [1, 1],
   run: (context, invocation) => runPlant(context, invocation, { rebuild: invocation.options['rebuild'] === true }),

@@ -10,8 +10,8 @@ export const status: Command = {
   summary: 'Shows pipelines, tasks with their worker, sources with their lag, and what stands in the way.',
   options: [],
   examples: [
-    { line: 'millrace status', does: 'of the server that runs for ./millrace-data' },
-    { line: 'millrace status --port 8080 --json', does: 'everything, as one JSON object' },
+    { line: 'npx millrace status', does: 'of the server that runs for ./millrace-data' },
+    { line: 'npx millrace status --port 8080 --json', does: 'everything, as one JSON object' },
   ],
   words: [0, 0],
   run: (context, invocation) =>
@@ -28,7 +28,7 @@ function showLog(context: CliContext, log: PlantStatus['log']): void {
   if (log === null) return
   for (const { topic, partition, from, to, file } of log.quarantined)
     context.out(
-      `put aside: ${topic}/${partition} offsets ${from} to ${to}, damaged in ${file}\n  fix: Stop the server and run \`millrace fsck\`.\n`,
+      `put aside: ${topic}/${partition} offsets ${from} to ${to}, damaged in ${file}\n  fix: Stop the server and run \`npx millrace fsck\`.\n`,
     )
   if (log.requestKeysForgotten > 0)
     context.out(

@@ -21,12 +21,12 @@ export const table: Command = {
     { name: 'descending', summary: 'Largest first.' },
   ],
   examples: [
-    { line: 'millrace table', does: 'which tables there are' },
-    { line: 'millrace table hourly --prefix SFO --descending -n 5', does: 'the newest five hours of one airport' },
-    { line: 'millrace table hourly --by windowStart --descending', does: 'the newest windows of all keys' },
-    { line: 'millrace table hourly --replay check', does: 'what a replay has computed, while it runs and afterwards' },
-    { line: 'millrace table pages --from /pri --to /prj', does: 'keys whose text begins with /pri' },
-    { line: 'millrace table hourly --key SFO,2001-01-01T10:00:00Z --json', does: 'one row as JSON' },
+    { line: 'npx millrace table', does: 'which tables there are' },
+    { line: 'npx millrace table hourly --prefix SFO --descending -n 5', does: 'the newest five hours of one airport' },
+    { line: 'npx millrace table hourly --by windowStart --descending', does: 'the newest windows of all keys' },
+    { line: 'npx millrace table hourly --replay check', does: 'what a replay has computed, while it runs and afterwards' },
+    { line: 'npx millrace table pages --from /pri --to /prj', does: 'keys whose text begins with /pri' },
+    { line: 'npx millrace table hourly --key SFO,2001-01-01T10:00:00Z --json', does: 'one row as JSON' },
   ],
   words: [0, 1],
   run: (context, invocation) =>
@@ -41,7 +41,7 @@ async function list(context: CliContext, { json }: Invocation, remote: Remote): 
   if (json) for (const one of tables) context.out(`${encodeJson(one)}\n`)
   else if (tables.length === 0)
     context.out(
-      remote.isServer ? 'no pipeline has a table\n' : 'no server runs, and tables live in a running pipeline: `millrace start FILE`\n',
+      remote.isServer ? 'no pipeline has a table\n' : 'no server runs, and tables live in a running pipeline: `npx millrace start FILE`\n',
     )
   else
     context.out(
@@ -58,7 +58,7 @@ async function rows(context: CliContext, { options, json }: Invocation, remote: 
     throw new MillraceError('MR_SERVER_UNREACHABLE', {
       message: 'no server runs for this folder, and tables live in a running pipeline.',
       details: { table: name },
-      fix: 'Start the pipeline with `millrace start FILE`, or name its folder with `--data` or its port with `--port`.',
+      fix: 'Start the pipeline with `npx millrace start FILE`, or name its folder with `--data` or its port with `--port`.',
     })
   const query = new URLSearchParams({ limit: String(options['limit'] ?? 20) })
   for (const part of ['key', 'prefix', 'from', 'to', 'by', 'replay']) if (typeof options[part] === 'string') query.set(part, options[part])

@@ -20,9 +20,9 @@ export const tail: Command = {
     { name: 'limit', short: 'n', value: 'N', summary: 'Records to show; default 10, with --follow the start only.' },
   ],
   examples: [
-    { line: 'millrace tail orders', does: 'the last 10 records' },
-    { line: 'millrace tail orders -f', does: 'and those that come' },
-    { line: 'millrace tail orders --from=-10m -n 1000 --json', does: 'the last ten minutes as NDJSON' },
+    { line: 'npx millrace tail orders', does: 'the last 10 records' },
+    { line: 'npx millrace tail orders -f', does: 'and those that come' },
+    { line: 'npx millrace tail orders --from=-10m -n 1000 --json', does: 'the last ten minutes as NDJSON' },
   ],
   words: [1, 1],
   run: (context, invocation) =>

@@ -20,10 +20,10 @@ export const topics: Command = {
     { name: 'internal', summary: 'Also list the topics of the plant itself.' },
   ],
   examples: [
-    { line: 'millrace topics', does: 'what there is' },
-    { line: 'millrace topics create orders --partitions 4 --retention-ms 604800000', does: 'four partitions, kept for a week' },
-    { line: 'millrace topics set orders --retention-ms none', does: 'keep for ever' },
-    { line: 'millrace topics delete orders', does: 'with all its records' },
+    { line: 'npx millrace topics', does: 'what there is' },
+    { line: 'npx millrace topics create orders --partitions 4 --retention-ms 604800000', does: 'four partitions, kept for a week' },
+    { line: 'npx millrace topics set orders --retention-ms none', does: 'keep for ever' },
+    { line: 'npx millrace topics delete orders', does: 'with all its records' },
   ],
   words: [0, 2],
   async run(context, invocation) {
@@ -39,7 +39,7 @@ export const topics: Command = {
     if (name === undefined)
       throw new MillraceError('MR_CLI_USAGE', {
         message: `\`topics ${action}\` needs the name of a topic.`,
-        fix: `millrace topics ${action} NAME`,
+        fix: `npx millrace topics ${action} NAME`,
       })
     return withRemote(context, invocation, { create: action === 'create' }, async (remote) => {
       const path = `/api/topics/${encodeURIComponent(name)}`

@@ -93,7 +93,7 @@ for (const kind of ['snapshot', 'changelog'] as const) {
 
     const said = await runFsck(folder, false)
     assert.match(said, new RegExp(`__web\\.per-minute\\.${kind}/\\d offsets \\d+ to \\d+`))
-    assert.match(said, /fix: .*`millrace start FILE --rebuild`/)
+    assert.match(said, /fix: .*`npx millrace start FILE --rebuild`/)
     assert.match(await runFsck(folder, true), /--rebuild/, 'a repair does not let readers of state pass the damage')
     await assertDamaged(options)
 

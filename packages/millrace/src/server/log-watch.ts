@@ -38,7 +38,7 @@ export class LogWatch {
   sayRecovery(): void {
     for (const damage of this.#log.recovery?.damages ?? []) {
       const text = JSON.stringify(damage)
-      this.#notices.add('error', 'log', text, 'MR_LOG_CORRUPT', `the log is damaged: ${text}`, 'Run `millrace fsck`.')
+      this.#notices.add('error', 'log', text, 'MR_LOG_CORRUPT', `the log is damaged: ${text}`, 'Run `npx millrace fsck`.')
     }
   }
 

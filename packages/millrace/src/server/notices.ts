@@ -65,7 +65,7 @@ export class Notices {
           `${event.code} ${event.operator}`,
           event.code,
           `dead letters at \`${event.operator}\`: ${event.sample}`,
-          'See them on the page, or with `millrace dlq list`.',
+          'See them on the page, or with `npx millrace dlq list`.',
           event.count,
         )
     }

@@ -21,7 +21,7 @@ export function requireNeverUsed(disk: Disk, folder: string): void {
   throw new MillraceError('MR_LOG_CORRUPT', {
     message: 'the folder holds a log, but its format file is missing; nothing was changed.',
     details: { file: formatPath(folder), position: 0 },
-    fix: 'Bring the file back: it has one line, `millrace log 1`. Then run `millrace fsck`.',
+    fix: 'Bring the file back: it has one line, `millrace log 1`. Then run `npx millrace fsck`.',
   })
 }
 
@@ -38,7 +38,7 @@ export function requireHalves(disk: Disk, folder: string): void {
   throw new MillraceError('MR_LOG_CORRUPT', {
     message: `a half of the journal is ${disk.exists(file) ? 'cut short' : 'missing'}; nothing was changed.`,
     details: { file, position: disk.stat(file)?.size ?? 0 },
-    fix: 'Bring the file back from where it went. When it is lost, `millrace fsck --repair` goes on with what the segments hold.',
+    fix: 'Bring the file back from where it went. When it is lost, `npx millrace fsck --repair` goes on with what the segments hold.',
   })
 }
 

@@ -88,7 +88,7 @@ const SHOWN_CHARS_MAX = 10_000
 const MESSAGE_CHARS_MAX = 4096
 
 const UNDELIVERED_FIX =
-  'Correct what makes the row and start again; send what is missing as a record of its own, and `millrace dlq discard` the letter: it cannot be retried.'
+  'Correct what makes the row and start again; send what is missing as a record of its own, and `npx millrace dlq discard` the letter: it cannot be retried.'
 
 const layouts = new WeakMap<readonly Field[], string>()
 

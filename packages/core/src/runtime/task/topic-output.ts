@@ -80,7 +80,7 @@ export class TopicOutput {
   #isTooLarge(size: number, batch: Batch, row: number): boolean {
     if (size + FRAME_BYTES <= this.#bytesMax) return false
     const details = { topic: this.topic, bytes: size, batchBytesMax: this.#bytesMax }
-    const fix = 'Write smaller rows, or raise `batchBytesMax` of the topic, then `millrace dlq retry`.'
+    const fix = 'Write smaller rows, or raise `batchBytesMax` of the topic, then `npx millrace dlq retry`.'
     const message = 'the row is larger than its topic takes.'
     this.#refuse(batch, row, new MillraceError('MR_CODEC_TOO_LARGE', { message, details, fix }))
     return true
