@@ -49,6 +49,11 @@ import { Sources } from './sources.ts'
 import { Streams } from './streams.ts'
 
 const SECOND_MS = 1000
+/**
+ * What is collected goes through the journal, also in large batches: pipelines that follow read it from the journal's memory, and new pages of
+ * a growing segment cost more CPU than the second write (measured, ADR 0003).
+ */
+const REFERENCE_BYTES = 512 << 10
 /** Time that requests and streams get to end when the plant stops. */
 const STOP_HTTP_MS = 5000
 
@@ -148,7 +153,15 @@ async function openLog(options: PlantOptions, clock: Clock, scheduler: Scheduler
   disk.makeFolder(folder)
   // The journal's two halves are the largest part of the log's memory; they grow with the budget.
   const journalHalfBytesMax = Math.max(8 << 20, Math.min(64 << 20, Math.floor(memoryBytes / 8)))
-  return openEmbeddedLog({ folder: logFolder(folder), disk, clock, scheduler, diskReserveBytes, journalHalfBytesMax })
+  return openEmbeddedLog({
+    folder: logFolder(folder),
+    disk,
+    clock,
+    scheduler,
+    diskReserveBytes,
+    journalHalfBytesMax,
+    referenceBytes: REFERENCE_BYTES,
+  })
 }
 
 function pipelinesSettings(options: PlantOptions): PipelinesSettings {
