@@ -283,11 +283,12 @@ export class AggregateOperator implements Operator {
   }
 
   #emitWindow(window: Region): void {
+    const start = startOfKey(window.first, window.second)
     this.#times.fill(this.#endOfRegion(window) - 1)
     const due = this.#store.slotsOf(window)
     for (let from = 0; from < due.length; from += EMIT_ROWS) {
       const slots = due.subarray(from, from + EMIT_ROWS)
-      this.#push(slots, slots.length, this.#times, null)
+      this.#push(slots, slots.length, this.#times, start)
     }
   }
 
@@ -336,11 +337,11 @@ export class AggregateOperator implements Operator {
     return this.#times
   }
 
-  /** Emits rows of groups: group fields, the window, the results. */
-  #push(slots: Int32Array, count: number, times: Float64Array, weights: Int32Array | null): void {
+  /** Emits rows of groups: group fields, the window, the results. `start`: of the window, where it is that of all rows. */
+  #push(slots: Int32Array, count: number, times: Float64Array, start: number | null): void {
     if (count === 0) return
     // Keys first: reading them takes no branch, so the processor fetches many rows at once, and the results find theirs in the caches.
-    const keys = this.#readKeys(slots, count)
+    const keys = this.#readKeys(slots, count, start)
     const columns = this.#withWindow(
       keys,
       count,
@@ -350,7 +351,7 @@ export class AggregateOperator implements Operator {
       rowCount: count,
       columns,
       times,
-      weights,
+      weights: null,
       selected: null,
       selectedCount: count,
       origin: null,
@@ -359,8 +360,8 @@ export class AggregateOperator implements Operator {
     })
   }
 
-  #readKeys(slots: Int32Array, count: number): readonly Column[] {
-    return this.#inlineKeys?.read(slots, count) ?? this.#keyColumns.read(this.#store.keysOf(slots, count), count)
+  #readKeys(slots: Int32Array, count: number, start: number | null): readonly Column[] {
+    return this.#inlineKeys?.read(slots, count, start) ?? this.#keyColumns.read(this.#store.keysOf(slots, count), count)
   }
 
   /** Keys, the end of the window, the results. */
@@ -391,7 +392,7 @@ export class AggregateOperator implements Operator {
     if (count === 0) return
     const taken = Int32Array.from(slots)
     const columns = this.#withWindow(
-      this.#readKeys(taken, count),
+      this.#readKeys(taken, count, null),
       count,
       builders.map((builder) => builder.finish()),
     )

@@ -22,12 +22,16 @@ export class InlineKeys {
     return areWhole && fields.length * 8 <= store.format.keyBytesInline ? new InlineKeys(store, fields.length) : null
   }
 
-  /** One column per field; row i is the key of slots[i]. Null when a number does not fit a double. Valid until the next call. */
-  read(slots: Int32Array, count: number): readonly Column[] | null {
+  /**
+   * One column per field; row i is the key of slots[i]. `first`: the value of the first field where all rows share it, which is then not read.
+   * Null when a number does not fit a double. Valid until the next call.
+   */
+  read(slots: Int32Array, count: number, first: number | null): readonly Column[] | null {
     const columns: Column[] = []
     for (let field = 0; field < this.#values.length; field++) {
       const values = this.#room(field, count)
-      if (!this.#readField(field, slots, count, values)) return null
+      if (field === 0 && first !== null) values.fill(first, 0, count)
+      else if (!this.#readField(field, slots, count, values)) return null
       columns.push({ layout: 'f64', values, validity: null })
     }
     return columns

@@ -50,10 +50,7 @@ export class ChangeDrain {
     for (let from = this.#drained; from < end; from += FETCH_ROWS) {
       const until = Math.min(end, from + FETCH_ROWS)
       this.#fetch(sealed, from, until)
-      for (let change = from; change < until; change++) {
-        this.#add(sealed, change, block)
-        if (block.isFull) hand(block, writer)
-      }
+      this.#addAll(sealed, from, until, block, writer)
     }
     this.#drained = end
     if (block.count > 0) hand(block, writer)
@@ -63,6 +60,13 @@ export class ChangeDrain {
   #fetch(sealed: TickImages, from: number, until: number): void {
     for (let change = from; change < until; change++) this.#fetched[change - from] = sealed.slot(change)
     this.#source.rows.fetch(this.#fetched, until - from)
+  }
+
+  #addAll(sealed: TickImages, from: number, until: number, block: BlockWriter, writer: ChangeWriter): void {
+    for (let change = from; change < until; change++) {
+      this.#add(sealed, change, block)
+      if (block.isFull) hand(block, writer)
+    }
   }
 
   #add(sealed: TickImages, change: number, block: BlockWriter): void {

@@ -217,15 +217,29 @@ export class KeyedRows implements RowOwner {
 
   /** The rows of the region that have a key. */
   eachRow(region: StoredRegion, visit: (slot: number, words: Int32Array, at: number) => void): void {
-    for (const page of region.index.chain.pages) this.#eachRowOf(page, visit)
+    for (const page of region.index.chain.pages) {
+      const words = this.#words[page] as Int32Array
+      const used = this.#memory.rows.usedIn(page)
+      for (let index = 0, at = 0; index < used; index++, at += this.#stride)
+        if (words[at + META_WORD] !== 0) visit((page << this.#pageBits) | index, words, at)
+    }
   }
 
-  /** A function of its own: code of a loop inside a loop is thrown away each time the inner one ends while both are still being learnt. */
-  #eachRowOf(page: number, visit: (slot: number, words: Int32Array, at: number) => void): void {
+  /** Puts the slots of the region's rows that are alive into `into`; returns how many. */
+  liveSlots(region: StoredRegion, into: Int32Array): number {
+    let count = 0
+    for (const page of region.index.chain.pages) count = this.#liveSlotsOf(page, into, count)
+    return count
+  }
+
+  /** A function of its own: V8 throws the code of a loop inside a loop away each time the inner one ends before the outer one ever has. */
+  #liveSlotsOf(page: number, into: Int32Array, from: number): number {
     const words = this.#words[page] as Int32Array
     const used = this.#memory.rows.usedIn(page)
+    let count = from
     for (let index = 0, at = 0; index < used; index++, at += this.#stride)
-      if (words[at + META_WORD] !== 0) visit((page << this.#pageBits) | index, words, at)
+      if (isAliveAt(words, at)) into[count++] = (page << this.#pageBits) | index
+    return count
   }
 
   /** Hides the region with all its rows: until `freeDropped` or `restoreDropped`, or at once and for ever while rows are loaded. */

@@ -388,11 +388,7 @@ class MemoryTableStore implements TableStore, DumpSource {
   }
 
   slotsOf(region: Region): Int32Array {
-    const slots = this.#sorter.room(region.rowCount)
-    let count = 0
-    this.#keyed.eachRow(region as StoredRegion, (slot, words, at) => {
-      if (isAliveAt(words, at)) slots[count++] = slot
-    })
+    const count = this.#keyed.liveSlots(region as StoredRegion, this.#sorter.room(region.rowCount))
     return this.#sorter.sort(this, count)
   }
 

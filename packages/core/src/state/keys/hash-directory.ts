@@ -139,12 +139,17 @@ export class HashDirectory {
     const tables = new Set(this.tables)
     this.setTables(keys)
     for (const table of tables) {
-      const words = table.length - TRAILER_WORDS
-      for (let at = 0; at < words; at += 2) {
-        const hash = table[at + 1] as number
-        if (table[at] !== 0) place(this.tables[(hash >>> 16) & this.mask] as Int32Array, table[at] as number, hash)
-      }
+      this.#placeAll(table)
       if (isWhole(table)) this.spare.push(table)
+    }
+  }
+
+  #placeAll(table: Int32Array): void {
+    const { tables, mask } = this
+    const words = table.length - TRAILER_WORDS
+    for (let at = 0; at < words; at += 2) {
+      const hash = table[at + 1] as number
+      if (table[at] !== 0) place(tables[(hash >>> 16) & mask] as Int32Array, table[at] as number, hash)
     }
   }
 

@@ -287,7 +287,9 @@ export class HashIndex implements KeyIndex {
     for (let i = 0; i < count; i++) {
       const hash = hashes[i] as number
       const table = tables[(hash >>> 16) & directoryMask] as Int32Array
-      slots[i] = (table[(hash & (((table.length - TRAILER_WORDS) >> 1) - 1)) * 2] as number) - 1
+      const entry = (hash & (((table.length - TRAILER_WORDS) >> 1) - 1)) * 2
+      // The row of another key would be fetched for nothing.
+      slots[i] = table[entry + 1] === hash ? (table[entry] as number) - 1 : -1
     }
     this.#rows.fetch(slots, count)
   }

@@ -76,9 +76,8 @@ export class BlockWriter {
     at = putMask(out, at, stride, (word) => this.#differing[word] !== 0)
     out.set(rows.subarray(0, stride), at)
     at += stride
-    for (let row = 0, from = 0; row < this.count; row++, from += stride) {
-      for (let i = 0; i < differing.length; i++) out[at++] = rows[from + (differing[i] as number)] as number
-    }
+    for (let i = 0; i < differing.length; i++) spread(rows, differing[i] as number, stride, out, at + i, differing.length, this.count)
+    at += this.count * differing.length
     const end = this.#putBlocks(at * 4)
     this.count = 0
     return end
@@ -92,9 +91,7 @@ export class BlockWriter {
     let found = 0
     const differing = new Int32Array(stride)
     for (let word = META_WORD; word < stride; word++) {
-      const first = rows[word] as number
-      let difference = 0
-      for (let at = word; at < end; at += stride) difference |= (rows[at] as number) ^ first
+      const difference = differenceIn(rows, word, end, stride)
       bits[word] = difference
       if (difference !== 0) differing[found++] = word
     }
@@ -190,6 +187,19 @@ export class BlockReader {
     this.floats = new Float64Array(buffer)
     this.bigs = new BigInt64Array(buffer)
   }
+}
+
+/** Copies `count` words that are `step` apart to places that are `toStep` apart. */
+function spread(from: Int32Array, start: number, step: number, to: Int32Array, toStart: number, toStep: number, count: number): void {
+  for (let i = 0, at = start, toAt = toStart; i < count; i++, at += step, toAt += toStep) to[toAt] = from[at] as number
+}
+
+/** Bits in which rows[word], rows[word + stride] ... differ from the first of them. */
+function differenceIn(rows: Int32Array, word: number, end: number, stride: number): number {
+  const first = rows[word] as number
+  let difference = 0
+  for (let at = word; at < end; at += stride) difference |= (rows[at] as number) ^ first
+  return difference
 }
 
 function maskWords(bits: number): number {
