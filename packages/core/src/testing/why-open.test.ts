@@ -60,3 +60,26 @@ test('a partition that the clock guard holds says so, with and without windows',
   assert.match(reasons(run)[0] ?? '', /holds back a record that is far ahead of 1970-01-01T00:00:05Z, of 1971-02-05T00:00:00Z/)
   await run.stop()
 })
+
+test('event time comes as far in a group that gets no rows as in the others', async () => {
+  const run = await testPipeline(
+    pipeline('groups', (mill) => {
+      mill.from(hits).groupBy('url').aggregate({ n: count() }, { name: 'counted' }).toTable('counts')
+    }),
+    { partitions: { hits: 4 } },
+  )
+  for (let partition = 0; partition < 4; partition++)
+    await run.feed(
+      hits,
+      Array.from({ length: 12 }, (_, index) => ({ url: '/', at: 1000 * index })),
+      { partition },
+    )
+  await run.advance(1000)
+  const { tasks } = run.status()
+  assert.equal(tasks.filter(({ part, rowsIn }) => part === 'counted' && rowsIn === 0).length, 3)
+  assert.deepEqual(
+    tasks.map(({ watermarkMs }) => watermarkMs),
+    tasks.map(() => 10_000),
+  )
+  await run.stop()
+})

@@ -157,8 +157,9 @@ export class ReaderLoop implements TaskLoop {
     return 0
   }
 
+  /** Ticks without an effect here are in no commit, and event time has come as far all the same. */
   watermarkMs(): number {
-    return this.#core.state.watermarkMs
+    return Math.max(this.#watermark, this.#core.state.watermarkMs)
   }
 
   lag(): number {
