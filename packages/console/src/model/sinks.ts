@@ -47,5 +47,5 @@ export function waitingText({ rows, files }: SinkView): string {
 /** What publishes it, and when; empty when nothing waits or the sink does not say. */
 export function dueText({ rows, files }: SinkView): string {
   if (rows === 0 || files === null) return ''
-  return `Published in ${formatDuration(Math.ceil(files.dueMs / 1000) * 1000)} at the latest, earlier when a file reaches ${formatBytes(files.fullBytes)}.`
+  return `Published in ${formatDuration(Math.max(1, Math.ceil(files.dueMs / 1000)) * 1000)} at the latest, earlier when a file reaches ${formatBytes(files.fullBytes)}.`
 }

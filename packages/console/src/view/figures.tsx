@@ -27,7 +27,8 @@ function figuresOf(status: PlantStatus, pipeline: PipelineStatus, letters: numbe
     pipeline.tasks.reduce((total, task) => total + pick(task), 0)
   const lag = sum((task) => task.lag)
   const { memory } = status
-  const watermarkMs = minWatermark(pipeline.tasks)
+  // A task that has no rows states no time, and holds nobody back.
+  const watermarkMs = minWatermark(pipeline.tasks.filter((task) => task.watermarkMs > Number.NEGATIVE_INFINITY))
   const visibleMs = pipelineVisibleMs(pipeline)
   return [
     { label: 'Records in', value: formatWhole(recordsOf(sources)), note: `${formatRate(rateOf(sources))} · ${sources.join(', ')}` },
@@ -99,7 +100,9 @@ export function Figures({ status, pipeline, letterCount }: FiguresProps): React.
           <dt>{label}</dt>
           <dd>
             <span className="figure-value">{value}</span>
-            <span className="figure-note">{note}</span>
+            <span className="figure-note" title={note}>
+              {note}
+            </span>
           </dd>
         </div>
       ))}

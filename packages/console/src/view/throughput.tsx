@@ -47,7 +47,7 @@ export function Throughput({ history, status, pipeline, flow }: ThroughputProps)
             <li key={choice.key}>
               <button type="button" className="quiet" aria-pressed={!hidden.has(choice.key)} onClick={() => toggle(choice.key)}>
                 <span className="swatch" data-series={index} />
-                {choice.label}
+                <span className="legend-name">{choice.label}</span>
                 <span className="legend-value">{value === null || value === undefined ? '–' : formatRate(value)}</span>
               </button>
             </li>
