@@ -93,9 +93,53 @@ describe('what is wrong is named with its place', () => {
       ['1.5 MiB', 1572864],
       ['2gb', 2e9],
     ] as const) {
-      assert.equal(read({ env: { MILLRACE_MEMORY_BYTES: text } }).memoryBytes, bytes)
+      assert.equal(read({ env: { MILLRACE_DISK_RESERVE_BYTES: text } }).diskReserveBytes, bytes)
     }
     for (const text of ['-1', '1XB', 'MiB', '1e3'])
       assert.equal(refusal(() => read({ env: { MILLRACE_MEMORY_BYTES: text } })).code, 'MR_SETTINGS_INVALID')
+  })
+})
+
+describe('values that cannot be meant', () => {
+  test('an empty or blank value that somebody wrote is no default: it would switch off what he asked for', () => {
+    const folder = temporaryFolder()
+    const file = path.join(folder, 'millrace.yaml')
+    for (const [text, name] of [
+      ['token: ""', 'token'],
+      ['token: " "', 'token'],
+      ['token:', 'token'],
+      ['token: " padded"', 'token'],
+      ['data: ""', 'data'],
+      ['data: "  "', 'data'],
+      ['host: ""', 'host'],
+      ['tlsKey: ""\ntlsCert: ""', 'tlsKey'],
+      ['hosts: ["http://example.org"]', 'hosts'],
+      ['hosts: "*"', 'hosts'],
+      ['memoryBytes: 1', 'memoryBytes'],
+      ['memoryBytes: 0', 'memoryBytes'],
+      ['memoryBytes: 9007199254740991', 'memoryBytes'],
+      ['bodyBytesMax: 0', 'bodyBytesMax'],
+      ['bodyBytesMax: 1TB', 'bodyBytesMax'],
+      ['bodyBytesMax: 100GB', 'bodyBytesMax'],
+      ['snapshotBytesMin: 0', 'snapshotBytesMin'],
+      ['port: ""', 'port'],
+      ['workers: -1', 'workers'],
+      ['workers: 1e9', 'workers'],
+      ['startAt: ""', 'startAt'],
+    ] as const) {
+      writeFileSync(file, text)
+      const { code, details, fix } = refusal(() => read({ cwd: folder }))
+      assert.deepEqual([code, details['setting']], ['MR_SETTINGS_INVALID', name], text)
+      assert.match(String(details['place']), /millrace\.yaml:1:\d+$/, text)
+      assert.notEqual(fix, '', text)
+    }
+    for (const flag of ['data', 'host', 'tls-key', 'tls-cert', 'memory-bytes', 'port'])
+      assert.equal(refusal(() => read({ flags: { [flag]: '' } })).details['place'], `--${flag}`)
+    assert.equal(refusal(() => read({ env: { MILLRACE_TOKEN: '' } })).details['place'], 'MILLRACE_TOKEN')
+    assert.equal(refusal(() => read({ env: { MILLRACE_TOKEN: ' ' } })).details['place'], 'MILLRACE_TOKEN')
+    assert.equal(refusal(() => read({ env: { MILLRACE_TLS_KEY: '' } })).details['place'], 'MILLRACE_TLS_KEY')
+    assert.ok(!refusal(() => read({ env: { MILLRACE_TOKEN: 'padded ' } })).message.includes('padded'), 'a secret is not shown')
+    // As compose files write what is not set.
+    assert.equal(read({ env: { MILLRACE_PORT: '', MILLRACE_HOST: '' } }).port, 4410)
   })
 })

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { isAbsolute, join, resolve } from 'node:path'
 import { MillraceError, nearestWord } from '@millrace/core/engine'
 import { isMap, isScalar, LineCounter, parseDocument } from 'yaml'
-import { DEFAULT_HOST, DEFAULT_PORT } from '../server/defaults.ts'
+import { DEFAULT_HOST, DEFAULT_PORT, isHostName, isToken, RANGES } from '../server/defaults.ts'
 
 export interface Settings {
   readonly data: string
@@ -181,19 +181,26 @@ export function readSettings(sources: SettingsSources): Settings {
     const flag = isFlag ? sources.flags[flagName(name)] : undefined
     const variable = sources.env[environmentName(name)]
     if (typeof flag === 'string') values.set(name, { value: flag, place: `--${flagName(name)}` })
-    else if (variable !== undefined && variable !== '') values.set(name, { value: variable, place: environmentName(name) })
+    else if (variable !== undefined && (variable !== '' || NEVER_EMPTY.has(name)))
+      values.set(name, { value: variable, place: environmentName(name) })
     else if (fromFile.has(name)) values.set(name, fromFile.get(name) as Given)
   }
   return settingsOf(values, sources.cwd)
 }
+
+/** An empty variable is one that is not set, as compose files write it; but these secure a server, and a server without would be open. */
+const NEVER_EMPTY: ReadonlySet<string> = new Set(['token', 'tlsKey', 'tlsCert'])
 
 function settingsOf(values: ReadonlyMap<string, Given>, cwd: string): Settings {
   const read = <T>(name: keyof Settings, parse: (given: Given, spec: SettingSpec) => T): T => {
     const spec = SETTINGS.find((one) => one.name === name) as SettingSpec
     return parse(values.get(name) ?? { value: spec.default, place: 'default' }, spec)
   }
-  const text = ({ value }: Given): string | null => (value === '' ? null : value)
-  const path = ({ value }: Given): string | null => (value === '' ? null : isAbsolute(value) ? value : join(cwd, value))
+  const path = (given: Given, spec: SettingSpec): string | null => {
+    if (isDefault(given)) return given.value === '' ? null : join(cwd, given.value)
+    if (given.value.trim() === '') return refuse(given, spec, 'a path')
+    return isAbsolute(given.value) ? given.value : join(cwd, given.value)
+  }
   const [tlsKey, tlsCert] = [read('tlsKey', path), read('tlsCert', path)]
   if ((tlsKey === null) !== (tlsCert === null)) {
     const given = values.get(tlsKey === null ? 'tlsCert' : 'tlsKey')?.place ?? ''
@@ -204,13 +211,13 @@ function settingsOf(values: ReadonlyMap<string, Given>, cwd: string): Settings {
   }
   return {
     data: read('data', path) ?? cwd,
-    host: read('host', text) ?? DEFAULT_HOST,
+    host: read('host', host),
     port: read('port', port),
     isPortGiven: values.has('port'),
-    token: read('token', text),
+    token: read('token', token),
     tlsKey,
     tlsCert,
-    hosts: read('hosts', ({ value }) => value.split(',').flatMap((name) => (name.trim() === '' ? [] : [name.trim()]))),
+    hosts: read('hosts', hosts),
     bodyBytesMax: read('bodyBytesMax', bytes),
     memoryBytes: read('memoryBytes', bytes),
     diskReserveBytes: read('diskReserveBytes', bytes),
@@ -220,9 +227,29 @@ function settingsOf(values: ReadonlyMap<string, Given>, cwd: string): Settings {
   }
 }
 
+function isDefault({ place }: Given): boolean {
+  return place === 'default'
+}
+
+function host(given: Given, spec: SettingSpec): string {
+  return given.value.trim() === '' ? refuse(given, spec, 'an address or a name') : given.value
+}
+
+function token(given: Given, spec: SettingSpec): string | null {
+  if (isDefault(given)) return null
+  return isToken(given.value) ? given.value : refuse(given, spec, 'a text of ASCII without spaces at its ends')
+}
+
+function hosts(given: Given, spec: SettingSpec): readonly string[] {
+  const names = given.value.split(',').flatMap((name) => (name.trim() === '' ? [] : [name.trim()]))
+  return names.every(isHostName) ? names : refuse(given, spec, 'names such as `plant.example.org`, separated by commas')
+}
+
 function refuse({ value, place }: Given, spec: SettingSpec, expected: string): never {
+  // A secret is not shown, not even a wrong one.
+  const shown = value === '' ? 'empty' : spec.name === 'token' ? 'what it is' : `\`${value.slice(0, 80)}\``
   throw new MillraceError('MR_SETTINGS_INVALID', {
-    message: `\`${spec.name}\` must be ${expected}, not \`${value.slice(0, 80)}\`.`,
+    message: `\`${spec.name}\` must be ${expected}, not ${shown}.`,
     details: { place, setting: spec.name },
     fix: `${spec.summary} Example: ${spec.name}: ${spec.default === '' ? 'TEXT' : spec.default}`,
   })
@@ -247,7 +274,14 @@ function bytes(given: Given, spec: SettingSpec): number {
   const match = /^(\d+(?:\.\d+)?) *([a-z]*)$/i.exec(given.value)
   const unit = UNITS[match?.[2]?.toLowerCase() ?? '?']
   const value = unit === undefined ? Number.NaN : Math.round(Number(match?.[1]) * unit)
-  return Number.isSafeInteger(value) ? value : refuse(given, spec, 'a size such as 256MiB, 1GB or 1048576')
+  if (!Number.isSafeInteger(value)) return refuse(given, spec, 'a size such as 256MiB, 1GB or 1048576')
+  const [least, most] = RANGES[spec.name as keyof typeof RANGES]
+  return value >= least && value <= most ? value : refuse(given, spec, `a size from ${sizeText(least)} to ${sizeText(most)}`)
+}
+
+function sizeText(value: number): string {
+  const unit = (['GiB', 'MiB', 'KiB'] as const).find((one) => value >= (UNITS[one.toLowerCase()] ?? 1))
+  return unit === undefined ? String(value) : `${value / (UNITS[unit.toLowerCase()] ?? 1)}${unit}`
 }
 
 function startAt(given: Given, spec: SettingSpec): 'earliest' | 'latest' {

@@ -70,16 +70,30 @@ export class Exchange {
 
   /** A whole number of the query. Throws MR_HTTP_QUERY_INVALID. */
   number(name: string, fallback: number, least: number, most: number): number {
-    const text = this.query.get(name)
-    if (text === null || text === '') return fallback
+    const text = this.once(name)
+    if (text === null) return fallback
     const value = Number(text)
-    if (Number.isInteger(value) && value >= least && value <= most) return value
+    if (/^\d+$/.test(text) && value >= least && value <= most) return value
     throw queryInvalid(name, text, `a whole number from ${least} to ${most}`)
+  }
+
+  /** A text of the query, null without one. Throws MR_HTTP_QUERY_INVALID for one that is empty, since nothing was meant by it. */
+  text(name: string, expected: string): string | null {
+    const text = this.once(name)
+    if (text === '') throw queryInvalid(name, text, expected)
+    return text
+  }
+
+  /** What the query says of a parameter that has one value. Throws MR_HTTP_QUERY_INVALID. */
+  once(name: string): string | null {
+    const given = this.query.getAll(name)
+    if (given.length > 1) throw queryInvalid(name, given.join(' '), 'given once')
+    return given[0] ?? null
   }
 
   /** `true` or `false` of the query. Throws MR_HTTP_QUERY_INVALID. */
   flag(name: string): boolean {
-    const text = this.query.get(name)
+    const text = this.once(name)
     if (text === null || text === 'false') return false
     if (text === 'true' || text === '') return true
     throw queryInvalid(name, text, 'true or false')

@@ -35,6 +35,7 @@ import { LogWatch } from './log-watch.ts'
 import { Notices } from './notices.ts'
 import { Pipelines, type PipelinesSettings } from './pipelines.ts'
 import { withOwner } from './port-owner.ts'
+import { requireOptions } from './options-check.ts'
 import { Rates } from './rates.ts'
 import { Replays } from './replays.ts'
 import { Router } from './router.ts'
@@ -125,11 +126,12 @@ export interface Plant {
  * Starts a plant and resolves when every pipeline runs; it listens and collects before, while state is restored. A task that cannot be restored
  * because stored bytes are damaged stays failed, with the reason in the status, and everything else runs.
  * @throws {MillraceError} `MR_LOG_LOCKED`, `MR_LOG_FORMAT_NEWER`, `MR_SERVER_PORT_TAKEN`, `MR_SERVER_ADDRESS`, `MR_SERVER_TLS`,
- * `MR_RUNTIME_STATE_LAYOUT`, `MR_RUNTIME_STATE_LOST`, `MR_RUNTIME_GROUPS_FIXED`; nothing is left running then.
+ * `MR_SETTINGS_INVALID`, `MR_RUNTIME_STATE_LAYOUT`, `MR_RUNTIME_STATE_LOST`, `MR_RUNTIME_GROUPS_FIXED`; nothing is left running then.
  * @example
  * const plant = await startPlant({ folder: 'millrace-data', pipelines: [definition] })
  */
 export async function startPlant(options: PlantOptions): Promise<Plant> {
+  requireOptions(options)
   requireSafeAddress(options)
   const { clock = systemClock, scheduler = systemScheduler } = options
   const log = await openLog(options, clock, scheduler)

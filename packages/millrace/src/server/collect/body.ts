@@ -65,6 +65,7 @@ const NOTHING = Buffer.alloc(0)
 
 /** @throws {MillraceError} `MR_HTTP_BODY_TOO_LARGE`, `MR_HTTP_BODY_INVALID`, `MR_CODEC_UNSUPPORTED`. */
 export async function readBody(request: IncomingMessage, response: ServerResponse, { bodyBytesMax, budget }: BodyLimits): Promise<Buffer> {
+  requireChunked(request.headers['transfer-encoding'])
   const encoding = request.headers['content-encoding']
   let taken = 0
   const giveBack = (): void => {
@@ -84,6 +85,15 @@ export async function readBody(request: IncomingMessage, response: ServerRespons
     const body = await decompress(raw, encoding.toLowerCase(), bodyBytesMax)
     if (body.length >= COUNTED_BYTES_MIN) take(body.length)
     return body
+  })
+}
+
+/** Node undoes the chunks of a body and leaves what else a transfer coding did to it: its bytes would be taken for events. */
+function requireChunked(coding: string | undefined): void {
+  if (coding === undefined || /^chunked$/i.test(coding.trim())) return
+  throw new MillraceError('MR_CODEC_UNSUPPORTED', {
+    message: `the transfer coding \`${coding.slice(0, 40)}\` is not supported.`,
+    fix: 'Send the body as it is or in chunks; compress it with `Content-Encoding: gzip` or `zstd`.',
   })
 }
 

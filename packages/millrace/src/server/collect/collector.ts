@@ -258,7 +258,7 @@ function requireKeys(intake: TopicIntake, count: number, key: Uint8Array | null,
 }
 
 function durabilityOf(exchange: Exchange): 'durable' | 'received' {
-  const text = exchange.query.get('ack')
+  const text = exchange.once('ack')
   if (text === null || text === 'durable') return 'durable'
   if (text === 'received') return 'received'
   throw queryInvalid('ack', text, '`durable` or `received`')

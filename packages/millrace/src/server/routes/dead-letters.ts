@@ -39,7 +39,10 @@ export function deadLetterRoutes(context: PlantContext): readonly Route[] {
       refusals: [400, 404],
       handle: (exchange) => {
         const letters = context.letters.of(exchange.params['pipeline'] as string)
-        const filter = { code: exchange.query.get('code') ?? undefined, operator: exchange.query.get('operator') ?? undefined }
+        const filter = {
+          code: exchange.text('code', 'an error code') ?? undefined,
+          operator: exchange.text('operator', 'the name of an operator') ?? undefined,
+        }
         return letters.list(filter, exchange.number('from', 0, 0, Number.MAX_SAFE_INTEGER), exchange.number('limit', 100, 1, LIMIT_MAX))
       },
     },
@@ -69,7 +72,7 @@ export function deadLetterRoutes(context: PlantContext): readonly Route[] {
 }
 
 async function groups(context: PlantContext, exchange: Exchange): Promise<readonly DeadLetterGroup[]> {
-  const name = exchange.query.get('pipeline')
+  const name = exchange.text('pipeline', 'the name of a pipeline')
   if (name !== null) return context.letters.of(name).groups()
   const all = await Promise.all(context.letters.names().map((pipeline) => context.letters.of(pipeline).groups()))
   return all.flat().toSorted((a, b) => b.count - a.count)

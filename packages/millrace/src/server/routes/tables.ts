@@ -65,14 +65,14 @@ export function tableRoutes(context: PlantContext): readonly Route[] {
 
 function read(context: PlantContext, exchange: Exchange): Promise<TablePage> {
   const table = exchange.params['table'] as string
-  const id = exchange.query.get('replay')
+  const id = exchange.text('replay', 'the id of a replay')
   const replay = id === null ? null : context.replays.of(id)
   const keyFields = replay === null ? keyFieldCount(context, table) : replay.keyFields(table)
   const key = values(exchange, 'key', keyFields)
   const prefix = values(exchange, 'prefix', keyFields)
-  const from = exchange.query.get('from')
-  const to = exchange.query.get('to')
-  const by = exchange.query.get('by')
+  const from = exchange.once('from')
+  const to = exchange.once('to')
+  const by = exchange.text('by', 'a field of the table')
   const query: TableQuery = {
     ...(key === null ? {} : { key }),
     ...(prefix === null ? {} : { prefix }),

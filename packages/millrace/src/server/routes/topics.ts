@@ -212,7 +212,7 @@ async function tail(context: PlantContext, exchange: Exchange): Promise<typeof A
   if (follow && !isSse && !isLines && exchange.header('accept')?.includes('application/json') === true) {
     throw queryInvalid('follow', 'true', 'asked for with `Accept: application/x-ndjson` or `text/event-stream`')
   }
-  const from = exchange.query.get('from') ?? 'newest'
+  const from = exchange.once('from') ?? 'newest'
   const reader = new Tail(context.log, await startPositions(context.log, { topic: name, partition, from, limit }, context.clock.nowMs()))
   try {
     if (follow) await stream(context, exchange, reader, isSse)

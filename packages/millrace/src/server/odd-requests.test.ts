@@ -1,0 +1,133 @@
+// Requests as nobody sends them by mistake: each gets an answer that says what is wrong, and nothing is appended.
+import assert from 'node:assert/strict'
+import { connect } from 'node:net'
+import { after, before, describe, test } from 'node:test'
+import { gzipSync } from 'node:zlib'
+import { startPlant } from './plant.ts'
+import { errorOf, PlantUnderTest, webPipeline } from './plant.fixture.ts'
+
+let plant: PlantUnderTest
+before(async () => {
+  plant = await PlantUnderTest.start({ pipelines: [webPipeline()] })
+  await plant.plant.log.createTopic('free')
+})
+after(() => plant.stop())
+
+function recordsOf(topic: string): number {
+  return plant.plant.log.ends(topic).reduce((sum, { start, end }) => sum + end - start, 0)
+}
+
+/** What a server answers to bytes that no client library would send. */
+function raw(head: readonly string[], body: Buffer): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(plant.plant.port, '127.0.0.1')
+    let text = ''
+    socket.setEncoding('utf8')
+    socket.on('data', (chunk: string) => (text += chunk))
+    socket.on('close', () => resolve(text))
+    socket.on('error', reject)
+    socket.write(`${head.join('\r\n')}\r\nconnection: close\r\n\r\n`)
+    socket.write(body)
+  })
+}
+
+function chunked(body: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(`${body.length.toString(16)}\r\n`), body, Buffer.from('\r\n0\r\n\r\n')])
+}
+
+describe('bodies', () => {
+  test('transfer codings but chunked are refused: the bytes would be taken for events', async () => {
+    for (const coding of ['gzip, chunked', 'gzip,chunked', 'deflate, chunked', 'chunked, chunked', 'identity, chunked', 'x, Chunked']) {
+      const head = ['POST /topics/free HTTP/1.1', 'host: localhost', `transfer-encoding: ${coding}`]
+      const answer = await raw(head, chunked(gzipSync('{"a":1}')))
+      assert.match(answer, /^HTTP\/1\.1 4\d\d /, `${coding}: ${answer.slice(0, 100)}`)
+    }
+    const head = ['POST /topics/free HTTP/1.1', 'host: localhost', 'transfer-encoding: gzip', 'transfer-encoding: chunked']
+    assert.match(await raw(head, chunked(gzipSync('{"a":1}'))), /^HTTP\/1\.1 4\d\d /)
+    assert.equal(recordsOf('free'), 0)
+    const good = await raw(['POST /topics/free HTTP/1.1', 'host: localhost', 'transfer-encoding: Chunked'], chunked(Buffer.from('{"a":1}')))
+    assert.match(good, /^HTTP\/1\.1 200 /)
+    assert.equal(recordsOf('free'), 1)
+  })
+
+  test('nothing at all is no event, in any coding; an empty text is one, and a schema refuses it', async () => {
+    const before = recordsOf('free')
+    for (const body of ['', '\n', ' \n\t\n'])
+      assert.equal(errorOf(await plant.post('/topics/free', body)).code, 'MR_HTTP_BODY_EMPTY', JSON.stringify(body))
+    assert.equal(errorOf(await plant.post('/topics/free', gzipSync(''), { 'content-encoding': 'gzip' })).code, 'MR_HTTP_BODY_EMPTY')
+    for (const encoding of ['gzip, zstd', 'gzip, gzip', 'br'])
+      assert.equal(errorOf(await plant.post('/topics/free', gzipSync('{}'), { 'content-encoding': encoding })).code, 'MR_CODEC_UNSUPPORTED')
+    assert.equal(recordsOf('free'), before)
+    for (const body of ['""', '{"data":""}', '[""]']) {
+      const answer = await plant.post('/topics/orders', body)
+      assert.deepEqual([answer.status, errorOf(answer).code], [400, 'MR_HTTP_EVENTS_REFUSED'], body)
+    }
+    assert.equal(recordsOf('orders'), 0)
+  })
+})
+
+describe('queries', () => {
+  test('a parameter without a value, twice, or of another form is refused by name', async () => {
+    for (const address of [
+      '/topics/hits?partition=',
+      '/topics/hits?partition=0&partition=1',
+      '/topics/hits?partition=0x1',
+      '/topics/hits?partition=1e0',
+      '/topics/hits?partition=+1',
+      '/topics/hits?limit=',
+      '/topics/hits?waitMs=',
+      '/topics/hits?from=',
+      '/topics/hits?from=earliest&from=latest',
+      '/topics/hits?follow=yes',
+      '/tables/per_minute?limit=',
+      '/tables/per_minute?by=',
+      '/tables/per_minute?replay=',
+      '/tables/per_minute?descending=1',
+      '/api/dead-letters?pipeline=',
+      '/api/dead-letters/web?code=',
+      '/api/dead-letters/web?operator=',
+      '/api/dead-letters/web?from=',
+      '/health?ready=1',
+    ]) {
+      const answer = await plant.get(address)
+      assert.equal(answer.status, 400, address)
+      const { code, details, fix } = errorOf(answer)
+      assert.equal(code, 'MR_HTTP_QUERY_INVALID', address)
+      assert.ok(address.includes(`${String(details['parameter'])}=`), address)
+      assert.notEqual(fix, '')
+    }
+    assert.equal(errorOf(await plant.post('/topics/free?ack=', '{}')).code, 'MR_HTTP_QUERY_INVALID')
+  })
+})
+
+describe('options of a plant', () => {
+  test('what cannot be meant is refused before anything is opened, with the name of the option', async () => {
+    for (const [name, options] of [
+      ['token', { token: '' }],
+      ['token', { token: ' ' }],
+      ['token', { token: 'padded ' }],
+      ['token', { token: '\u00e4' }],
+      ['memoryBytes', { memoryBytes: 1 }],
+      ['memoryBytes', { memoryBytes: -1 }],
+      ['memoryBytes', { memoryBytes: Number.NaN }],
+      ['memoryBytes', { memoryBytes: Number.POSITIVE_INFINITY }],
+      ['bodyBytesMax', { bodyBytesMax: 0 }],
+      ['bodyBytesMax', { bodyBytesMax: 2 ** 40 }],
+      ['diskReserveBytes', { diskReserveBytes: -1 }],
+      ['snapshotBytesMin', { snapshotBytesMin: 0 }],
+      ['port', { port: 70_000 }],
+      ['folder', { folder: '' }],
+    ] as const) {
+      await assert.rejects(startPlant({ folder: null, pipelines: [], port: 0, ...options }), (error: unknown) => {
+        const { code, details, fix } = error as {
+          readonly code: string
+          readonly details: Readonly<Record<string, unknown>>
+          readonly fix: string
+        }
+        assert.deepEqual([code, details['setting']], ['MR_SETTINGS_INVALID', name])
+        assert.notEqual(fix, '')
+        return true
+      })
+    }
+  })
+})
