@@ -32,6 +32,9 @@ const buffers: { readonly free: Uint8Array[]; made: number; readonly waiting: ((
   waiting: [],
 }
 
+/** The one for blocks that are written at once. */
+let imageBuffer: Uint8Array | null = null
+
 /** True when this many bytes are worth going around. */
 export function worthAround(bytes: number): boolean {
   return DIRECT !== null && bytes >= AROUND_BYTES_MIN
@@ -68,15 +71,40 @@ export async function writeAround(handle: number, direct: number, sources: reado
   }
 }
 
-/** Memory of WebAssembly starts at a page of the system. Null where there is none (`--jitless`). */
+/**
+ * Writes the blocks of image[start .. end) to their places, now. False when the file system refuses such writes, or the last block is not
+ * whole: then nothing says how much was written.
+ */
+export function writeBlocks(direct: number, image: Uint8Array, start: number, end: number): boolean {
+  const to = Math.ceil(end / BLOCK_BYTES) * BLOCK_BYTES
+  imageBuffer ??= makeBuffer()
+  if (imageBuffer === null || to > image.length) return false
+  try {
+    for (let at = start - (start % BLOCK_BYTES); at < to; at += imageBuffer.length) {
+      const length = Math.min(imageBuffer.length, to - at)
+      imageBuffer.set(image.subarray(at, at + length))
+      writeFully(direct, imageBuffer, 0, length, at)
+    }
+    return true
+  } catch (error) {
+    if (isRefusal(error)) return false
+    throw error
+  }
+}
+
 async function takeBuffer(): Promise<Uint8Array | null> {
   const free = buffers.free.pop()
   if (free !== undefined) return free
-  const { WebAssembly } = globalThis as unknown as { readonly WebAssembly?: WebAssemblyPart }
-  if (WebAssembly === undefined) return null
   if (buffers.made === BUFFERS_MAX) return new Promise((resolve) => buffers.waiting.push(resolve))
-  buffers.made++
-  return new Uint8Array(new WebAssembly.Memory({ initial: BUFFER_BYTES / WASM_PAGE_BYTES }).buffer)
+  const buffer = makeBuffer()
+  if (buffer !== null) buffers.made++
+  return buffer
+}
+
+/** Memory of WebAssembly starts at a page of the system. Null where there is none (`--jitless`). */
+function makeBuffer(): Uint8Array | null {
+  const { WebAssembly } = globalThis as unknown as { readonly WebAssembly?: WebAssemblyPart }
+  return WebAssembly === undefined ? null : new Uint8Array(new WebAssembly.Memory({ initial: BUFFER_BYTES / WASM_PAGE_BYTES }).buffer)
 }
 
 function giveBuffer(buffer: Uint8Array): void {

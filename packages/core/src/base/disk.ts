@@ -18,6 +18,12 @@ export interface DiskFile {
    * are, and the file open, until it settles. A disk need not have it.
    */
   writeAround?(sources: readonly Uint8Array[], position: number): Promise<boolean> | null
+  /**
+   * Writes image[start .. end) at `start`, around the system's memory of files where that works. The image is what the file is to hold from
+   * its beginning, byte for byte: whole blocks are written, so bytes of it before `start` and behind `end` may be written too. A disk need
+   * not have it.
+   */
+  writeImage?(image: Uint8Array, start: number, end: number): void
   truncate(size: number): void
   /** fdatasync: everything written before is durable when it returns. A failure is final, never retried, and always MR_DISK_FAILED, also without room. */
   sync(): void

@@ -62,6 +62,33 @@ test('a file is the same whether its bytes went around the memory of files or th
   t.diagnostic(`${went} writes went around`)
 })
 
+test('a file is the image of which ranges were written, also behind usual writes and at an end that fills no block', (t) => {
+  const ranges = fc.array(fc.record({ start: fc.nat(300_000), length: fc.nat(1_500_000), usual: fc.boolean() }), {
+    minLength: 1,
+    maxLength: 8,
+  })
+  const path = join(folder(t), 'file')
+  fc.assert(
+    fc.property(ranges, fc.integer({ min: 1_800_000, max: 1_900_000 }), (list, size) => {
+      fs.writeFileSync(path, new Uint8Array(size))
+      const file = nodeDisk.open(path, 'write')
+      const image = new Uint8Array(size)
+      let fill = 1
+      for (const { start, length, usual } of list) {
+        image.fill(fill++, start, start + length)
+        if (usual) file.write(image.subarray(start, start + length), start)
+        else file.writeImage?.(image, start, start + length)
+        const found = new Uint8Array(size)
+        assert.ok(readFully(file, found, 0))
+        assert.equal(Buffer.compare(found, image), 0)
+      }
+      file.close()
+      assert.equal(fs.statSync(path).size, size)
+    }),
+    { numRuns: 30 },
+  )
+})
+
 test('small writes are left to the usual way', (t) => {
   const file = nodeDisk.open(join(folder(t), 'file'), 'create')
   assert.equal(file.writeAround?.([new Uint8Array(1000)], 0), null)

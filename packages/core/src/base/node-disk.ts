@@ -7,7 +7,7 @@
 import fs from 'node:fs'
 import { dirname } from 'node:path'
 import { assert } from './assert.ts'
-import { openAround, worthAround, writeAround } from './direct-write.ts'
+import { openAround, worthAround, writeAround, writeBlocks } from './direct-write.ts'
 import type { Disk, DiskFile, FileStat, OpenMode } from './disk.ts'
 import { MillraceError } from './errors.ts'
 import { lockFolder } from './folder-lock.ts'
@@ -81,6 +81,12 @@ class NodeFile implements DiskFile {
     return this.#writeAround(sources, position)
   }
 
+  writeImage(image: Uint8Array, start: number, end: number): void {
+    const direct = this.#openAround()
+    if (direct !== null) this.#aroundRefused = !this.#run('write', () => writeBlocks(direct, image, start, end))
+    if (direct === null || this.#aroundRefused) this.write(image.subarray(start, end), start)
+  }
+
   truncate(size: number): void {
     this.#run('truncate', () => fs.ftruncateSync(this.#handle, size))
   }
@@ -113,17 +119,25 @@ class NodeFile implements DiskFile {
   }
 
   async #writeAround(sources: readonly Uint8Array[], position: number): Promise<boolean> {
-    if (!this.#aroundRefused) this.#around ??= this.#run('open', () => openAround(this.#handle))
-    if (this.#around === null || this.#aroundRefused) return false
+    const direct = this.#openAround()
+    if (direct === null) return false
     this.#pending++
     try {
-      this.#aroundRefused = !(await writeAround(this.#handle, this.#around, sources, position))
+      this.#aroundRefused = !(await writeAround(this.#handle, direct, sources, position))
       return !this.#aroundRefused
     } catch (cause) {
       throw diskError(this.path, 'write', cause)
     } finally {
       this.#pending--
     }
+  }
+
+  /** The handle for writes around the system's memory; null when the file system refuses them. */
+  #openAround(): number | null {
+    if (this.#aroundRefused) return null
+    this.#around ??= this.#run('open', () => openAround(this.#handle))
+    this.#aroundRefused = this.#around === null
+    return this.#around
   }
 
   #writePieces(pieces: Uint8Array[], position: number): number {

@@ -341,6 +341,13 @@ class SimulatedFile implements DiskFile {
     return chance === 'small' ? null : this.#writeAround(chance === 'taken', sources, position)
   }
 
+  /** Whole sectors, as a system writes them around its memory. */
+  writeImage(image: Uint8Array, start: number, end: number): void {
+    const from = start - (start % SECTOR_BYTES)
+    const to = Math.min(image.length, Math.ceil(end / SECTOR_BYTES) * SECTOR_BYTES)
+    this.write(image.subarray(from, to), from)
+  }
+
   truncate(size: number): void {
     this.#operate('truncate', true)
     this.#inode.truncate(size)

@@ -34,6 +34,12 @@ export class Half {
     return this.memory.length
   }
 
+  /** Writes [start, end) of the memory to the file. Durable once the file is synced. */
+  write(start: number, end: number): void {
+    if (this.file.writeImage) this.file.writeImage(this.memory, start, end)
+    else this.file.write(this.memory.subarray(start, end), start)
+  }
+
   /** A larger memory for a free half, and the file grown and prefilled to it. Throws MR_DISK_FULL when there is no room: then nothing changed. */
   grow(bytes: number): void {
     prefill(this.file, this.file.size(), bytes)

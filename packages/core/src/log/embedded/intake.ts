@@ -180,7 +180,7 @@ export class Intake {
       this.#placement.entryBytesBefore = this.#entryBytes
       this.#entryBytes = 0
       this.#syncReferenced()
-      half.file.write(half.memory.subarray(start, end), start)
+      half.write(start, end)
       half.file.sync()
     } catch (error) {
       this.#flushing = false
@@ -402,8 +402,8 @@ export class Intake {
       header.maxTimeMs,
     )
     partition.producers.add(header, batch.firstOffset)
-    journal.active.touched.add(partition)
     if (!partition.inOpenEntry) {
+      journal.active.touched.add(partition)
       partition.inOpenEntry = true
       this.#touched.push(partition)
     }

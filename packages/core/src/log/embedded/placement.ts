@@ -8,7 +8,7 @@ import { readBatchHeader } from '../../codec/record-batch.ts'
 import type { Journal } from './journal.ts'
 import type { PartitionState } from './partition.ts'
 import type { Segment } from './segment.ts'
-import type { LogState } from './state.ts'
+import type { LogState, TopicState } from './state.ts'
 
 /** A segment is rolled when its first batch is older than this share of the retention, so that old data leaves in steps of it. */
 const ROLL_SHARE_OF_RETENTION = 1 / 8
@@ -59,9 +59,11 @@ export class Placement {
   plan(parts: readonly LogPart[], nowMs: number, journal: Journal): Plan {
     const batches: PlannedBatch[] = []
     const firstOffsets: number[] = []
+    let topic: TopicState | null = null
     for (const part of parts) {
-      const topic = this.#state.topicOf(part.topic)
-      const partition = this.#state.partitionOf(part.topic, part.partition)
+      // Most parts of a commit are of the topic of the part before.
+      if (topic === null || topic.topic.name !== part.topic) topic = this.#state.topicOf(part.topic)
+      const partition = topic.partitions[part.partition] ?? this.#state.partitionOf(part.topic, part.partition)
       const { retentionMs, compacted } = topic.topic.settings
       const segmentBytes = compacted ? this.#segmentBytes * COMPACTED_SEGMENT_SHARE : this.#segmentBytes
       const rollMs = retentionMs === null ? Infinity : retentionMs * ROLL_SHARE_OF_RETENTION
