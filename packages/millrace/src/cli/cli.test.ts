@@ -182,6 +182,8 @@ describe('with a server', () => {
       /ok +server +collector: works\n(.*\n)*ok +server +pipeline web: works/,
     )
     assert.equal((await millrace(folder, ['dlq', 'retry', 'web'])).code, 2)
+    const none = await millrace(folder, ['dlq', 'retry', 'web', '--code', 'MR_NOPE'])
+    assert.deepEqual([none.code, /^no open letter fits; there is: 1 MR_\w+ at `\w+`\n$/.test(none.errors)], [1, true], none.errors)
     assert.match((await millrace(folder, ['dlq', 'retry', 'web', '--all'])).out, /1 letter is on the way back in/)
     await eventually(
       () => millrace(folder, ['dlq', 'discard', 'web', '--all']),

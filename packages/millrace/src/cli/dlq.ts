@@ -132,7 +132,16 @@ async function discard(context: CliContext, invocation: Invocation, remote: Remo
   context.out(
     invocation.json ? `${JSON.stringify({ discarded })}\n` : `${discarded} ${discarded === 1 ? 'letter is' : 'letters are'} discarded\n`,
   )
-  return 0
+  return discarded === 0 ? sayNone(context, invocation, remote, pipeline) : 0
+}
+
+/** Nothing fitted: says what there is, so that a wrong code or name is seen. `--all` of nothing is done. Returns the exit code. */
+async function sayNone(context: CliContext, { options, json }: Invocation, remote: Remote, pipeline: string): Promise<number> {
+  if (options['all'] === true) return 0
+  const groups = await remote.json<readonly DeadLetterGroup[]>(`/api/dead-letters?pipeline=${encodeURIComponent(pipeline)}`)
+  const there = groups.map(({ code, operator, count }) => `${count} ${code} at \`${operator}\``).join(', ')
+  if (!json) context.note(`no open letter fits; there ${groups.length === 0 ? 'are none' : `is: ${there}`}\n`)
+  return 1
 }
 
 async function retry(context: CliContext, invocation: Invocation, remote: Remote, pipeline: string): Promise<number> {
@@ -152,5 +161,6 @@ async function retry(context: CliContext, invocation: Invocation, remote: Remote
       ? `${JSON.stringify({ moved, refused: others })}\n`
       : `${moved} ${moved === 1 ? 'letter is' : 'letters are'} on the way back in\n`,
   )
-  return moved === 0 && others > 0 ? 1 : 0
+  if (moved > 0) return 0
+  return others > 0 ? 1 : sayNone(context, invocation, remote, pipeline)
 }
