@@ -117,13 +117,13 @@ export const CONSTANTS: readonly FixedSetting[] = [
     reason: 'One machine has far fewer cores; each partition costs a file and a kilobyte or two.',
   },
   {
-    file: server('server/http-server.ts'),
+    file: server('server/http/http-server.ts'),
     name: 'REQUEST_MS',
     summary: 'Time in which a request must have arrived.',
     reason: 'A body of the largest size over a slow line; a client that says nothing must not keep memory.',
   },
   {
-    file: server('server/http-server.ts'),
+    file: server('server/http/http-server.ts'),
     name: 'KEEP_ALIVE_MS',
     summary: 'How long an idle connection is kept.',
     reason: 'Longer than the minute of usual proxies, so that they close first.',
@@ -135,7 +135,7 @@ export const CONSTANTS: readonly FixedSetting[] = [
     reason: 'Answers take milliseconds; who follows a stream would stay for ever.',
   },
   {
-    file: server('server/streams.ts'),
+    file: server('server/http/streams.ts'),
     name: 'STREAMS_MAX',
     summary: 'Streams (followed tails, pages) open at the same time.',
     reason: 'Each costs a socket and a buffer; more is a mistake of a client.',

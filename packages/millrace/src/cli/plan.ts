@@ -15,7 +15,7 @@ import {
   serializePlan,
 } from '@millrace/core/engine'
 import type { PlantStatus, TopicStatus } from '../api.ts'
-import type { StartedPlan } from '../server/plan-store.ts'
+import type { StartedPlan } from '../server/pipelines/plan-store.ts'
 import { logFolder } from '../server/defaults.ts'
 import type { CliContext, Command, Invocation } from './context.ts'
 import { type Definitions, loadDefinitions } from './load-definitions.ts'

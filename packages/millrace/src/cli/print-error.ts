@@ -1,5 +1,5 @@
 // How an error looks on the terminal: what happened, where, and what to do. The stack only for those who ask.
-import { errorOf } from '../server/answers.ts'
+import { errorOf } from '../server/http/answers.ts'
 import { encodeJson } from '../json.ts'
 import { withoutPlace } from './place-text.ts'
 

@@ -1,6 +1,6 @@
 // `millrace replay PIPELINE`: a range of the sources through a running pipeline again, beside the live one.
 import { MillraceError, sleep } from '@millrace/core/engine'
-import type { ReplayStatus } from '../server/replay.ts'
+import type { ReplayStatus } from '../server/pipelines/replay.ts'
 import { table } from './format.ts'
 import type { CliContext, Command, Invocation } from './context.ts'
 import { findServer, type Remote, withRemote } from './remote.ts'

@@ -11,7 +11,7 @@ import {
   type SourceStatus,
 } from '@millrace/core/engine'
 import type { SourceDefinition } from '../source.ts'
-import type { Notices } from './notices.ts'
+import type { Notices } from './watch/notices.ts'
 
 export interface SourceEnvironment {
   readonly log: Log

@@ -14,9 +14,9 @@ import {
   type Topic,
 } from '@millrace/core/engine'
 import { AppendGroup, BuilderPool, firstOffset, type Placed } from './append-group.ts'
-import { LinesError, sendText } from '../answers.ts'
-import { ANSWERED, type Exchange, queryInvalid } from '../exchange.ts'
-import { releaseBody } from './body.ts'
+import { LinesError, sendText } from '../http/answers.ts'
+import { ANSWERED, type HttpCall, queryInvalid } from '../http/call.ts'
+import { releaseBody } from '../http/body.ts'
 import { BodySplitter } from './split-body.ts'
 import { isoMs } from '../times.ts'
 import { type EventKeys, TopicIntake } from './topic-intake.ts'
@@ -68,15 +68,15 @@ export class Collector {
   }
 
   /** POST /topics/{topic}. */
-  async collect(exchange: Exchange): Promise<typeof ANSWERED> {
+  async collect(call: HttpCall): Promise<typeof ANSWERED> {
     this.figures.requests++
-    const name = exchange.params['topic'] as string
+    const name = call.params['topic'] as string
     let reserved = 0
     try {
       const intake = this.#intake(name)
-      const durability = durabilityOf(exchange)
-      const key = idempotencyKeyOf(exchange)
-      const body = await exchange.body()
+      const durability = durabilityOf(call)
+      const key = idempotencyKeyOf(call)
+      const body = await call.body()
       const requestKey = key === null ? null : requestKeyOf(intake.topic.id, key, body)
       if (this.#inFlightBytes > 0 && this.#inFlightBytes + body.length > this.#options.inFlightBytesMax) {
         throw new MillraceError('MR_HTTP_BUSY', {
@@ -85,21 +85,21 @@ export class Collector {
       }
       reserved = body.length
       this.#inFlightBytes += reserved
-      this.#events.split(body, intake.form(exchange.header('content-type')))
-      if (isJson(exchange.header('content-type'))) requireWholeArray(this.#events, name)
-      if (intake.validates) await this.#validate(intake, body, exchange)
+      this.#events.split(body, intake.form(call.header('content-type')))
+      if (isJson(call.header('content-type'))) requireWholeArray(this.#events, name)
+      if (intake.validates) await this.#validate(intake, body, call)
       if (this.#events.count === 0 && this.#events.shape !== 'array')
         throw new MillraceError('MR_HTTP_BODY_EMPTY', { details: { topic: name } })
       const isShared = requestKey === null && durability === 'durable' && body.length <= SHARED_BYTES_MAX
       const shared = isShared ? this.#sharedGroup(intake.topic) : null
       const group = shared?.group ?? new AppendGroup(intake.topic, this.#pool)
-      const placed = this.#place(group, intake, exchange, requestKey)
+      const placed = this.#place(group, intake, call, requestKey)
       releaseBody(body)
       const result =
         placed.length === 0
           ? NOTHING
           : await (shared?.appended ?? group.append(this.#options.log, { durability, ...(requestKey === null ? {} : { requestKey }) }))
-      this.#answer(exchange, name, placed, result)
+      this.#answer(call, name, placed, result)
       this.figures.bytes += reserved
     } catch (error) {
       this.figures.refused++
@@ -110,7 +110,7 @@ export class Collector {
     return ANSWERED
   }
 
-  async #validate(intake: TopicIntake, body: Buffer, exchange: Exchange): Promise<void> {
+  async #validate(intake: TopicIntake, body: Buffer, call: HttpCall): Promise<void> {
     const count = this.#events.count
     const { lines, total } = await intake.problems(this.#events)
     if (total > 0) {
@@ -121,10 +121,10 @@ export class Collector {
       )
     }
     // Another request may have used the splitter while a schema took its time.
-    if (this.#events.bytes !== body) this.#events.split(body, intake.form(exchange.header('content-type')))
+    if (this.#events.bytes !== body) this.#events.split(body, intake.form(call.header('content-type')))
   }
 
-  #answer(exchange: Exchange, topic: string, placed: readonly Placed[], result: AppendResult): void {
+  #answer(call: HttpCall, topic: string, placed: readonly Placed[], result: AppendResult): void {
     let count = 0
     let offsets = ''
     for (const run of placed) {
@@ -134,7 +134,7 @@ export class Collector {
     if (result.repeated) this.figures.repeated++
     else this.figures.events += count
     sendText(
-      exchange.response,
+      call.response,
       200,
       'application/json',
       `{"topic":"${topic}","count":${count},"offsets":[${offsets}]${result.repeated ? ',"repeated":true' : ''}}`,
@@ -160,10 +160,10 @@ export class Collector {
   }
 
   /** Adds the body's events to a group. Throws before any is added. */
-  #place(group: AppendGroup, intake: TopicIntake, exchange: Exchange, requestKey: string | null): readonly Placed[] {
+  #place(group: AppendGroup, intake: TopicIntake, call: HttpCall, requestKey: string | null): readonly Placed[] {
     const events = this.#events
-    const timeMs = timeOf(exchange) ?? this.#options.clock.nowMs()
-    const header = exchange.header('millrace-key')
+    const timeMs = timeOf(call) ?? this.#options.clock.nowMs()
+    const header = call.header('millrace-key')
     // Node hands header bytes over as latin1: this way they are again what the producer sent.
     const key = header === null ? null : Buffer.from(header, 'latin1')
     const keys = key === null ? intake.keys(events) : null
@@ -257,8 +257,8 @@ function requireKeys(intake: TopicIntake, count: number, key: Uint8Array | null,
   })
 }
 
-function durabilityOf(exchange: Exchange): 'durable' | 'received' {
-  const text = exchange.once('ack')
+function durabilityOf(call: HttpCall): 'durable' | 'received' {
+  const text = call.once('ack')
   if (text === null || text === 'durable') return 'durable'
   if (text === 'received') return 'received'
   throw queryInvalid('ack', text, '`durable` or `received`')
@@ -272,8 +272,8 @@ function requestKeyOf(topicId: string, key: string, body: Buffer): string {
   return `${topicId}/${key}/${body.length}-${crc32(body)}`
 }
 
-function idempotencyKeyOf(exchange: Exchange): string | null {
-  const key = exchange.header('idempotency-key')
+function idempotencyKeyOf(call: HttpCall): string | null {
+  const key = call.header('idempotency-key')
   if (key === null || (key.length > 0 && key.length <= REQUEST_KEY_CHARACTERS_MAX)) return key
   throw new MillraceError('MR_HTTP_QUERY_INVALID', {
     message: `the header Idempotency-Key must have 1 to ${REQUEST_KEY_CHARACTERS_MAX} characters.`,
@@ -302,8 +302,8 @@ function requireWholeArray({ bytes, starts, count, shape }: BodySplitter, topic:
   })
 }
 
-function timeOf(exchange: Exchange): number | null {
-  const text = exchange.header('millrace-time')
+function timeOf(call: HttpCall): number | null {
+  const text = call.header('millrace-time')
   if (text === null) return null
   const timeMs = /^\d+$/.test(text) ? Number(text) : isoMs(text)
   if (timeMs !== null && timeMs >= 0 && timeMs <= 8.64e15) return timeMs

@@ -13,7 +13,7 @@ import {
   type RecordDecoder,
   type Topic,
 } from '@millrace/core/engine'
-import type { BadLine } from '../answers.ts'
+import type { BadLine } from '../http/answers.ts'
 import type { BodyForm, BodySplitter } from './split-body.ts'
 
 /** Bad lines that an answer names; further ones are only counted. */

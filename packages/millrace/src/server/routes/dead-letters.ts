@@ -1,9 +1,9 @@
 // Dead letters over HTTP: grouped, listed, sent back in.
 import { MillraceError } from '@millrace/core/engine'
 import type { DeadLetterGroup, RetryRequest } from '../../api.ts'
-import type { PlantContext } from '../context.ts'
-import type { Exchange } from '../exchange.ts'
-import type { Route } from '../router.ts'
+import type { PlantContext } from './context.ts'
+import type { HttpCall } from '../http/call.ts'
+import type { Route } from '../http/router.ts'
 import * as schemas from './schemas.ts'
 
 const LIMIT_MAX = 1000
@@ -22,7 +22,7 @@ export function deadLetterRoutes(context: PlantContext): readonly Route[] {
         schema: { type: 'array', items: schemas.LETTER_GROUP },
       },
       refusals: [404],
-      handle: (exchange) => groups(context, exchange),
+      handle: (call) => groups(context, call),
     },
     {
       method: 'GET',
@@ -37,13 +37,13 @@ export function deadLetterRoutes(context: PlantContext): readonly Route[] {
       ],
       answer: { types: ['application/json'], summary: 'Letters.', schema: { type: 'array', items: schemas.LETTER } },
       refusals: [400, 404],
-      handle: (exchange) => {
-        const letters = context.letters.of(exchange.params['pipeline'] as string)
+      handle: (call) => {
+        const letters = context.letters.of(call.params['pipeline'] as string)
         const filter = {
-          code: exchange.text('code', 'an error code') ?? undefined,
-          operator: exchange.text('operator', 'the name of an operator') ?? undefined,
+          code: call.text('code', 'an error code') ?? undefined,
+          operator: call.text('operator', 'the name of an operator') ?? undefined,
         }
-        return letters.list(filter, exchange.number('from', 0, 0, Number.MAX_SAFE_INTEGER), exchange.number('limit', 100, 1, LIMIT_MAX))
+        return letters.list(filter, call.number('from', 0, 0, Number.MAX_SAFE_INTEGER), call.number('limit', 100, 1, LIMIT_MAX))
       },
     },
     {
@@ -54,8 +54,8 @@ export function deadLetterRoutes(context: PlantContext): readonly Route[] {
       body: { types: ['application/json'], summary: '`ids`, or `code` and `operator`.', schema: schemas.RETRY },
       answer: { types: ['application/json'], summary: 'How many were discarded.', schema: schemas.DISCARDED },
       refusals: [400, 404],
-      handle: async (exchange) =>
-        context.letters.of(exchange.params['pipeline'] as string).discard(retryOf(await exchange.json(['ids', 'code', 'operator']))),
+      handle: async (call) =>
+        context.letters.of(call.params['pipeline'] as string).discard(retryOf(await call.json(['ids', 'code', 'operator']))),
     },
     {
       method: 'POST',
@@ -65,14 +65,14 @@ export function deadLetterRoutes(context: PlantContext): readonly Route[] {
       body: { types: ['application/json'], summary: '`ids`, or `code` and `operator`.', schema: schemas.RETRY },
       answer: { types: ['application/json'], summary: 'How many are on their way, and why others are not.', schema: schemas.RETRIED },
       refusals: [400, 404],
-      handle: async (exchange) =>
-        context.letters.of(exchange.params['pipeline'] as string).retry(retryOf(await exchange.json(['ids', 'code', 'operator']))),
+      handle: async (call) =>
+        context.letters.of(call.params['pipeline'] as string).retry(retryOf(await call.json(['ids', 'code', 'operator']))),
     },
   ]
 }
 
-async function groups(context: PlantContext, exchange: Exchange): Promise<readonly DeadLetterGroup[]> {
-  const name = exchange.text('pipeline', 'the name of a pipeline')
+async function groups(context: PlantContext, call: HttpCall): Promise<readonly DeadLetterGroup[]> {
+  const name = call.text('pipeline', 'the name of a pipeline')
   if (name !== null) return context.letters.of(name).groups()
   const all = await Promise.all(context.letters.names().map((pipeline) => context.letters.of(pipeline).groups()))
   return all.flat().toSorted((a, b) => b.count - a.count)

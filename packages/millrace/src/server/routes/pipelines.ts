@@ -1,11 +1,11 @@
 // Pipelines over HTTP: the plan that runs, and replays beside it.
 import { MillraceError, serializePlan } from '@millrace/core/engine'
-import type { PlantContext } from '../context.ts'
-import { ANSWERED, type Exchange } from '../exchange.ts'
-import { sendJson } from '../answers.ts'
-import { newestPlan } from '../plan-store.ts'
-import type { ReplayRequest } from '../replay.ts'
-import type { Route } from '../router.ts'
+import type { PlantContext } from './context.ts'
+import { ANSWERED, type HttpCall } from '../http/call.ts'
+import { sendJson } from '../http/answers.ts'
+import { newestPlan } from '../pipelines/plan-store.ts'
+import type { ReplayRequest } from '../pipelines/replay.ts'
+import type { Route } from '../http/router.ts'
 import { timeOrAgeMs } from '../times.ts'
 import * as schemas from './schemas.ts'
 
@@ -24,8 +24,8 @@ export function pipelineRoutes(context: PlantContext): readonly Route[] {
         summary: 'Code version, time and plan; null when it was never started.',
         schema: { type: ['object', 'null'] },
       },
-      handle: async (exchange) => {
-        const name = exchange.params['pipeline'] as string
+      handle: async (call) => {
+        const name = call.params['pipeline'] as string
         const running = context.pipelines.running.get(name)
         if (running === undefined) return newestPlan(context.log, name)
         const { codeVersion, startedAtMs } = running.running.status()
@@ -45,9 +45,9 @@ export function pipelineRoutes(context: PlantContext): readonly Route[] {
       },
       answer: { types: ['application/json'], summary: 'The replay as it begins.', schema: schemas.REPLAY_STATUS },
       refusals: [400, 404, 409],
-      handle: async (exchange) => {
-        const pipeline = context.pipelines.of(exchange.params['pipeline'] as string)
-        const request = replayRequestOf(await exchange.json(REPLAY_MEMBERS), context.clock.nowMs())
+      handle: async (call) => {
+        const pipeline = context.pipelines.of(call.params['pipeline'] as string)
+        const request = replayRequestOf(await call.json(REPLAY_MEMBERS), context.clock.nowMs())
         const replay = await context.replays.start(pipeline, request)
         return replay.status()
       },
@@ -73,7 +73,7 @@ function replayRoutes(context: PlantContext): readonly Route[] {
       summary: 'One replay.',
       answer: { types: ['application/json'], summary: 'The replay as it is.', schema: schemas.REPLAY_STATUS },
       refusals: [404],
-      handle: (exchange) => one(context, exchange),
+      handle: (call) => one(context, call),
     },
     {
       method: 'DELETE',
@@ -82,17 +82,17 @@ function replayRoutes(context: PlantContext): readonly Route[] {
       summary: 'Ends a replay when it runs, and deletes its tables and its topics with the suffix `.replay-ID`.',
       answer: { types: ['application/json'], summary: 'The topics that are gone.', schema: schemas.REPLAY_DELETED },
       refusals: [404],
-      handle: async (exchange) => {
-        const id = exchange.params['id'] as string
+      handle: async (call) => {
+        const id = call.params['id'] as string
         return { id, topics: await context.replays.delete(id) }
       },
     },
   ]
 }
 
-function one(context: PlantContext, exchange: Exchange): typeof ANSWERED {
-  const id = exchange.params['id'] as string
-  sendJson(exchange.response, 200, context.replays.statusOf(id))
+function one(context: PlantContext, call: HttpCall): typeof ANSWERED {
+  const id = call.params['id'] as string
+  sendJson(call.response, 200, context.replays.statusOf(id))
   return ANSWERED
 }
 

@@ -1,11 +1,11 @@
 // What the plant says of itself: health, metrics, status, events, and the description of all this.
 import { encodeJson } from '../../json.ts'
-import { sendJson, sendText } from '../answers.ts'
-import type { PlantContext } from '../context.ts'
-import { ANSWERED, type Exchange } from '../exchange.ts'
-import { metricsText } from '../metrics.ts'
-import { openApi } from '../openapi.ts'
-import type { Route } from '../router.ts'
+import { sendJson, sendText } from '../http/answers.ts'
+import type { PlantContext } from './context.ts'
+import { ANSWERED, type HttpCall } from '../http/call.ts'
+import { metricsText } from '../watch/metrics.ts'
+import { openApi } from '../http/openapi.ts'
+import type { Route } from '../http/router.ts'
 import * as schemas from './schemas.ts'
 
 export function statusRoutes(context: PlantContext, routes: () => readonly Route[]): readonly Route[] {
@@ -27,7 +27,7 @@ export function statusRoutes(context: PlantContext, routes: () => readonly Route
       ],
       answer: { types: ['application/json'], summary: 'Health, part by part.', schema: schemas.HEALTH },
       refusals: [503],
-      handle: (exchange) => health(context, exchange),
+      handle: (call) => health(context, call),
     },
     {
       method: 'GET',
@@ -35,8 +35,8 @@ export function statusRoutes(context: PlantContext, routes: () => readonly Route
       access: 'read',
       summary: 'Metrics in the text format of Prometheus.',
       answer: { types: ['text/plain'], summary: 'Metrics.', schema: { type: 'string' } },
-      handle: (exchange) => {
-        sendText(exchange.response, 200, 'text/plain; version=0.0.4; charset=utf-8', metricsText(context.status(), context.collector), {
+      handle: (call) => {
+        sendText(call.response, 200, 'text/plain; version=0.0.4; charset=utf-8', metricsText(context.status(), context.collector), {
           'cache-control': 'no-store',
         })
         return ANSWERED
@@ -56,7 +56,7 @@ export function statusRoutes(context: PlantContext, routes: () => readonly Route
       access: 'read',
       summary: 'The status each second, as server-sent events.',
       answer: { types: ['text/event-stream'], summary: 'Status after status.', schema: { type: 'string' } },
-      handle: (exchange) => events(context, exchange),
+      handle: (call) => events(context, call),
     },
     {
       method: 'GET',
@@ -69,17 +69,17 @@ export function statusRoutes(context: PlantContext, routes: () => readonly Route
   ]
 }
 
-function health({ health: look }: PlantContext, exchange: Exchange): typeof ANSWERED {
-  const isLive = exchange.flag('live')
-  const isReady = exchange.flag('ready')
+function health({ health: look }: PlantContext, call: HttpCall): typeof ANSWERED {
+  const isLive = call.flag('live')
+  const isReady = call.flag('ready')
   const answer = look()
   const isGood = isLive || (isReady ? answer.status === 'ok' : answer.status !== 'down')
-  sendJson(exchange.response, isGood ? 200 : 503, answer)
+  sendJson(call.response, isGood ? 200 : 503, answer)
   return ANSWERED
 }
 
-function events(context: PlantContext, exchange: Exchange): typeof ANSWERED {
-  const { response } = exchange
+function events(context: PlantContext, call: HttpCall): typeof ANSWERED {
+  const { response } = call
   context.streams.open(response, 'text/event-stream')
   const send = (): void => {
     // A page that does not read misses seconds; it is never buffered for.

@@ -1,8 +1,8 @@
 // Live tables over HTTP: rows as they were at the last commit.
 import type { TablePage, TableQuery } from '@millrace/core/engine'
-import type { PlantContext } from '../context.ts'
-import type { Exchange } from '../exchange.ts'
-import type { Route } from '../router.ts'
+import type { PlantContext } from './context.ts'
+import type { HttpCall } from '../http/call.ts'
+import type { Route } from '../http/router.ts'
 import * as schemas from './schemas.ts'
 
 const LIMIT_MAX = 100_000
@@ -58,29 +58,29 @@ export function tableRoutes(context: PlantContext): readonly Route[] {
       ],
       answer: { types: ['application/json'], summary: 'Rows, in the order asked for.', schema: schemas.TABLE_PAGE },
       refusals: [400, 404, 503],
-      handle: (exchange) => read(context, exchange),
+      handle: (call) => read(context, call),
     },
   ]
 }
 
-function read(context: PlantContext, exchange: Exchange): Promise<TablePage> {
-  const table = exchange.params['table'] as string
-  const id = exchange.text('replay', 'the id of a replay')
+function read(context: PlantContext, call: HttpCall): Promise<TablePage> {
+  const table = call.params['table'] as string
+  const id = call.text('replay', 'the id of a replay')
   const replay = id === null ? null : context.replays.of(id)
   const keyFields = replay === null ? keyFieldCount(context, table) : replay.keyFields(table)
-  const key = values(exchange, 'key', keyFields)
-  const prefix = values(exchange, 'prefix', keyFields)
-  const from = exchange.once('from')
-  const to = exchange.once('to')
-  const by = exchange.text('by', 'a field of the table')
+  const key = values(call, 'key', keyFields)
+  const prefix = values(call, 'prefix', keyFields)
+  const from = call.once('from')
+  const to = call.once('to')
+  const by = call.text('by', 'a field of the table')
   const query: TableQuery = {
     ...(key === null ? {} : { key }),
     ...(prefix === null ? {} : { prefix }),
     ...(from === null ? {} : { from }),
     ...(to === null ? {} : { to }),
     ...(by === null ? {} : { by }),
-    limit: exchange.number('limit', 1000, 1, LIMIT_MAX),
-    descending: exchange.flag('descending'),
+    limit: call.number('limit', 1000, 1, LIMIT_MAX),
+    descending: call.flag('descending'),
   }
   return replay === null ? context.pipelines.table(table, query) : replay.table(table, query)
 }
@@ -94,8 +94,8 @@ function keyFieldCount(context: PlantContext, table: string): number {
 }
 
 /** `key=a,b` or `key=a&key=b`. A comma in the only field of a key is part of the value. */
-function values(exchange: Exchange, name: string, keyFields: number): readonly string[] | null {
-  const given = exchange.query.getAll(name)
+function values(call: HttpCall, name: string, keyFields: number): readonly string[] | null {
+  const given = call.query.getAll(name)
   if (given.length === 0) return null
   return given.length === 1 && keyFields > 1 ? (given[0] as string).split(',') : given
 }

@@ -2,13 +2,13 @@
 import { MillraceError, type Topic, type TopicSettings } from '@millrace/core/engine'
 import type { TailRecord, TopicStatus } from '../../api.ts'
 import { encodeJson } from '../../json.ts'
-import { sendJson } from '../answers.ts'
+import { sendJson } from '../http/answers.ts'
 import { topicUnknown } from '../collect/collector.ts'
-import type { PlantContext } from '../context.ts'
-import { ANSWERED, type Exchange, queryInvalid } from '../exchange.ts'
-import type { Parameter, Route } from '../router.ts'
-import { drained } from '../streams.ts'
-import { startPositions, Tail } from '../tail.ts'
+import type { PlantContext } from './context.ts'
+import { ANSWERED, type HttpCall, queryInvalid } from '../http/call.ts'
+import type { Parameter, Route } from '../http/router.ts'
+import { drained } from '../http/streams.ts'
+import { startPositions, Tail } from './tail.ts'
 import * as schemas from './schemas.ts'
 
 const LIMIT_MAX = 10_000
@@ -76,7 +76,7 @@ function recordRoutes(context: PlantContext): readonly Route[] {
       },
       answer: { types: ['application/json'], summary: 'Where the events are.', schema: schemas.COLLECTED },
       refusals: [400, 403, 404, 409, 413, 415, 429, 507],
-      handle: (exchange) => context.collector.collect(exchange),
+      handle: (call) => context.collector.collect(call),
     },
     {
       method: 'GET',
@@ -90,7 +90,7 @@ function recordRoutes(context: PlantContext): readonly Route[] {
         schema: { type: 'array', items: schemas.TAIL_RECORD },
       },
       refusals: [400, 404],
-      handle: (exchange) => tail(context, exchange),
+      handle: (call) => tail(context, call),
     },
     {
       method: 'GET',
@@ -99,7 +99,7 @@ function recordRoutes(context: PlantContext): readonly Route[] {
       summary: 'Lists topics.',
       parameters: [{ name: 'internal', in: 'query', type: 'boolean', default: false, summary: 'Also those of the plant itself.' }],
       answer: { types: ['application/json'], summary: 'Topics by name.', schema: { type: 'array', items: schemas.TOPIC } },
-      handle: (exchange) => topicStatuses(context, exchange.flag('internal')),
+      handle: (call) => topicStatuses(context, call.flag('internal')),
     },
   ]
 }
@@ -114,7 +114,7 @@ function settingRoutes(context: PlantContext): readonly Route[] {
       body: { types: ['application/json'], summary: 'Settings; those left out have their defaults.', schema: schemas.TOPIC_SETTINGS },
       answer: { types: ['application/json'], summary: 'The topic.', schema: schemas.TOPIC },
       refusals: [400, 409],
-      handle: async (exchange) => statusOf(context, await context.log.createTopic(userTopic(exchange), await exchange.json(SETTINGS))),
+      handle: async (call) => statusOf(context, await context.log.createTopic(userTopic(call), await call.json(SETTINGS))),
     },
     {
       method: 'POST',
@@ -124,9 +124,9 @@ function settingRoutes(context: PlantContext): readonly Route[] {
       body: { types: ['application/json'], summary: 'The settings to change.', schema: schemas.TOPIC_SETTINGS },
       answer: { types: ['application/json'], summary: 'The topic.', schema: schemas.TOPIC },
       refusals: [400, 404],
-      handle: async (exchange) => {
-        const name = knownTopic(context, exchange)
-        return statusOf(context, await context.log.alterTopic(name, (await exchange.json(SETTINGS)) as Partial<TopicSettings>))
+      handle: async (call) => {
+        const name = knownTopic(context, call)
+        return statusOf(context, await context.log.alterTopic(name, (await call.json(SETTINGS)) as Partial<TopicSettings>))
       },
     },
     {
@@ -136,7 +136,7 @@ function settingRoutes(context: PlantContext): readonly Route[] {
       summary: 'Deletes a topic with all its records. A topic of a running pipeline is refused.',
       answer: { types: ['application/json'], summary: 'The name.', schema: { type: 'object' } },
       refusals: [400, 404],
-      handle: (exchange) => remove(context, exchange),
+      handle: (call) => remove(context, call),
     },
   ]
 }
@@ -168,23 +168,23 @@ function statusOf({ log }: Pick<PlantContext, 'log'>, { name, settings }: Topic)
   }
 }
 
-function userTopic(exchange: Exchange): string {
-  const name = exchange.params['topic'] as string
+function userTopic(call: HttpCall): string {
+  const name = call.params['topic'] as string
   if (name.startsWith('__'))
     throw new MillraceError('MR_TOPIC_RESERVED', { message: 'names that start with `__` belong to the plant.', details: { topic: name } })
   return name
 }
 
-function knownTopic(context: PlantContext, exchange: Exchange): string {
-  const name = userTopic(exchange)
+function knownTopic(context: PlantContext, call: HttpCall): string {
+  const name = userTopic(call)
   const topic = context.log.topic(name)
   if (topic === null) throw topicUnknown(context.log, name)
   if (topic.settings.internal) throw new MillraceError('MR_TOPIC_RESERVED', { details: { topic: name } })
   return name
 }
 
-async function remove(context: PlantContext, exchange: Exchange): Promise<{ readonly deleted: string }> {
-  const name = knownTopic(context, exchange)
+async function remove(context: PlantContext, call: HttpCall): Promise<{ readonly deleted: string }> {
+  const name = knownTopic(context, call)
   for (const { name: pipeline, plan } of context.pipelines.running.values()) {
     const isUsed = plan.nodes.some(
       (node) => ('topic' in node && node.topic.name === name) || (node.kind === 'table-source' && node.from.name === name),
@@ -200,23 +200,23 @@ async function remove(context: PlantContext, exchange: Exchange): Promise<{ read
   return { deleted: name }
 }
 
-async function tail(context: PlantContext, exchange: Exchange): Promise<typeof ANSWERED> {
-  const name = exchange.params['topic'] as string
+async function tail(context: PlantContext, call: HttpCall): Promise<typeof ANSWERED> {
+  const name = call.params['topic'] as string
   if (context.log.topic(name) === null) throw topicUnknown(context.log, name)
-  const limit = exchange.number('limit', 100, 1, LIMIT_MAX)
-  const waitMs = exchange.number('waitMs', 0, 0, WAIT_MS_MAX)
-  const partition = exchange.query.has('partition') ? exchange.number('partition', 0, 0, 1023) : null
-  const isSse = exchange.accepts('text/event-stream')
-  const isLines = exchange.accepts('application/x-ndjson')
-  const follow = isSse || exchange.flag('follow')
-  if (follow && !isSse && !isLines && exchange.header('accept')?.includes('application/json') === true) {
+  const limit = call.number('limit', 100, 1, LIMIT_MAX)
+  const waitMs = call.number('waitMs', 0, 0, WAIT_MS_MAX)
+  const partition = call.query.has('partition') ? call.number('partition', 0, 0, 1023) : null
+  const isSse = call.accepts('text/event-stream')
+  const isLines = call.accepts('application/x-ndjson')
+  const follow = isSse || call.flag('follow')
+  if (follow && !isSse && !isLines && call.header('accept')?.includes('application/json') === true) {
     throw queryInvalid('follow', 'true', 'asked for with `Accept: application/x-ndjson` or `text/event-stream`')
   }
-  const from = exchange.once('from') ?? 'newest'
+  const from = call.once('from') ?? 'newest'
   const reader = new Tail(context.log, await startPositions(context.log, { topic: name, partition, from, limit }, context.clock.nowMs()))
   try {
-    if (follow) await stream(context, exchange, reader, isSse)
-    else sendPage(exchange, reader, await page(reader, limit, waitMs, from === 'newest'), isLines)
+    if (follow) await stream(context, call, reader, isSse)
+    else sendPage(call, reader, await page(reader, limit, waitMs, from === 'newest'), isLines)
   } finally {
     reader.close()
   }
@@ -247,23 +247,23 @@ async function page(reader: Tail, limit: number, waitMs: number, newest: boolean
   return records
 }
 
-function sendPage(exchange: Exchange, reader: Tail, records: readonly TailRecord[], isLines: boolean): void {
+function sendPage(call: HttpCall, reader: Tail, records: readonly TailRecord[], isLines: boolean): void {
   const next = reader.positions.toSorted((a, b) => a.partition - b.partition).map(({ partition, offset }) => `${partition}=${offset}`)
   const only = reader.positions.length === 1 ? reader.positions[0] : undefined
   const headers = { 'millrace-next': next.join(','), ...(only === undefined ? {} : { 'millrace-next-offset': only.offset }) }
-  if (!isLines) return sendJson(exchange.response, 200, records, headers)
+  if (!isLines) return sendJson(call.response, 200, records, headers)
   const text = records.map((record) => `${encodeJson(record)}\n`).join('')
-  exchange.response.writeHead(200, {
+  call.response.writeHead(200, {
     'content-type': 'application/x-ndjson',
     'content-length': Buffer.byteLength(text),
     'cache-control': 'no-store',
     ...headers,
   })
-  exchange.response.end(text)
+  call.response.end(text)
 }
 
-async function stream(context: PlantContext, exchange: Exchange, reader: Tail, isSse: boolean): Promise<void> {
-  const { response } = exchange
+async function stream(context: PlantContext, call: HttpCall, reader: Tail, isSse: boolean): Promise<void> {
+  const { response } = call
   context.streams.open(response, isSse ? 'text/event-stream' : 'application/x-ndjson')
   try {
     while (context.streams.isOpen(response)) {

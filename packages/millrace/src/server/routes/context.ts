@@ -1,11 +1,11 @@
 // What routes may use of the plant.
 import type { Clock, Log, Scheduler, SourceStatus } from '@millrace/core/engine'
-import type { HealthAnswer, PlantStatus } from '../api.ts'
-import type { Collector } from './collect/collector.ts'
-import type { LetterBoxes } from './letter-boxes.ts'
-import type { Pipelines } from './pipelines.ts'
-import type { Replays } from './replays.ts'
-import type { Streams } from './streams.ts'
+import type { HealthAnswer, PlantStatus } from '../../api.ts'
+import type { Collector } from '../collect/collector.ts'
+import type { LetterBoxes } from '../letters/letter-boxes.ts'
+import type { Pipelines } from '../pipelines/pipelines.ts'
+import type { Replays } from '../pipelines/replays.ts'
+import type { Streams } from '../http/streams.ts'
 
 export interface PlantContext {
   /** Data folder; null: in memory. */

@@ -5,8 +5,8 @@ import path from 'node:path'
 import { test } from 'node:test'
 import { fileSource } from '@millrace/core/connect'
 import { parse } from 'yaml'
-import { source } from '../source.ts'
-import { hits, PlantUnderTest, temporaryFolder, webPipeline } from './plant.fixture.ts'
+import { source } from '../../source.ts'
+import { hits, PlantUnderTest, temporaryFolder, webPipeline } from '../plant.fixture.ts'
 
 interface Rule {
   readonly alert: string
@@ -16,7 +16,7 @@ interface Rule {
   readonly annotations: { readonly summary: string; readonly fix: string }
 }
 
-const FILE = path.join(import.meta.dirname, '../../alerts.yaml')
+const FILE = path.join(import.meta.dirname, '../../../alerts.yaml')
 const { groups } = parse(readFileSync(FILE, 'utf8')) as { readonly groups: readonly { readonly rules: readonly Rule[] }[] }
 const rules = groups.flatMap((group) => group.rules)
 

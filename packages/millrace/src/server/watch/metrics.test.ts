@@ -6,9 +6,9 @@ import path from 'node:path'
 import { test } from 'node:test'
 import { count, pipeline, t, topic, tumbling } from '@millrace/core'
 import { fileSource } from '@millrace/core/connect'
-import { source } from '../source.ts'
+import { source } from '../../source.ts'
 import { metricsText } from './metrics.ts'
-import { eventually, PlantUnderTest, temporaryFolder } from './plant.fixture.ts'
+import { eventually, PlantUnderTest, temporaryFolder } from '../plant.fixture.ts'
 
 interface Sample {
   readonly labels: Readonly<Record<string, string>>

@@ -1,6 +1,6 @@
 // The replays beside the pipelines of a plant: started by name, kept until they are deleted or the plant stops.
 import { MillraceError, nearestWord } from '@millrace/core/engine'
-import type { LetterBoxes } from './letter-boxes.ts'
+import type { LetterBoxes } from '../letters/letter-boxes.ts'
 import type { PlantPipeline } from './pipelines.ts'
 import {
   deleteReplayTopics,

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { DeadLetterHead } from '@millrace/core/engine'
 import { whyNoEntry } from './letter-door.ts'
-import type { StartedPlan } from './plan-store.ts'
+import type { StartedPlan } from '../pipelines/plan-store.ts'
 
 const plan: StartedPlan = {
   codeVersion: 'a',

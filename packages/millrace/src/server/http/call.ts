@@ -1,15 +1,15 @@
-// One request and its answer, as routes see them.
+// One call over HTTP, as routes see it: the request and its answer.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { MillraceError, nearestWord } from '@millrace/core/engine'
-import { decodeJson } from '../json.ts'
-import { type BodyLimits, readBody } from './collect/body.ts'
+import { decodeJson } from '../../json.ts'
+import { type BodyLimits, readBody } from './body.ts'
 
 /** A route that has answered by itself returns this. */
 export const ANSWERED: unique symbol = Symbol('answered')
 
 const NO_QUERY = new URLSearchParams()
 
-export class Exchange {
+export class HttpCall {
   readonly request: IncomingMessage
   readonly response: ServerResponse
   readonly params: Readonly<Record<string, string>>

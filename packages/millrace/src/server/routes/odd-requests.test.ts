@@ -3,8 +3,8 @@ import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
-import { startPlant } from './plant.ts'
-import { errorOf, PlantUnderTest, webPipeline } from './plant.fixture.ts'
+import { startPlant } from '../plant.ts'
+import { errorOf, PlantUnderTest, webPipeline } from '../plant.fixture.ts'
 
 let plant: PlantUnderTest
 before(async () => {

@@ -1,6 +1,6 @@
 // The server's own log: one line per cause, for people or as JSON. Never a record's content, never a token.
 import type { Clock } from '@millrace/core/engine'
-import { encodeJson } from '../json.ts'
+import { encodeJson } from '../../json.ts'
 
 export type LogLevel = 'info' | 'warning' | 'error'
 

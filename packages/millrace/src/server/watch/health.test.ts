@@ -3,10 +3,10 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
-import type { HealthAnswer, HealthPart } from '../api.ts'
-import { logFolder } from './defaults.ts'
+import type { HealthAnswer, HealthPart } from '../../api.ts'
+import { logFolder } from '../defaults.ts'
 import { healthOf } from './health.ts'
-import { type Answer, eventually, PlantUnderTest, temporaryFolder, webPipeline } from './plant.fixture.ts'
+import { type Answer, eventually, PlantUnderTest, temporaryFolder, webPipeline } from '../plant.fixture.ts'
 
 async function statuses(plant: PlantUnderTest): Promise<readonly number[]> {
   return Promise.all(['/health', '/health?ready', '/health?live'].map(async (address) => (await plant.get(address)).status))

@@ -22,7 +22,7 @@ import {
   type Topology,
 } from '@millrace/core/engine'
 import type { PipelineDefinition } from '@millrace/core'
-import type { Notices } from './notices.ts'
+import type { Notices } from '../watch/notices.ts'
 import { storePlan } from './plan-store.ts'
 import { passStateGate, type Rebuilt, sourcesText, type StatePolicy } from './state-gate.ts'
 

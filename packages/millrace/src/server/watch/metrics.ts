@@ -1,8 +1,8 @@
 // Metrics in the text format of Prometheus, made from the same status that the page shows.
 import type { TaskStatus } from '@millrace/core/engine'
-import type { PlantStatus } from '../api.ts'
+import type { PlantStatus } from '../../api.ts'
 import { tableFreshness } from './freshness.ts'
-import type { Collector } from './collect/collector.ts'
+import type { Collector } from '../collect/collector.ts'
 
 type Labels = Readonly<Record<string, string | number>>
 

@@ -5,9 +5,9 @@ import { readFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { MillraceError } from '@millrace/core/engine'
 import { errorOf, sendError, sendJson, statusOf } from './answers.ts'
-import type { BodyLimits } from './collect/body.ts'
-import { ANSWERED, Exchange } from './exchange.ts'
-import type { LogLines } from './log-lines.ts'
+import type { BodyLimits } from './body.ts'
+import { ANSWERED, HttpCall } from './call.ts'
+import type { LogLines } from '../watch/log-lines.ts'
 import type { Router } from './router.ts'
 import { isLoopback, type Security } from './security.ts'
 
@@ -122,12 +122,12 @@ function handlerOf(options: HttpServerOptions, phase: { readonly isStopping: boo
     if (response.headersSent) response.destroy()
     else sendError(response, error)
   }
-  const run = async (exchange: Exchange, handle: (exchange: Exchange) => unknown): Promise<void> => {
+  const run = async (call: HttpCall, handle: (call: HttpCall) => unknown): Promise<void> => {
     try {
-      const value = await handle(exchange)
-      if (value !== ANSWERED) sendJson(exchange.response, 200, value)
+      const value = await handle(call)
+      if (value !== ANSWERED) sendJson(call.response, 200, value)
     } catch (error) {
-      fail(exchange.request, exchange.response, error)
+      fail(call.request, call.response, error)
     }
   }
   return (request, response) => {
@@ -142,9 +142,9 @@ function handlerOf(options: HttpServerOptions, phase: { readonly isStopping: boo
       const { route, params } = router.find(method, path)
       security.check(request, route.access)
       if (route.access !== 'open' && !isReady()) throw new MillraceError('MR_SERVER_STARTING')
-      const exchange = new Exchange(request, response, params, at < 0 ? '' : url.slice(at + 1), limits)
-      if (at >= 0) router.requireQuery(route, exchange.query)
-      void run(exchange, route.handle)
+      const call = new HttpCall(request, response, params, at < 0 ? '' : url.slice(at + 1), limits)
+      if (at >= 0) router.requireQuery(route, call.query)
+      void run(call, route.handle)
     } catch (error) {
       fail(request, response, error)
     }

@@ -1,8 +1,8 @@
 // Pages of a topic whose records are large or odd: bounded, complete over several requests, and never an error.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { TailRecord } from '../api.ts'
-import { PlantUnderTest } from './plant.fixture.ts'
+import type { TailRecord } from '../../api.ts'
+import { PlantUnderTest } from '../plant.fixture.ts'
 
 const COUNT = 14
 const PAD = 'x'.repeat(3_000_000)

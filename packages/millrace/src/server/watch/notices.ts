@@ -1,6 +1,6 @@
 // What a user should see of a running plant: one notice per cause with its count, on the page and as lines of the log.
 import { type Clock, ERRORS, isMillraceError, type TaskEvent } from '@millrace/core/engine'
-import type { Notice } from '../api.ts'
+import type { Notice } from '../../api.ts'
 import type { LogFields, LogLines } from './log-lines.ts'
 
 const NOTICES_MAX = 100

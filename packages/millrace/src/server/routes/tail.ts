@@ -1,8 +1,8 @@
 // Reads records of a topic for people: a page of them, or a stream that follows the topic's end.
 import { type FetchPosition, type Log, type LogReader, MillraceError, RecordRows } from '@millrace/core/engine'
-import type { TailRecord } from '../api.ts'
-import { queryInvalid } from './exchange.ts'
-import { timeOrAgeMs } from './times.ts'
+import type { TailRecord } from '../../api.ts'
+import { queryInvalid } from '../http/call.ts'
+import { timeOrAgeMs } from '../times.ts'
 
 const PAGE_BYTES_MAX = 4 << 20
 /** A value that is nested deeper is shown as its bytes: writing it out again would overflow the stack. */

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { MillraceError } from '@millrace/core/engine'
 import { count, pipeline } from '@millrace/core'
 import { tableFreshness } from './freshness.ts'
-import { eventually, hits, PlantUnderTest } from './plant.fixture.ts'
+import { eventually, hits, PlantUnderTest } from '../plant.fixture.ts'
 
 test('a table is as old as what waits in front of it', async () => {
   let isStuck = false

@@ -1,6 +1,6 @@
 // One table of routes: what is served, who may ask, and the description that /openapi.json gives.
 import { MillraceError, nearestWord } from '@millrace/core/engine'
-import type { Exchange } from './exchange.ts'
+import type { HttpCall } from './call.ts'
 import type { Access } from './security.ts'
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
@@ -27,7 +27,7 @@ export interface Route {
   /** Other answers that clients should expect. */
   readonly refusals?: readonly number[]
   /** Returns what is sent as JSON, or ANSWERED. */
-  readonly handle: (exchange: Exchange) => unknown
+  readonly handle: (call: HttpCall) => unknown
 }
 
 export interface Found {

@@ -1,7 +1,7 @@
 // Whether a dead letter may go back in, as far as the stored plans tell. The task that takes it in has the last word
 // (core, runtime/task/retry-input.ts) and sends it back with the reason; asked here, too, so that whoever retries hears it at once.
 import { type DeadLetterHead, layoutText, type StoredPlan, undeliveredReason } from '@millrace/core/engine'
-import type { StartedPlan } from './plan-store.ts'
+import type { StartedPlan } from '../pipelines/plan-store.ts'
 
 const SOURCES: ReadonlySet<string> = new Set(['source', 'table-source', 'through'])
 

@@ -1,10 +1,10 @@
 // Every other route, with good and bad input, over real sockets.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import type { DeadLetterGroup, DeadLetterView, PlantStatus, RetryAnswer, TopicStatus } from '../api.ts'
-import { decodeJson } from '../json.ts'
-import { errorOf, eventually, PlantUnderTest, temporaryFolder, webPipeline } from './plant.fixture.ts'
-import type { ReplayStatus } from './replay.ts'
+import type { DeadLetterGroup, DeadLetterView, PlantStatus, RetryAnswer, TopicStatus } from '../../api.ts'
+import { decodeJson } from '../../json.ts'
+import { errorOf, eventually, PlantUnderTest, temporaryFolder, webPipeline } from '../plant.fixture.ts'
+import type { ReplayStatus } from '../pipelines/replay.ts'
 
 interface Page {
   readonly rows: readonly Readonly<Record<string, unknown>>[]

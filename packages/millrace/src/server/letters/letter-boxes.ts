@@ -1,7 +1,7 @@
 // The dead letters of every pipeline that this log knows, running or not.
 import { type Clock, deadLetterTopic, type Log, MillraceError, nearestWord } from '@millrace/core/engine'
 import { DeadLetters } from './dead-letters.ts'
-import { storedPlans } from './plan-store.ts'
+import { storedPlans } from '../pipelines/plan-store.ts'
 
 const SUFFIX = deadLetterTopic('')
 

@@ -1,7 +1,7 @@
 // Replays over HTTP: their range, what they have in tables, and how they go.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { errorOf, eventually, PlantUnderTest, webPipeline } from './plant.fixture.ts'
+import { errorOf, eventually, PlantUnderTest, webPipeline } from '../plant.fixture.ts'
 import type { ReplayStatus } from './replay.ts'
 
 const START_MS = 1_767_225_600_000

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { count, pipeline, t, topic, tumbling } from '@millrace/core'
-import { eventually, hits, PlantUnderTest } from './plant.fixture.ts'
+import { eventually, hits, PlantUnderTest } from '../plant.fixture.ts'
 import type { ReplayStatus } from './replay.ts'
 
 const clean = topic('clean-hits', { value: t.object({ at: t.time(), url: t.string() }), eventTime: 'at', key: 'url', partitions: 2 })

@@ -35,7 +35,7 @@ const MISSING = `<!doctype html><html lang="en"><meta charset="utf-8"><title>mil
 
 /** Where the page lies: inside the published package, or in the workspace. Null when it is not built. */
 export function consoleFolder(): string | null {
-  const folders = ['../console/', '../../../console/dist/'].map((path) => fileURLToPath(new URL(path, import.meta.url)))
+  const folders = ['../../console/', '../../../../console/dist/'].map((path) => fileURLToPath(new URL(path, import.meta.url)))
   return folders.find((folder) => existsSync(join(folder, 'index.html'))) ?? null
 }
 

@@ -1,7 +1,7 @@
 // What a plant says of its log: damage that a start has found, keys that it forgets early, and that it has failed.
 import type { EmbeddedLog, Log } from '@millrace/core/engine'
-import type { LogStatus } from '../api.ts'
-import { errorOf } from './answers.ts'
+import type { LogStatus } from '../../api.ts'
+import { errorOf } from '../http/answers.ts'
 import type { Notices } from './notices.ts'
 
 export class LogWatch {

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { request } from 'node:http'
 import { describe, test } from 'node:test'
-import { startPlant } from './plant.ts'
-import { type errorOf, PlantUnderTest } from './plant.fixture.ts'
+import { startPlant } from '../plant.ts'
+import { type errorOf, PlantUnderTest } from '../plant.fixture.ts'
 
 /** `fetch` does not let anybody choose Host and Origin. */
 function raw(

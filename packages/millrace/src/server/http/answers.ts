@@ -1,7 +1,7 @@
 // Answers: JSON values and errors, with the status that tells a client what to do.
 import type { ServerResponse } from 'node:http'
 import { type ErrorCode, type ErrorKind, isMillraceError, MillraceError } from '@millrace/core/engine'
-import { encodeJson } from '../json.ts'
+import { encodeJson } from '../../json.ts'
 
 export type Headers = Readonly<Record<string, string | number>>
 

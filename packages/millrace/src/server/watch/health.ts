@@ -1,7 +1,7 @@
 // Whether a plant does its job, part by part, each with its reasons and what to do. Nothing of anybody's data is in it: no token is asked for.
 import { type ErrorCode, ERRORS, type PipelineStatus, type SourceStatus } from '@millrace/core/engine'
-import type { HealthAnswer, HealthPart, HealthReason, HealthStatus, PlantStatus } from '../api.ts'
-import { VERSION } from '../version.ts'
+import type { HealthAnswer, HealthPart, HealthReason, HealthStatus, PlantStatus } from '../../api.ts'
+import { VERSION } from '../../version.ts'
 
 export interface HealthFacts extends Pick<PlantStatus, 'folder' | 'pipelines' | 'sources' | 'disk' | 'log'> {
   /** Topics are there and the collector answers. */

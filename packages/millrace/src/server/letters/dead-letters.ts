@@ -16,9 +16,9 @@ import {
   RecordRows,
   retryTopic,
 } from '@millrace/core/engine'
-import type { DeadLetterGroup, DeadLetterView, DiscardAnswer, RetryAnswer, RetryRequest } from '../api.ts'
+import type { DeadLetterGroup, DeadLetterView, DiscardAnswer, RetryAnswer, RetryRequest } from '../../api.ts'
 import { whyNoEntry } from './letter-door.ts'
-import type { StartedPlan } from './plan-store.ts'
+import type { StartedPlan } from '../pipelines/plan-store.ts'
 
 const FETCH_BYTES = 1 << 20
 /** Bytes of letters that one commit moves. */

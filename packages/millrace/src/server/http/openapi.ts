@@ -1,7 +1,7 @@
 // OpenAPI 3.1 from the table of routes, so that it cannot say anything else than what is served.
-import { VERSION } from '../version.ts'
+import { VERSION } from '../../version.ts'
 import type { Route } from './router.ts'
-import { ERROR } from './routes/schemas.ts'
+import { ERROR } from '../routes/schemas.ts'
 
 const REFUSALS: Readonly<Record<number, string>> = {
   400: 'The request is not valid.',
