@@ -141,6 +141,25 @@ test('the intents of a sink that the source writes are state, too', async () => 
   assert.equal(new Set(sink.rows.map(({ id }) => id)).size, 40)
 })
 
+test('damage on the way between two tasks: a rebuild leaves it behind', async () => {
+  const run = await testPipeline(definition)
+  // Nothing is given back, so that what was applied is still there to be damaged.
+  run.log.trim = () => Promise.resolve()
+  for (let round = 0; round < 4; round++) await run.feed(orders, ordersOf(round * 10, 10), { partition: round % 2 })
+  run.pipeline.abandon()
+  Reflect.deleteProperty(run.log, 'trim')
+  const batches = run.log.store.topics.get('__shops.per-shop.exchange')?.partitions.flatMap((partition) => partition.batches) ?? []
+  assert.ok(batches.length > 0)
+  for (const { bytes } of batches) bytes[40] = (bytes[40] as number) ^ 1
+  await run.start({ rebuild: true })
+  assert.ok(run.pipeline.isRebuilt)
+  await run.advance(20_000)
+  await check(run, ordersOf(0, 40))
+  await run.crash()
+  await check(run, ordersOf(0, 40))
+  await run.stop()
+})
+
 test('what is read again in a rebuild is not late by the clocks of before', async () => {
   const clicks = topic('clicks', { value: t.object({ at: t.time(), url: t.string() }), eventTime: 'at', partitions: 2 })
   const windowed = pipeline('windows', (mill) => {

@@ -19,8 +19,7 @@ export function requireOptions(options: CheckedOptions): void {
   const { folder, port, token, hosts = [] } = options
   if (folder?.trim() === '') refuse('folder', 'a folder, or null for a plant in memory')
   if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65_535)) refuse('port', 'a whole number from 0 to 65535')
-  if (token !== undefined && token !== null && !isToken(token))
-    refuse('token', 'a text of ASCII without spaces at its ends, or null')
+  if (token !== undefined && token !== null && !isToken(token)) refuse('token', 'a text of ASCII without spaces at its ends, or null')
   if (!hosts.every(isHostName)) refuse('hosts', 'names such as `plant.example.org`')
   for (const [name, [least, most]] of Object.entries(RANGES)) {
     const value = options[name as keyof typeof RANGES]
