@@ -161,14 +161,23 @@ const LIMIT_DEFAULT = 1000
 /** Rows beyond the limit that a scan gathers before it throws away those that cannot be in the answer. */
 const SPARE_ROWS = 4096
 
+/** A task that has nothing to read from yet, or that has failed before it had. */
+export function tableNotReady(table: string, task: string, phase: string): MillraceError {
+  return new MillraceError('MR_TABLE_NOT_READY', {
+    details: { table, task, phase },
+    ...(phase === 'failed'
+      ? { message: 'the task that has the table has failed.', fix: '`npx millrace status` says why, and what to do.' }
+      : {}),
+  })
+}
+
 /** Answers a query for the task groups that run on this thread. */
 export async function readSlices(source: TableSource, query: TableQuery): Promise<readonly TableSlice[]> {
   const slices: TableSlice[] = []
   for (const task of source.tasks) {
     const { core } = task
     const store = core?.stores.get(source.store)?.store
-    if (core === null || store === undefined)
-      throw new MillraceError('MR_TABLE_NOT_READY', { details: { table: source.name, task: task.name, phase: task.phase } })
+    if (core === null || store === undefined) throw tableNotReady(source.name, task.name, task.phase)
     const keyNames = store.layout.key.map((field) => field.name)
     const { rowCount } = store
     const { through: tick, watermarkMs } = core.state

@@ -178,7 +178,7 @@ describe('with a server', () => {
     assert.match((await millrace(folder, ['dlq', 'list'])).out, /web +hits +MR_CODEC_JSON_INVALID +1/)
     assert.match((await millrace(folder, ['dlq', 'show', 'web'])).out, /letter 0 .*\n(.*\n)+ {2}\{broken/)
     assert.match(
-      (await millrace(folder, ['doctor', '--port', port])).out,
+      (await millrace(folder, ['doctor', '--port', '0'])).out,
       /ok +server +collector: works\n(.*\n)*ok +server +pipeline web: works/,
     )
     assert.equal((await millrace(folder, ['dlq', 'retry', 'web'])).code, 2)

@@ -6,7 +6,7 @@ import { askPortOwner } from '../server/port-owner.ts'
 import { logFolder } from '../server/defaults.ts'
 import { readServerFile } from '../server/server-file.ts'
 import type { HealthAnswer, HealthPart, LogStatus, PlantStatus } from '../api.ts'
-import { findServer } from './remote.ts'
+import { Remote } from './remote.ts'
 import { isMillraceError } from '@millrace/core/engine'
 import { VERSION } from '../version.ts'
 import type { CliContext, Command, Invocation } from './context.ts'
@@ -123,9 +123,11 @@ function isFree(host: string, wanted: number): Promise<boolean> {
 
 /** What the server that runs for the folder says of itself. */
 async function running(invocation: Invocation): Promise<readonly Finding[]> {
-  if (readServerFile(invocation.settings.data) === null) return []
-  const remote = findServer(invocation)
-  if (remote === null) return []
+  const { data, token } = invocation.settings
+  const server = readServerFile(data)
+  if (server === null) return []
+  // Where it is, and not on the port that is asked about.
+  const remote = new Remote(server.url, true, token, () => Promise.resolve())
   try {
     const { log } = await remote.json<PlantStatus>('/api/status')
     const { parts } = await remote.json<HealthAnswer>('/health?live')

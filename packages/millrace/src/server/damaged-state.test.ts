@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
-import { count, pipeline } from '@millrace/core'
+import { count, pipeline, t, topic } from '@millrace/core'
 import { collect } from '@millrace/core/connect'
 import { nodeDisk, systemClock, systemScheduler } from '@millrace/core/engine'
 import type { PlantStatus } from '../api.ts'
@@ -11,7 +11,7 @@ import type { CliContext, Invocation } from '../cli/context.ts'
 import { fsck } from '../cli/fsck.ts'
 import { logFolder } from './defaults.ts'
 import { type PlantOptions, startPlant } from './plant.ts'
-import { eventually, hits, PlantUnderTest, temporaryFolder, webPipeline } from './plant.fixture.ts'
+import { errorOf, eventually, hits, PlantUnderTest, temporaryFolder, webPipeline } from './plant.fixture.ts'
 import { readServerFile } from './server-file.ts'
 
 interface Page {
@@ -109,6 +109,27 @@ for (const kind of ['snapshot', 'changelog'] as const) {
     assert.match(await runFsck(folder, false), /sound/)
   })
 }
+
+test('a table of a task that has failed says where to look', async () => {
+  const folder = temporaryFolder()
+  const clicks = topic('clicks', { value: t.object({ url: t.string() }) })
+  const definition = pipeline('one', (mill) => {
+    mill.from(clicks).groupBy('url').aggregate({ n: count() }, { name: 'n' }).toTable('n')
+  })
+  const first = await PlantUnderTest.start({ folder, pipelines: [definition] })
+  await first.post('/topics/clicks', Array.from({ length: 20 }, (_, n) => `{"url":"/${n}"}`).join('\n'))
+  await eventually(
+    async () => (await first.get('/tables/n')).text,
+    (text) => text.includes('"n":1'),
+  )
+  const id = first.plant.log.topic('__one.clicks.changelog')?.id ?? ''
+  await first.stop()
+  damage(folder, id)
+  const hurt = await PlantUnderTest.start({ folder, pipelines: [definition] })
+  const { code, fix } = errorOf(await hurt.get('/tables/n'))
+  assert.deepEqual([code, /millrace status/.test(fix)], ['MR_TABLE_NOT_READY', true])
+  await hurt.stop()
+})
 
 test('what is sent while tasks are being restored is acknowledged', async () => {
   const folder = temporaryFolder()

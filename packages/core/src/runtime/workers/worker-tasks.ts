@@ -21,6 +21,7 @@ import { LogServer } from '../../log/remote/log-server.ts'
 import { errorFromWire } from '../../log/remote/wire.ts'
 import { codeVersion } from '../../plan/hash.ts'
 import { statusWithoutCore } from '../status.ts'
+import { tableNotReady } from '../table-reader.ts'
 import { Wakeup } from '../wakeup.ts'
 import type { ModuleExport, WorkerOptions, WorkerOrder, WorkerSettings } from './worker-options.ts'
 import { eventOf, failureOf, type FromWorker, type ToWorker } from './worker-wire.ts'
@@ -104,8 +105,7 @@ class WorkerTasks implements TaskHost {
   async readTable(question: TableQuestion): Promise<readonly TableSlice[]> {
     const own = this.#reports.find(({ status }) => status.part === question.part)
     if (own === undefined) return []
-    if (this.#worker === null)
-      throw new MillraceError('MR_TABLE_NOT_READY', { details: { table: question.table, task: own.status.task, phase: own.status.phase } })
+    if (this.#worker === null) throw tableNotReady(question.table, own.status.task, own.status.phase)
     return (await this.#ask({ kind: 'table', id: this.#nextId++, question })) as readonly TableSlice[]
   }
 
