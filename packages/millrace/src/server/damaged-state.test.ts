@@ -131,6 +131,37 @@ test('a table of a task that has failed says where to look', async () => {
   await hurt.stop()
 })
 
+test('a damaged stored plan: a start is refused with the two ways on, and both lead on', async () => {
+  for (const isRepaired of [true, false]) {
+    const folder = temporaryFolder()
+    const options = { folder, pipelines: [webPipeline()] }
+    const first = await PlantUnderTest.start(options)
+    await first.post('/topics/hits', events(0))
+    await eventually(
+      () => total(first),
+      (sum) => sum === EVENTS,
+    )
+    const id = first.plant.log.topic('__web.plan')?.id ?? ''
+    await first.stop()
+    damage(folder, id)
+    await assert.rejects(startPlant({ ...options, port: 0 }), (error: unknown) => {
+      const { code, fix, details } = error as { readonly code: string; readonly fix: string; readonly details: Record<string, unknown> }
+      assert.deepEqual([code, details['topic'], details['offset']], ['MR_RUNTIME_STATE_DAMAGED', '__web.plan', 0])
+      assert.match(fix, /fsck --repair.*--rebuild/)
+      return true
+    })
+    if (isRepaired) await runFsck(folder, true)
+    for (let life = 0; life < 2; life++) {
+      const again = await PlantUnderTest.start(isRepaired || life > 0 ? options : { ...options, rebuild: true })
+      await eventually(
+        () => total(again),
+        (sum) => sum === EVENTS,
+      )
+      await again.stop()
+    }
+  }
+})
+
 test('what is sent while tasks are being restored is acknowledged', async () => {
   const folder = temporaryFolder()
   const opened = Promise.withResolvers<void>()

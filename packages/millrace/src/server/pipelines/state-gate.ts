@@ -2,6 +2,7 @@
 // Nothing is thrown away, and nothing is sent a second time, unless the user has said so.
 import {
   diffPlans,
+  isMillraceError,
   isStateChange,
   type Log,
   MillraceError,
@@ -9,10 +10,11 @@ import {
   ownTopics,
   type Plan,
   type PlanChange,
+  planTopic,
   rowsAgain,
   serializePlan,
 } from '@millrace/core/engine'
-import { newestPlan } from './plan-store.ts'
+import { newestPlan, type StartedPlan } from './plan-store.ts'
 
 /** How a start may go on when state has changed. */
 export interface StatePolicy {
@@ -30,8 +32,10 @@ export type Rebuilt = readonly PlanChange[]
  * @throws {MillraceError} `MR_RUNTIME_STATE_LAYOUT` and `MR_RUNTIME_STATE_LOST` when the policy does not allow what would have to be done.
  */
 export async function passStateGate(log: Log, plan: Plan, { rebuild, dropState }: StatePolicy): Promise<Rebuilt> {
-  const before = await newestPlan(log, plan.pipeline)
+  const before = await planBefore(log, plan.pipeline, rebuild === true)
   if (before === null) return []
+  if (before === 'damaged')
+    return [{ kind: 'state-rebuilt', name: plan.pipeline, place: null, message: 'its stored plan is damaged', advice: null }]
   const changed = diffPlans(before.plan, serializePlan(plan)).filter(
     (change) => isStateChange(change) && !(dropState && change.kind === 'state-lost'),
   )
@@ -42,6 +46,29 @@ export async function passStateGate(log: Log, plan: Plan, { rebuild, dropState }
     message: [...changed.map(sentences), ...(noticed === null ? [] : [noticed])].join(' '),
     details: { pipeline: plan.pipeline, operators: changed.map(({ name }) => name).join(', ') },
   })
+}
+
+/**
+ * The plan that ran last. When it is damaged nobody knows whether the state still means what the file says: a start is refused unless the
+ * state is built again anyway, and then the damage is left behind.
+ */
+async function planBefore(log: Log, pipeline: string, isRebuilding: boolean): Promise<StartedPlan | 'damaged' | null> {
+  try {
+    return await newestPlan(log, pipeline)
+  } catch (error) {
+    if (!isMillraceError(error) || (error.code !== 'MR_LOG_CORRUPT' && error.code !== 'MR_LOG_QUARANTINED')) throw error
+    const topic = planTopic(pipeline)
+    if (!isRebuilding) {
+      throw new MillraceError('MR_RUNTIME_STATE_DAMAGED', {
+        message: 'the stored plan of the pipeline is damaged, so nobody knows whether its state still means what the file says.',
+        details: { ...error.details, pipeline },
+        fix: 'If the pipeline is as it ran last, let readers pass the damage (`npx millrace fsck --repair`). Else start with `--rebuild`: the pipeline runs over its sources again, and topics and sinks behind it get those rows again.',
+        cause: error,
+      })
+    }
+    await log.trim(topic, 0, log.ends(topic)[0]?.end ?? 0)
+    return 'damaged'
+  }
 }
 
 function sentences({ message, advice, kind }: PlanChange): string {
