@@ -32,8 +32,8 @@ const buffers: { readonly free: Uint8Array[]; made: number; readonly waiting: ((
   waiting: [],
 }
 
-/** The one for blocks that are written at once. */
-let imageBuffer: Uint8Array | null = null
+/** The one for what is written in the foreground. */
+let ownBuffer: Uint8Array | null = null
 
 /** True when this many bytes are worth going around. */
 export function worthAround(bytes: number): boolean {
@@ -61,7 +61,7 @@ export async function writeAround(handle: number, direct: number, sources: reado
   const buffer = await takeBuffer()
   if (buffer === null) return false
   try {
-    await gather(buffer, sources, position, handle, direct)
+    for (const part of gather(buffer, sources, position)) await writeOut(buffer, part, handle, direct)
     return true
   } catch (error) {
     if (isRefusal(error)) return false
@@ -71,19 +71,32 @@ export async function writeAround(handle: number, direct: number, sources: reado
   }
 }
 
+/** As `writeAround`, in the foreground. */
+export function writeAroundNow(handle: number, direct: number, sources: readonly Uint8Array[], position: number): boolean {
+  ownBuffer ??= makeBuffer()
+  if (ownBuffer === null) return false
+  try {
+    for (const part of gather(ownBuffer, sources, position)) writeOutNow(ownBuffer, part, handle, direct)
+    return true
+  } catch (error) {
+    if (isRefusal(error)) return false
+    throw error
+  }
+}
+
 /**
  * Writes the blocks of image[start .. end) to their places, now. False when the file system refuses such writes, or the last block is not
  * whole: then nothing says how much was written.
  */
 export function writeBlocks(direct: number, image: Uint8Array, start: number, end: number): boolean {
   const to = Math.ceil(end / BLOCK_BYTES) * BLOCK_BYTES
-  imageBuffer ??= makeBuffer()
-  if (imageBuffer === null || to > image.length) return false
+  ownBuffer ??= makeBuffer()
+  if (ownBuffer === null || to > image.length) return false
   try {
-    for (let at = start - (start % BLOCK_BYTES); at < to; at += imageBuffer.length) {
-      const length = Math.min(imageBuffer.length, to - at)
-      imageBuffer.set(image.subarray(at, at + length))
-      writeFully(direct, imageBuffer, 0, length, at)
+    for (let at = start - (start % BLOCK_BYTES); at < to; at += ownBuffer.length) {
+      const length = Math.min(ownBuffer.length, to - at)
+      ownBuffer.set(image.subarray(at, at + length))
+      writeFully(direct, ownBuffer, 0, length, at)
     }
     return true
   } catch (error) {
@@ -113,7 +126,15 @@ function giveBuffer(buffer: Uint8Array): void {
   else next(buffer)
 }
 
-async function gather(into: Uint8Array, sources: readonly Uint8Array[], position: number, handle: number, direct: number): Promise<void> {
+/** Part of a write: the buffer's bytes from `start` to `end` belong at `base + start` of the file; `base` is a multiple of the block. */
+interface Gathered {
+  readonly start: number
+  readonly end: number
+  readonly base: number
+}
+
+/** Fills the buffer again and again. */
+function* gather(into: Uint8Array, sources: readonly Uint8Array[], position: number): Generator<Gathered, void, undefined> {
   let base = position - (position % BLOCK_BYTES)
   let start = position - base
   let end = start
@@ -124,22 +145,33 @@ async function gather(into: Uint8Array, sources: readonly Uint8Array[], position
       from += length
       end += length
       if (end < into.length) continue
-      await writeOut(into, start, end, base, handle, direct)
+      yield { start, end, base }
       base += end
       start = end = 0
     }
   }
-  await writeOut(into, start, end, base, handle, direct)
+  yield { start, end, base }
 }
 
-/** into[start .. end) belongs at `base + start` of the file; `base` is a multiple of the block. */
-async function writeOut(into: Uint8Array, start: number, end: number, base: number, handle: number, direct: number): Promise<void> {
-  const blocksStart = Math.min(end, Math.ceil(start / BLOCK_BYTES) * BLOCK_BYTES)
-  const blocksEnd = Math.max(blocksStart, end - (end % BLOCK_BYTES))
-  writeFully(handle, into, start, blocksStart, base)
-  for (let at = blocksStart; at < blocksEnd;) at += await writeSome(direct, into, at, blocksEnd - at, base + at)
+/** The whole blocks in the middle. */
+function blocksOf({ start, end }: Gathered): { readonly from: number; readonly to: number } {
+  const from = Math.min(end, Math.ceil(start / BLOCK_BYTES) * BLOCK_BYTES)
+  return { from, to: Math.max(from, end - (end % BLOCK_BYTES)) }
+}
+
+async function writeOut(bytes: Uint8Array, part: Gathered, handle: number, direct: number): Promise<void> {
+  const { from, to } = blocksOf(part)
+  writeFully(handle, bytes, part.start, from, part.base)
+  for (let at = from; at < to;) at += await writeSome(direct, bytes, at, to - at, part.base + at)
   // Last, so that the file grows in the order of its bytes.
-  writeFully(handle, into, blocksEnd, end, base)
+  writeFully(handle, bytes, to, part.end, part.base)
+}
+
+function writeOutNow(bytes: Uint8Array, part: Gathered, handle: number, direct: number): void {
+  const { from, to } = blocksOf(part)
+  writeFully(handle, bytes, part.start, from, part.base)
+  writeFully(direct, bytes, from, to, part.base)
+  writeFully(handle, bytes, to, part.end, part.base)
 }
 
 function writeSome(handle: number, bytes: Uint8Array, at: number, length: number, position: number): Promise<number> {

@@ -18,6 +18,8 @@ export interface DiskFile {
    * are, and the file open, until it settles. A disk need not have it.
    */
   writeAround?(sources: readonly Uint8Array[], position: number): Promise<boolean> | null
+  /** The same in the foreground; false also when it is not worth it. A disk need not have it. */
+  writeAroundNow?(sources: readonly Uint8Array[], position: number): boolean
   /**
    * Writes image[start .. end) at `start`, around the system's memory of files where that works. The image is what the file is to hold from
    * its beginning, byte for byte: whole blocks are written, so bytes of it before `start` and behind `end` may be written too. A disk need

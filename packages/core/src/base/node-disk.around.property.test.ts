@@ -18,7 +18,7 @@ const writes = fc.array(
       fc.nat(15).map((block) => block * 65_536),
     ),
     pieces: fc.array(fc.oneof(fc.nat(700), fc.nat(200_000), fc.constantFrom(4_096, 65_536, 1 << 20)), { minLength: 1, maxLength: 12 }),
-    around: fc.boolean(),
+    way: fc.constantFrom('around', 'around now', 'usual'),
   }),
   { minLength: 1, maxLength: 12 },
 )
@@ -39,9 +39,10 @@ test('a file is the same whether its bytes went around the memory of files or th
       const expected = new Uint8Array(16 << 20)
       let size = 0
       let fill = 1
-      for (const { position, pieces, around } of list) {
+      for (const { position, pieces, way } of list) {
         const sources = pieces.map((length) => new Uint8Array(length).fill(fill++))
-        if (around && (await file.writeAround?.(sources, position))) went++
+        if (way === 'around' && (await file.writeAround?.(sources, position))) went++
+        else if (way === 'around now' && file.writeAroundNow?.(sources, position)) went++
         else file.writeAll(sources, position)
         let at = position
         for (const source of sources) {
@@ -92,6 +93,7 @@ test('a file is the image of which ranges were written, also behind usual writes
 test('small writes are left to the usual way', (t) => {
   const file = nodeDisk.open(join(folder(t), 'file'), 'create')
   assert.equal(file.writeAround?.([new Uint8Array(1000)], 0), null)
+  assert.equal(file.writeAroundNow?.([new Uint8Array(1000)], 0), false)
   assert.equal(file.size(), 0)
   file.close()
 })

@@ -7,7 +7,7 @@
 import fs from 'node:fs'
 import { dirname } from 'node:path'
 import { assert } from './assert.ts'
-import { openAround, worthAround, writeAround, writeBlocks } from './direct-write.ts'
+import { openAround, worthAround, writeAround, writeAroundNow, writeBlocks } from './direct-write.ts'
 import type { Disk, DiskFile, FileStat, OpenMode } from './disk.ts'
 import { MillraceError } from './errors.ts'
 import { lockFolder } from './folder-lock.ts'
@@ -79,6 +79,14 @@ class NodeFile implements DiskFile {
   writeAround(sources: readonly Uint8Array[], position: number): Promise<boolean> | null {
     if (!worthAround(sources.reduce((sum, source) => sum + source.length, 0))) return null
     return this.#writeAround(sources, position)
+  }
+
+  writeAroundNow(sources: readonly Uint8Array[], position: number): boolean {
+    if (!worthAround(sources.reduce((sum, source) => sum + source.length, 0))) return false
+    const direct = this.#openAround()
+    if (direct === null) return false
+    this.#aroundRefused = !this.#run('write', () => writeAroundNow(this.#handle, direct, sources, position))
+    return !this.#aroundRefused
   }
 
   writeImage(image: Uint8Array, start: number, end: number): void {

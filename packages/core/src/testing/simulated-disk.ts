@@ -341,6 +341,14 @@ class SimulatedFile implements DiskFile {
     return chance === 'small' ? null : this.#writeAround(chance === 'taken', sources, position)
   }
 
+  /** One that is refused may have written some of it. */
+  writeAroundNow(sources: readonly Uint8Array[], position: number): boolean {
+    const chance = this.#disk.aroundChance()
+    if (chance === 'small') return false
+    this.writeAll(chance === 'taken' ? sources : sources.slice(0, 1), position)
+    return chance === 'taken'
+  }
+
   /** Whole sectors, as a system writes them around its memory. */
   writeImage(image: Uint8Array, start: number, end: number): void {
     const from = start - (start % SECTOR_BYTES)

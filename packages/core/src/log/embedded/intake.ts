@@ -434,7 +434,10 @@ export class Intake {
         const head = batch.bytes.slice(batch.at, batch.at + 64)
         stampBatch(head, 0, partition.id, batch.firstOffset)
         const rest = batch.bytes.subarray(batch.at + head.length, batch.at + header.byteLength)
-        writePiecewise(files.get(segment.path), [head, rest], batch.position)
+        const file = files.get(segment.path)
+        // Who follows the topic reads the bytes next, and finds them in the system's memory of files; nobody else needs them there.
+        const isAround = !this.#isFollowed(partition) && file.writeAroundNow?.([head, rest], batch.position) === true
+        if (!isAround) writePiecewise(file, [head, rest], batch.position)
         this.#byReference.add(segment.path)
       } catch (error) {
         if (isMillraceError(error) && error.code === 'MR_DISK_FULL') {
@@ -445,6 +448,10 @@ export class Intake {
         this.#throwFailure()
       }
     }
+  }
+
+  #isFollowed({ topic, waiters }: PartitionState): boolean {
+    return waiters.size > 0 || (this.#parts.state.topics.get(topic)?.listeners.size ?? 0) > 0
   }
 
   /**
