@@ -1,4 +1,4 @@
-// The embedded log as the benchmarks open it: on a folder of the machine's disk, with the defaults of a server.
+// The embedded log as the benchmarks open it: on a folder of the machine's disk, with its own defaults (a plant writes larger batches to the journal).
 import {
   type EmbeddedLog,
   type EmbeddedLogOptions,
