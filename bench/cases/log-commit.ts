@@ -1,8 +1,9 @@
 // Atomic commits of 64 KiB over 1, 10 and 100 partitions, one after the other, each durable before the next begins; checkpoints included.
+// Batches are built and lent as the writers of the runtime do it.
 // Beside them what the disk does at most: writes of 64 KiB, each with fdatasync, over a file that was filled before.
 import { closeSync, fdatasyncSync, openSync, rmSync, writeSync } from 'node:fs'
 import path from 'node:path'
-import { type LogPart, RecordBatchBuilder, RecordRows } from '@millrace/core/engine'
+import { ClosedBatches, RecordBatchBuilder, RecordRows } from '@millrace/core/engine'
 import type { BenchCase, BenchContext, Measured } from '../support/case.ts'
 import { openLog } from '../support/log.ts'
 import { spent } from '../support/measure.ts'
@@ -63,16 +64,15 @@ async function commitOver(
   const value = new Uint8Array(Math.floor(COMMIT_BYTES / partitions) - FRAME_BYTES).fill(120)
   const view = new DataView(value.buffer)
   const builder = new RecordBatchBuilder(COMMIT_BYTES)
+  const closed = new ClosedBatches()
   const { wallSeconds, cpuSeconds } = await spent(async () => {
     for (let number = 0; number < commits; number++) {
       view.setUint32(0, number)
-      const parts: LogPart[] = []
       for (let partition = 0; partition < partitions; partition++) {
         builder.append(null, value, 1_700_000_000_000 + number)
-        parts.push({ topic: TOPIC, partition, batch: builder.finish() })
-        builder.reset()
+        closed.add(TOPIC, partition, builder)
       }
-      await writer.commit(parts)
+      await writer.commit(closed.take())
     }
   })
   await log.close()
