@@ -6,7 +6,14 @@ import type { CliContext, Command, Invocation } from './context.ts'
 import { table, timeText } from './format.ts'
 import { type Remote, withRemote } from './remote.ts'
 
-const ACTIONS = ['list', 'show', 'retry', 'discard'] as const
+/** The flags of each action: one that it would ignore is refused, since whoever typed it meant fewer letters. */
+const FLAGS: Readonly<Record<string, readonly string[]>> = {
+  list: ['code', 'operator'],
+  show: ['code', 'operator', 'id', 'limit'],
+  retry: ['code', 'operator', 'id', 'all'],
+  discard: ['code', 'operator', 'id', 'all'],
+}
+const FILTERS = ['code', 'operator', 'id'] as const
 
 export const dlq: Command = {
   name: 'dlq',
@@ -17,7 +24,7 @@ export const dlq: Command = {
     { name: 'operator', value: 'NAME', summary: 'Only letters of this operator.' },
     { name: 'id', value: 'ID', summary: 'One letter, or several separated by commas.' },
     { name: 'limit', short: 'n', value: 'N', summary: 'Letters to show; default 10.' },
-    { name: 'all', summary: 'Retry or discard every letter of the pipeline.' },
+    { name: 'all', summary: 'Retry or discard every letter of the pipeline; beside no other filter.' },
   ],
   examples: [
     { line: 'npx millrace dlq list', does: 'what went wrong, by cause' },
@@ -28,13 +35,7 @@ export const dlq: Command = {
   words: [1, 2],
   async run(context, invocation) {
     const [action = '', pipeline] = invocation.words
-    if (!(ACTIONS as readonly string[]).includes(action)) {
-      const near = nearestWord(action, ACTIONS)
-      throw new MillraceError('MR_CLI_USAGE', {
-        message: `dlq has no action \`${action}\`${near === null ? '' : `; did you mean \`${near}\`?`}`,
-        fix: 'There are: list, show, retry, discard.',
-      })
-    }
+    requireFlags(action, invocation)
     return withRemote(context, invocation, { create: false }, (remote) => {
       if (action === 'list') return list(context, invocation, remote, pipeline)
       if (pipeline === undefined)
@@ -48,10 +49,32 @@ export const dlq: Command = {
   },
 }
 
+/** Throws MR_CLI_USAGE for an action that there is not, and for flags that it does not take or that contradict each other. */
+function requireFlags(action: string, { options }: Invocation): void {
+  const known = Object.hasOwn(FLAGS, action) ? FLAGS[action] : undefined
+  if (known === undefined) {
+    const near = nearestWord(action, Object.keys(FLAGS))
+    throw new MillraceError('MR_CLI_USAGE', {
+      message: `dlq has no action \`${action}\`${near === null ? '' : `; did you mean \`${near}\`?`}`,
+      fix: `There are: ${Object.keys(FLAGS).join(', ')}.`,
+    })
+  }
+  const useless = dlq.options.find(({ name }) => options[name] !== undefined && !known.includes(name))
+  if (useless !== undefined)
+    throw new MillraceError('MR_CLI_USAGE', {
+      message: `\`dlq ${action}\` has no use for \`--${useless.name}\`.`,
+      fix: `It takes ${known.map((name) => `--${name}`).join(', ')}.`,
+    })
+  const filter = FILTERS.find((name) => options[name] !== undefined)
+  if (options['all'] === true && filter !== undefined)
+    throw new MillraceError('MR_CLI_USAGE', {
+      message: `\`--all\` means every letter, and \`--${filter}\` only some; nothing was done.`,
+      fix: `Leave out one of them: \`--${filter}\` alone takes all the letters that fit it.`,
+    })
+}
+
 async function list(context: CliContext, { json }: Invocation, remote: Remote, pipeline: string | undefined): Promise<number> {
-  const groups = await remote.json<readonly DeadLetterGroup[]>(
-    `/api/dead-letters${pipeline === undefined ? '' : `?pipeline=${encodeURIComponent(pipeline)}`}`,
-  )
+  const groups = await groupsOf(remote, pipeline)
   if (json) for (const group of groups) context.out(`${encodeJson(group)}\n`)
   else if (groups.length === 0) context.out('no dead letters\n')
   else {
@@ -71,8 +94,8 @@ async function list(context: CliContext, { json }: Invocation, remote: Remote, p
 function ids({ options }: Invocation): readonly number[] | null {
   const text = options['id']
   if (typeof text !== 'string') return null
-  const numbers = text.split(',').map(Number)
-  if (numbers.every((id) => Number.isSafeInteger(id) && id >= 0)) return numbers
+  const numbers = text.split(',').map((id) => (/^ *\d+ *$/.test(id) ? Number(id) : Number.NaN))
+  if (numbers.every(Number.isSafeInteger)) return numbers
   throw new MillraceError('MR_CLI_USAGE', { message: `--id must be whole numbers separated by commas, not \`${text}\`.` })
 }
 
@@ -109,19 +132,22 @@ function letterText(letter: DeadLetterView): string {
   ].join('\n')
 }
 
-/** What `retry` and `discard` ask the server for: one request, or with --all one per group. */
+/** What `retry` and `discard` ask the server for: one request whose filters narrow each other, or with --all one per group. */
 async function requestsOf(invocation: Invocation, remote: Remote, pipeline: string): Promise<readonly object[]> {
+  if (invocation.options['all'] === true) return (await groupsOf(remote, pipeline)).map(({ code, operator }) => ({ code, operator }))
   const wanted = ids(invocation)
   const filter = filterOf(invocation)
-  if (wanted === null && Object.keys(filter).length === 0 && invocation.options['all'] !== true) {
+  if (wanted === null && Object.keys(filter).length === 0) {
     throw new MillraceError('MR_CLI_USAGE', {
       message: 'say which letters.',
       fix: 'Give --code, --operator or --id; or --all for every letter.',
     })
   }
-  if (invocation.options['all'] !== true) return [wanted === null ? filter : { ids: wanted }]
-  const groups = await remote.json<readonly DeadLetterGroup[]>(`/api/dead-letters?pipeline=${encodeURIComponent(pipeline)}`)
-  return groups.map(({ code, operator }) => ({ code, operator }))
+  return [{ ...filter, ...(wanted === null ? {} : { ids: wanted }) }]
+}
+
+function groupsOf(remote: Remote, pipeline: string | undefined): Promise<readonly DeadLetterGroup[]> {
+  return remote.json(`/api/dead-letters${pipeline === undefined ? '' : `?pipeline=${encodeURIComponent(pipeline)}`}`)
 }
 
 async function discard(context: CliContext, invocation: Invocation, remote: Remote, pipeline: string): Promise<number> {
@@ -138,7 +164,7 @@ async function discard(context: CliContext, invocation: Invocation, remote: Remo
 /** Nothing fitted: says what there is, so that a wrong code or name is seen. `--all` of nothing is done. Returns the exit code. */
 async function sayNone(context: CliContext, { options, json }: Invocation, remote: Remote, pipeline: string): Promise<number> {
   if (options['all'] === true) return 0
-  const groups = await remote.json<readonly DeadLetterGroup[]>(`/api/dead-letters?pipeline=${encodeURIComponent(pipeline)}`)
+  const groups = await groupsOf(remote, pipeline)
   const there = groups.map(({ code, operator, count }) => `${count} ${code} at \`${operator}\``).join(', ')
   if (!json) context.note(`no open letter fits; there ${groups.length === 0 ? 'are none' : `is: ${there}`}\n`)
   return 1
