@@ -122,7 +122,7 @@ export interface DeadLetterGroup {
   readonly sample: DeadLetterView
 }
 
-/** GET /api/dead-letters/PIPELINE?code=&operator=&from=OFFSET&limit= */
+/** GET /api/dead-letters/PIPELINE?code=&operator=&state=&from=OFFSET&limit= */
 export interface DeadLetterView {
   /** Offset on the dead-letter topic: the letter's identity. */
   readonly id: number

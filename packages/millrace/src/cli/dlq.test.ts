@@ -47,3 +47,43 @@ test('a filter takes what fits it and no letter more, whatever stands beside it'
   assert.match((await dlq('discard', 'web', '--all')).out, /^4 letters are discarded/)
   assert.equal(await server.stop(), 0)
 })
+
+test('list and show take filters, show has the open letters and says how many there are', async () => {
+  const { server, dlq } = await letters(12)
+  assert.doesNotMatch((await dlq('list', '--code', 'MR_CODEC_JSON_INVALID')).out, /FIELD_TYPE/)
+  assert.doesNotMatch((await dlq('list', 'web', '--operator', 'hits', '--code', 'MR_CODEC_FIELD_TYPE')).out, /JSON_INVALID/)
+  for (const args of [
+    ['list', '--code', 'MR_NOPE'],
+    ['show', 'web', '--code', 'MR_NOPE'],
+    ['show', 'web', '--id', '77'],
+  ]) {
+    const { code, errors, out } = await dlq(...args)
+    assert.deepEqual([code, out], [1, ''], args.join(' '))
+    assert.match(errors, /^no open letter fits; there is: 12 MR_CODEC_FIELD_TYPE at `hits`, 2 MR_CODEC_JSON_INVALID at `hits`\n$/)
+  }
+  for (const [flag, value] of [
+    ['--id', '3'],
+    ['-n', '1'],
+  ] as const)
+    assert.match((await dlq('list', flag, value)).errors, /MR_CLI_USAGE: `dlq list` has no use for `--(id|limit)`/)
+
+  // The first letter is closed, and stands in front of those that are open.
+  await dlq('discard', 'web', '--id', '0')
+  const one = await dlq('show', 'web', '-n', '1')
+  assert.match(one.out, /^letter 1 .*\n(.*\n)*1 of 13 open letters; `-n` shows more\n$/)
+  assert.match((await dlq('show', 'web')).out, /\n10 of 13 open letters; `-n` shows more\n$/)
+  assert.match((await dlq('show', 'web', '--code', 'MR_CODEC_JSON_INVALID')).out, /\n1 of 1 open letter\n$/)
+  const closed = await dlq('show', 'web', '--closed', '-n', '1')
+  assert.match(closed.out, /^letter 0 .*, discarded\n(.*\n)*1 letter; there are more: `-n`\n$/)
+  assert.match((await dlq('show', 'web', '--closed', '-n', '14')).out, /\n14 letters\n$/)
+  // A letter that is named is shown in any state, and none of those between.
+  const named = await dlq('show', 'web', '--id', '13,0', '--json')
+  assert.deepEqual(
+    [...named.out.matchAll(/"id":(\d+)/g)].map((match) => match[1]),
+    ['13', '0'],
+  )
+  assert.match((await dlq('show', 'web', '--id', '1', '-n', '3')).errors, /MR_CLI_USAGE: /)
+  await dlq('discard', 'web', '--all')
+  assert.deepEqual(await dlq('show', 'web'), { code: 0, out: 'no open letters\n', errors: '' })
+  assert.equal(await server.stop(), 0)
+})

@@ -9,7 +9,7 @@ import { type Remote, withRemote } from './remote.ts'
 /** The flags of each action: one that it would ignore is refused, since whoever typed it meant fewer letters. */
 const FLAGS: Readonly<Record<string, readonly string[]>> = {
   list: ['code', 'operator'],
-  show: ['code', 'operator', 'id', 'limit'],
+  show: ['code', 'operator', 'id', 'closed', 'limit'],
   retry: ['code', 'operator', 'id', 'all'],
   discard: ['code', 'operator', 'id', 'all'],
 }
@@ -23,12 +23,14 @@ export const dlq: Command = {
     { name: 'code', value: 'MR_CODE', summary: 'Only letters with this error code.' },
     { name: 'operator', value: 'NAME', summary: 'Only letters of this operator.' },
     { name: 'id', value: 'ID', summary: 'One letter, or several separated by commas.' },
-    { name: 'limit', short: 'n', value: 'N', summary: 'Letters to show; default 10.' },
+    { name: 'limit', short: 'n', value: 'N', summary: 'Letters to show, the oldest first; default 10.' },
+    { name: 'closed', summary: 'With `show`: also letters that were retried or discarded.' },
     { name: 'all', summary: 'Retry or discard every letter of the pipeline; beside no other filter.' },
   ],
   examples: [
     { line: 'npx millrace dlq list', does: 'what went wrong, by cause' },
     { line: 'npx millrace dlq show flights --code MR_CODEC_JSON_INVALID -n 3', does: 'three letters with their bytes' },
+    { line: 'npx millrace dlq show flights --id 7,9', does: 'these two, also when they are closed' },
     { line: 'npx millrace dlq retry flights --operator enrich', does: 'send back what failed there' },
     { line: 'npx millrace dlq discard flights --code MR_TIME_LATE', does: 'close what nobody wants back; it stays on its topic' },
   ],
@@ -71,10 +73,17 @@ function requireFlags(action: string, { options }: Invocation): void {
       message: `\`--all\` means every letter, and \`--${filter}\` only some; nothing was done.`,
       fix: `Leave out one of them: \`--${filter}\` alone takes all the letters that fit it.`,
     })
+  if (options['id'] !== undefined && options['limit'] !== undefined)
+    throw new MillraceError('MR_CLI_USAGE', {
+      message: '`--id` names the letters, and `--limit` has none to leave out.',
+      fix: 'Leave out one of them.',
+    })
 }
 
-async function list(context: CliContext, { json }: Invocation, remote: Remote, pipeline: string | undefined): Promise<number> {
-  const groups = await groupsOf(remote, pipeline)
+async function list(context: CliContext, invocation: Invocation, remote: Remote, pipeline: string | undefined): Promise<number> {
+  const { json } = invocation
+  const groups = (await groupsOf(remote, pipeline)).filter((group) => isWanted(group, invocation))
+  if (groups.length === 0 && isFiltered(invocation)) return sayNone(context, invocation, remote, pipeline)
   if (json) for (const group of groups) context.out(`${encodeJson(group)}\n`)
   else if (groups.length === 0) context.out('no dead letters\n')
   else {
@@ -103,20 +112,62 @@ function filterOf({ options }: Invocation): Readonly<Record<string, string>> {
   return Object.fromEntries(['code', 'operator'].flatMap((name) => (typeof options[name] === 'string' ? [[name, options[name]]] : [])))
 }
 
+/** Whether a letter, or a group of them, has the code and the operator that were asked for. */
+function isWanted({ code, operator }: Pick<DeadLetterView, 'code' | 'operator'>, { options }: Invocation): boolean {
+  return (options['code'] ?? code) === code && (options['operator'] ?? operator) === operator
+}
+
+function isFiltered({ options }: Invocation): boolean {
+  return FILTERS.some((name) => options[name] !== undefined)
+}
+
+const SHOWN = 10
+
 async function show(context: CliContext, invocation: Invocation, remote: Remote, pipeline: string): Promise<number> {
+  const { options, json } = invocation
+  const read = (query: Readonly<Record<string, string>>): Promise<readonly DeadLetterView[]> =>
+    remote.json(`/api/dead-letters/${encodeURIComponent(pipeline)}?${new URLSearchParams(query).toString()}`)
   const wanted = ids(invocation)
-  const query = new URLSearchParams({ ...filterOf(invocation), limit: String(invocation.options['limit'] ?? 10) })
-  if (wanted !== null) {
-    query.set('from', String(Math.min(...wanted)))
-    query.set('limit', String(Math.min(1000, Math.max(...wanted) - Math.min(...wanted) + 1)))
+  const state = options['closed'] === true ? {} : { state: 'open' }
+  const query = { ...filterOf(invocation), ...state }
+  const limit = String(options['limit'] ?? SHOWN)
+  const letters = wanted === null ? await read({ ...query, limit }) : await named(wanted, invocation, read)
+  for (const letter of letters) context.out(json ? `${encodeJson(letter)}\n` : letterText(letter))
+  if (letters.length === 0 && isFiltered(invocation)) return sayNone(context, invocation, remote, pipeline)
+  if (json || wanted !== null) return 0
+  const count = letters.length
+  if (options['closed'] === true) {
+    const more = count < Number(limit) ? [] : await read({ ...query, from: String((letters.at(-1)?.id ?? 0) + 1), limit: '1' })
+    context.out(count === 0 ? 'no letters\n' : `${plural(count, 'letter')}${more.length === 0 ? '' : '; there are more: `-n`'}\n`)
+    return 0
   }
-  const letters = await remote.json<readonly DeadLetterView[]>(`/api/dead-letters/${encodeURIComponent(pipeline)}?${query.toString()}`)
-  for (const letter of letters) {
-    if (wanted !== null && !wanted.includes(letter.id)) continue
-    context.out(invocation.json ? `${encodeJson(letter)}\n` : letterText(letter))
+  if (count === 0) context.out('no open letters\n')
+  else {
+    const groups = (await groupsOf(remote, pipeline)).filter((group) => isWanted(group, invocation))
+    // Letters may have come, or been closed, since they were read.
+    const open = Math.max(
+      count,
+      groups.reduce((sum, group) => sum + group.count, 0),
+    )
+    context.out(`${count} of ${plural(open, 'open letter')}${count === open ? '' : '; `-n` shows more'}\n`)
   }
-  if (letters.length === 0 && !invocation.json) context.out('no dead letters\n')
   return 0
+}
+
+/** Letters by id, open or not: whoever names one wants to see it. */
+async function named(
+  wanted: readonly number[],
+  invocation: Invocation,
+  read: (query: Readonly<Record<string, string>>) => Promise<readonly DeadLetterView[]>,
+): Promise<readonly DeadLetterView[]> {
+  const letters: DeadLetterView[] = []
+  for (const id of wanted)
+    letters.push(...(await read({ from: String(id), limit: '1' })).filter((letter) => letter.id === id && isWanted(letter, invocation)))
+  return letters
+}
+
+function plural(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`
 }
 
 function letterText(letter: DeadLetterView): string {
@@ -162,7 +213,7 @@ async function discard(context: CliContext, invocation: Invocation, remote: Remo
 }
 
 /** Nothing fitted: says what there is, so that a wrong code or name is seen. `--all` of nothing is done. Returns the exit code. */
-async function sayNone(context: CliContext, { options, json }: Invocation, remote: Remote, pipeline: string): Promise<number> {
+async function sayNone(context: CliContext, { options, json }: Invocation, remote: Remote, pipeline: string | undefined): Promise<number> {
   if (options['all'] === true) return 0
   const groups = await groupsOf(remote, pipeline)
   const there = groups.map(({ code, operator, count }) => `${count} ${code} at \`${operator}\``).join(', ')

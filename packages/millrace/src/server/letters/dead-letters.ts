@@ -34,6 +34,7 @@ export function marksTopic(pipeline: string): string {
 export interface LetterFilter {
   readonly code?: string | undefined
   readonly operator?: string | undefined
+  readonly state?: DeadLetterView['state'] | undefined
 }
 
 interface Group {
@@ -107,7 +108,7 @@ export class DeadLetters {
       await this.#catchUp()
       const views: DeadLetterView[] = []
       for await (const { id, letter } of this.#read(from)) {
-        if (!fits(letter, filter)) continue
+        if (!fits(letter, filter) || (filter.state !== undefined && filter.state !== (this.#marks.get(id) ?? 'open'))) continue
         views.push(this.#view(id, letter))
         if (views.length >= limit) break
       }

@@ -1,12 +1,13 @@
 // Dead letters over HTTP: grouped, listed, sent back in.
 import { MillraceError } from '@millrace/core/engine'
-import type { DeadLetterGroup, RetryRequest } from '../../api.ts'
+import type { DeadLetterGroup, DeadLetterView, RetryRequest } from '../../api.ts'
 import type { PlantContext } from './context.ts'
-import type { HttpCall } from '../http/call.ts'
+import { type HttpCall, queryInvalid } from '../http/call.ts'
 import type { Route } from '../http/router.ts'
 import * as schemas from './schemas.ts'
 
 const LIMIT_MAX = 1000
+const STATES = ['open', 'retried', 'discarded'] as const satisfies readonly DeadLetterView['state'][]
 
 export function deadLetterRoutes(context: PlantContext): readonly Route[] {
   return [
@@ -32,6 +33,7 @@ export function deadLetterRoutes(context: PlantContext): readonly Route[] {
       parameters: [
         { name: 'code', in: 'query', type: 'string', summary: 'Only those with this error code.' },
         { name: 'operator', in: 'query', type: 'string', summary: 'Only those of this operator.' },
+        { name: 'state', in: 'query', type: 'string', summary: 'Only those that are `open`, `retried` or `discarded`; default: all.' },
         { name: 'from', in: 'query', type: 'integer', default: 0, summary: 'The least id.' },
         { name: 'limit', in: 'query', type: 'integer', default: 100, summary: `At most ${LIMIT_MAX}.` },
       ],
@@ -42,6 +44,7 @@ export function deadLetterRoutes(context: PlantContext): readonly Route[] {
         const filter = {
           code: call.text('code', 'an error code') ?? undefined,
           operator: call.text('operator', 'the name of an operator') ?? undefined,
+          state: stateOf(call),
         }
         return letters.list(filter, call.number('from', 0, 0, Number.MAX_SAFE_INTEGER), call.number('limit', 100, 1, LIMIT_MAX))
       },
@@ -69,6 +72,13 @@ export function deadLetterRoutes(context: PlantContext): readonly Route[] {
         context.letters.of(call.params['pipeline'] as string).retry(retryOf(await call.json(['ids', 'code', 'operator']))),
     },
   ]
+}
+
+function stateOf(call: HttpCall): DeadLetterView['state'] | undefined {
+  const text = call.text('state', `one of ${STATES.join(', ')}`)
+  const state = STATES.find((one) => one === text)
+  if (text !== null && state === undefined) throw queryInvalid('state', text, `one of ${STATES.join(', ')}`)
+  return state
 }
 
 async function groups(context: PlantContext, call: HttpCall): Promise<readonly DeadLetterGroup[]> {

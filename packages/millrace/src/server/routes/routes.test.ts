@@ -163,6 +163,13 @@ describe('routes of a running plant', () => {
       letters.map(({ state }) => state),
       ['retried', 'discarded'],
     )
+    for (const [state, count] of [
+      ['open', 0],
+      ['retried', 1],
+      ['discarded', 1],
+    ] as const)
+      assert.equal(((await plant.get(`/api/dead-letters/web?operator=known&state=${state}`)).value as readonly unknown[]).length, count)
+    assert.equal((await plant.get('/api/dead-letters/web?state=closed')).status, 400)
     const retried = (await plant.post('/api/dead-letters/web/retry', JSON.stringify({ ids: [letters[1]?.id] }))).value
     assert.deepEqual(retried, { moved: 0, refused: [{ reason: 'it was discarded before', count: 1 }] } satisfies RetryAnswer)
     assert.equal((await plant.post('/api/dead-letters/web/discard', '{}')).status, 400)
