@@ -78,6 +78,20 @@ describe('the budget of bodies', () => {
     assert.equal((await answerOf(Buffer.concat([frame(600_000), frame(600_000)]), 'zstd')).text, 'MR_HTTP_BODY_TOO_LARGE')
     await until(() => budget.bytes === 0)
   })
+
+  test('frames without bytes are bounded: each costs a call, and others wait behind them', async () => {
+    const empty = zstdCompressSync(Buffer.alloc(0))
+    const frames = (count: number): Buffer => Buffer.concat(Array.from({ length: count }, () => empty))
+    assert.equal((await answerOf(frames(1024), 'zstd')).text, '0')
+    assert.equal((await answerOf(frames(1025), 'zstd')).text, 'MR_HTTP_BODY_INVALID')
+  })
+
+  test('all members of a gzip body count, and nothing may lie behind them', async () => {
+    const member = (bytes: number): Buffer => gzipSync(Buffer.alloc(bytes))
+    assert.equal((await answerOf(Buffer.concat([member(10), member(20), member(300_000)]), 'gzip')).text, '300030')
+    for (const behind of [Buffer.from([0]), Buffer.alloc(512), Buffer.from('more'), Buffer.concat([Buffer.from([0]), member(1000)])])
+      assert.equal((await answerOf(Buffer.concat([member(10), behind]), 'gzip')).text, 'MR_HTTP_BODY_INVALID')
+  })
 })
 
 function answerOf(body: Buffer, encoding?: string): ReturnType<typeof answer> {

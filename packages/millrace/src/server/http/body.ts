@@ -1,7 +1,7 @@
 // Reads request bodies, gzip and zstd ones too, within limits: what a body may grow to is bounded before it grows.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { promisify } from 'node:util'
-import { gunzip, zstdDecompress } from 'node:zlib'
+import { gunzip, type ZlibOptions, zstdDecompress } from 'node:zlib'
 import { isMillraceError, MillraceError } from '@millrace/core/engine'
 import { zstdFrames } from './zstd-frames.ts'
 
@@ -59,7 +59,6 @@ export class BodyBudget {
   }
 }
 
-const gunzipLater = promisify(gunzip)
 const unzstdLater = promisify(zstdDecompress)
 const NOTHING = Buffer.alloc(0)
 
@@ -173,8 +172,18 @@ async function decompress(raw: Buffer, encoding: string, bytesMax: number): Prom
   }
 }
 
+/** All members of the body. Node leaves out what lies behind a zero byte, which may be events. */
 function ungzip(raw: Buffer, bytesMax: number): Promise<Buffer> {
-  return gunzipLater(raw, { maxOutputLength: bytesMax })
+  return new Promise((resolve, reject) => {
+    // With `info` the result is an object, which the types of Node do not know.
+    const options: ZlibOptions = { maxOutputLength: bytesMax, info: true }
+    gunzip(raw, options, (error, result) => {
+      if (error !== null) return reject(error)
+      const { buffer, engine } = result as unknown as { readonly buffer: Buffer; readonly engine: { readonly bytesWritten: number } }
+      if (engine.bytesWritten === raw.length) resolve(buffer)
+      else reject(new Error(`the body goes on behind its last member, at byte ${engine.bytesWritten}`))
+    })
+  })
 }
 
 async function unzstd(raw: Buffer, bytesMax: number): Promise<Buffer> {

@@ -1,4 +1,8 @@
 // Where the frames of a zstd body lie (RFC 8878, 3.1). Decoders stop behind the first one, and what `cat a.zst b.zst` sends has several.
+import { MillraceError } from '@millrace/core/engine'
+
+/** Frames of one body. Each is a call of the decoder, whatever its size, and other bodies wait behind it. */
+const FRAMES_MAX = 1024
 
 const MAGIC = 0xfd2fb528
 const SKIPPABLE_MAGIC = 0x184d2a50
@@ -7,7 +11,10 @@ const CONTENT_SIZE_BYTES = [0, 2, 4, 8] as const
 const BLOCK_RLE = 1
 const BLOCK_RESERVED = 3
 
-/** The frames of a body in order, without skippable ones; null when it does not end where a frame ends. */
+/**
+ * The frames of a body in order, without skippable ones; null when it does not end where a frame ends.
+ * @throws {MillraceError} `MR_HTTP_BODY_INVALID` when there are more than 1,024.
+ */
 export function zstdFrames(body: Buffer): readonly Buffer[] | null {
   const frames: Buffer[] = []
   for (let at = 0; at < body.length;) {
@@ -20,6 +27,8 @@ export function zstdFrames(body: Buffer): readonly Buffer[] | null {
     }
     const end = magic === MAGIC ? frameEnd(body, at) : -1
     if (end < 0) return null
+    if (frames.length === FRAMES_MAX)
+      throw new MillraceError('MR_HTTP_BODY_INVALID', { message: 'the body has too many zstd frames.', details: { framesMax: FRAMES_MAX } })
     frames.push(body.subarray(at, end))
     at = end
   }
