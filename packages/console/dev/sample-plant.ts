@@ -347,6 +347,7 @@ export class SamplePlant {
           primaryKey: ['airport', 'windowStart'],
           fields: ['airport', 'windowStart', 'windowEnd', 'flights', 'late', 'lateShare', 'delayMean', 'delayMax'],
           times: ['windowStart', 'windowEnd'],
+          numbers: ['flights', 'late', 'lateShare', 'delayMean', 'delayMax'],
           rows: this.#hours.size,
           bytes: this.#hours.size * 88,
         },

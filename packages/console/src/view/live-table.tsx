@@ -71,7 +71,15 @@ function OneTable({ table, choice }: { readonly table: Table; readonly choice: R
     <Panel id="table" title="Table" note={note} tools={choice}>
       <TableQueryForm table={table} query={query} change={setQuery} />
       {page.error !== null && <Fault error={page.error} />}
-      <RowGrid fields={fields} primaryKey={table.primaryKey} times={table.times} rows={rows} sorting={sorting} sort={setSorting} />
+      <RowGrid
+        fields={fields}
+        primaryKey={table.primaryKey}
+        times={table.times}
+        numbers={table.numbers}
+        rows={rows}
+        sorting={sorting}
+        sort={setSorting}
+      />
       {page.value !== null && rows.length === 0 && (
         <p className="empty">
           {filtered ? 'No row has such a key.' : 'No row yet: the first comes with the first record that reaches the table.'}

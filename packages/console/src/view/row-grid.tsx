@@ -7,6 +7,8 @@ interface RowGridProps {
   readonly primaryKey: readonly string[]
   /** Fields that hold times. */
   readonly times: readonly string[]
+  /** Fields that hold numbers; the exact ones come as texts. */
+  readonly numbers: readonly string[]
   /** In the order in which they are shown. */
   readonly rows: readonly Row[]
   readonly sorting: Sorting
@@ -14,10 +16,11 @@ interface RowGridProps {
 }
 
 /** Rows keep their identity by key, so that an update changes cells and nothing else; what changed glows for a moment. */
-export function RowGrid({ fields, primaryKey, times, rows, sorting, sort }: RowGridProps): React.ReactNode {
+export function RowGrid({ fields, primaryKey, times, numbers, rows, sorting, sort }: RowGridProps): React.ReactNode {
   const changed = useChanged(rows, primaryKey)
   const formats = new Map(fields.map((field) => [field, times.includes(field) ? timeDigits(rows, field) : columnDigits(rows, field)]))
-  const isNumber = (field: string, value: unknown): boolean => typeof value === 'number' && !times.includes(field)
+  const isNumber = (field: string, value: unknown): boolean =>
+    numbers.includes(field) || (typeof value === 'number' && !times.includes(field))
   const ordered = sorting.field ?? primaryKey[0]
   const turn = (field: string): void => sort({ field, descending: ordered === field ? !sorting.descending : true })
   return (

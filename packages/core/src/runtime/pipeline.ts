@@ -6,7 +6,7 @@ import type { Disk } from '../base/disk.ts'
 import type { Scheduler } from '../base/scheduler.ts'
 import type { Compiler } from '../compile/instantiate.ts'
 import type { Topology } from '../compile/topology.ts'
-import type { Log } from '../log/log.ts'
+import type { Log, LogPart } from '../log/log.ts'
 import type { Plan, PlanNode } from '../plan/node.ts'
 import type { OperatorCounters } from '../operators/operator.ts'
 import type { TaskEvent } from './environment.ts'
@@ -37,6 +37,8 @@ export interface PipelineOptions {
   readonly rebuild?: boolean
   /** With `rebuild`: the caller knows from the plans that state means something else under the same layout, such as a window of another size. */
   readonly stateChanged?: boolean
+  /** With `rebuild`: appended in one step with the order, when one is given. */
+  readonly notedWithOrder?: readonly LogPart[]
   readonly codegen?: boolean
   readonly guardRows?: boolean
   /** Ends when everything that is in the sources at the start has been processed. */
@@ -225,7 +227,7 @@ async function rebuildIfNeeded(plan: Plan, topology: Topology, options: Pipeline
       details: { pipeline: plan.pipeline, topics: topics.join(', ') },
       ...(need.damage === null ? {} : { cause: need.damage }),
     })
-  if (need.damage !== null || !need.isOrdered) await orderRebuild(environment)
+  if (need.damage !== null || !need.isOrdered) await orderRebuild(environment, options.notedWithOrder ?? [])
   return true
 }
 
@@ -253,6 +255,7 @@ function tableStatus(table: Topology['tables'][number], reports: readonly TaskRe
   let bytes = 0
   let fields: readonly string[] = []
   let times: readonly string[] = []
+  let numbers: readonly string[] = []
   for (const { status, stores } of reports) {
     const store = status.part === table.part ? stores.find((other) => other.name === table.store) : undefined
     if (store === undefined) continue
@@ -260,8 +263,9 @@ function tableStatus(table: Topology['tables'][number], reports: readonly TaskRe
     bytes += store.bytes
     fields = store.fields
     times = store.times
+    numbers = store.numbers
   }
-  return { name: table.name, primaryKey: table.primaryKey, fields, times, rows, bytes }
+  return { name: table.name, primaryKey: table.primaryKey, fields, times, numbers, rows, bytes }
 }
 
 function addCounters(sum: OperatorCounters, more: OperatorCounters): void {

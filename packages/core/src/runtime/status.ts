@@ -65,6 +65,8 @@ export interface TableStatus {
   readonly fields: readonly string[]
   /** Those of the fields that hold times, in milliseconds. */
   readonly times: readonly string[]
+  /** Those that hold numbers. A decimal comes as a text, and so does a whole number beyond ±2^53. */
+  readonly numbers: readonly string[]
   readonly rows: number
   readonly bytes: number
 }
@@ -136,6 +138,8 @@ export function whyOpen(waitsForMs: number, watermarkMs: number, inputs: readonl
   return slowest === null ? lead : `${lead}: ${slowest.text}`
 }
 
+const NUMBERS: ReadonlySet<string> = new Set(['i32', 'i64', 'f64', 'decimal'])
+
 /** What a task of this thread says of itself now. */
 export function taskReport(task: Task): TaskReport {
   const { core, loop } = task
@@ -150,6 +154,7 @@ export function taskReport(task: Task): TaskReport {
       bytes: store.bytes(),
       fields: fields.map((field) => field.name),
       times: fields.filter(({ type }) => type.kind === 'time').map((field) => field.name),
+      numbers: fields.filter(({ type }) => NUMBERS.has(type.kind)).map((field) => field.name),
     }
   })
   const { commits, commitMsLast, commitMsMax, rowsIn, rowsOut, deadLetters, lastCommitAtMs, visibleMs } = core?.figures ?? newFigures()

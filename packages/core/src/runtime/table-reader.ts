@@ -9,10 +9,9 @@ import { OPEN_ROW_FIELD, ROW_TIME_FIELD } from '../compile/stores.ts'
 import { columnBuilder } from '../codec/column-builder.ts'
 import { KeyWriter, readKey, readKeyField } from '../codec/key-bytes.ts'
 import { MillraceError } from '../base/errors.ts'
-import { textOf } from '../base/text-of.ts'
+import { columnRead, keyAsked, keyRead, orderOf } from './table-values.ts'
 
 const SCAN_SLOTS = 4096
-const TEXT = new TextDecoder()
 
 export type TableRow = Readonly<Record<string, unknown>>
 
@@ -49,38 +48,6 @@ export interface TableSource {
   turn(): Promise<void>
 }
 
-/** Row columns of a table's store: values of a time or text column as JavaScript values. */
-function valueOf(row: RowReader, column: number, field: Field): unknown {
-  if (field.nullable && row.isNull(column)) return null
-  switch (field.type.kind) {
-    case 'bool':
-      return row.number(column) === 1
-    case 'i32':
-    case 'f64':
-    case 'time':
-      return row.number(column)
-    case 'i64': {
-      const value = row.integer(column)
-      return value >= BigInt(Number.MIN_SAFE_INTEGER) && value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value.toString()
-    }
-    case 'decimal': {
-      const digits = row.integer(column)
-      return Number(digits) / 10 ** field.type.scale
-    }
-    case 'string':
-      return TEXT.decode(row.bytes(column))
-    case 'bytes':
-      return Buffer.from(row.bytes(column)).toString('base64')
-    default:
-      return readTaggedOrJson(row.bytes(column), field)
-  }
-}
-
-function readTaggedOrJson(bytes: Uint8Array, field: Field): unknown {
-  if (field.type.kind === 'json') return JSON.parse(TEXT.decode(bytes)) as unknown
-  return readKey([{ ...field, nullable: false }], bytes, 0, bytes.length)[0]
-}
-
 /** True for a column that the engine keeps beside the user's: the row's time, or the whole of a row without typed columns. */
 export function isOwnColumn(name: string): boolean {
   return name === ROW_TIME_FIELD.name || name === OPEN_ROW_FIELD.name
@@ -88,7 +55,7 @@ export function isOwnColumn(name: string): boolean {
 
 function keyOf(store: TableStore, row: RowReader): readonly unknown[] {
   const bytes = row.key()
-  return readKey(store.layout.key, bytes, 0, bytes.length)
+  return readKey(store.layout.key, bytes, 0, bytes.length).map(keyRead)
 }
 
 /** The row as an object: key fields, then value fields. Of rows without typed columns: the fields of the JavaScript value. */
@@ -98,8 +65,8 @@ export function rowOf(store: TableStore, row: RowReader): TableRow {
   const result: Record<string, unknown> = {}
   for (const [index, field] of key.entries()) result[field.name] = keyValues[index]
   for (const [index, field] of value.entries()) {
-    if (!isOwnColumn(field.name)) result[field.name] = valueOf(row, index, field)
-    else if (field.name === OPEN_ROW_FIELD.name) Object.assign(result, valueOf(row, index, field))
+    if (!isOwnColumn(field.name)) result[field.name] = columnRead(row, index, field)
+    else if (field.name === OPEN_ROW_FIELD.name) Object.assign(result, columnRead(row, index, field))
   }
   return result
 }
@@ -113,48 +80,11 @@ function encodeKey(fields: readonly Field[], values: readonly unknown[], table: 
   const writer = new KeyWriter(fields)
   const columns = fields.map((field, index) => {
     const builder = columnBuilder(field.type)
-    builder.append(keyValue(field, values[index], table))
+    builder.append(keyAsked(field, values[index], table))
     return builder.finish()
   })
   writer.encode(columns, null, 1)
   return writer.bytes.slice(0, writer.offsets[1])
-}
-
-/** Values of a query come as text from a URL or a command line. */
-function keyValue(field: Field, value: unknown, table: string): unknown {
-  const refuse = (): never => {
-    throw new MillraceError('MR_TABLE_KEY_INVALID', {
-      details: { table, field: field.name, kind: field.type.kind, value: textOf(value).slice(0, 80) },
-    })
-  }
-  if (value === null || value === undefined) return field.nullable ? null : refuse()
-  switch (field.type.kind) {
-    case 'i32':
-    case 'i64':
-    case 'f64': {
-      const number = Number(value)
-      return Number.isNaN(number) ? refuse() : number
-    }
-    case 'time': {
-      const number = typeof value === 'number' ? value : /^-?\d+$/.test(textOf(value)) ? Number(value) : Date.parse(textOf(value))
-      return Number.isNaN(number) ? refuse() : number
-    }
-    case 'bool':
-      return value === true || value === 'true'
-    case 'variant':
-      return value
-    default:
-      return textOf(value)
-  }
-}
-
-function compareValues(a: unknown, b: unknown): number {
-  if (a === b) return 0
-  if (a === null || a === undefined) return -1
-  if (b === null || b === undefined) return 1
-  if (typeof a === 'number' && typeof b === 'number') return a - b
-  const [left, right] = [textOf(a), textOf(b)]
-  return left < right ? -1 : left > right ? 1 : 0
 }
 
 const LIMIT_DEFAULT = 1000
@@ -178,11 +108,11 @@ export async function readSlices(source: TableSource, query: TableQuery): Promis
     const { core } = task
     const store = core?.stores.get(source.store)?.store
     if (core === null || store === undefined) throw tableNotReady(source.name, task.name, task.phase)
-    const keyNames = store.layout.key.map((field) => field.name)
     const { rowCount } = store
     const { through: tick, watermarkMs } = core.state
     const rows = query.key === undefined ? await scan(source, store, query) : find(source, store, query.key)
-    slices.push({ rows: ordered(rows, keyNames, query), keyNames, rowCount, tick, watermarkMs })
+    const order = orderFields(store, query)
+    slices.push({ rows: ordered(rows, order, query), order, rowCount, tick, watermarkMs })
   }
   return slices
 }
@@ -198,19 +128,27 @@ export function mergeSlices(table: string, slices: readonly TableSlice[], query:
     watermarkMs = Math.min(watermarkMs, slice.watermarkMs)
   }
   const rows = slices.flatMap((slice) => slice.rows)
-  return { table, rows: ordered(rows, slices[0]?.keyNames ?? [], query), rowCount, tick, watermarkMs }
+  return { table, rows: ordered(rows, slices[0]?.order ?? [], query), rowCount, tick, watermarkMs }
 }
 
-function ordered(rows: readonly TableRow[], keyNames: readonly string[], query: TableQuery): readonly TableRow[] {
-  const names = query.by === undefined ? keyNames : [query.by, ...keyNames]
+/** The fields that decide the order: the one asked for, then those of the key. */
+function orderFields({ layout }: TableStore, { by }: TableQuery): readonly Field[] {
+  if (by === undefined) return layout.key
+  // A field that only rows without typed columns have: its values tell what they are.
+  const field = [...layout.key, ...layout.value].find(({ name }) => name === by) ?? { name: by, type: { kind: 'variant' }, nullable: true }
+  return [field, ...layout.key]
+}
+
+function ordered(rows: readonly TableRow[], order: readonly Field[], { descending, limit }: TableQuery): readonly TableRow[] {
+  const parts = order.map((field) => ({ name: field.name, compare: orderOf(field) }))
   const sorted = rows.toSorted((a, b) => {
-    for (const name of names) {
-      const order = compareValues(a[name], b[name])
-      if (order !== 0) return query.descending === true ? -order : order
+    for (const { name, compare } of parts) {
+      const result = compare(a[name], b[name])
+      if (result !== 0) return descending === true ? -result : result
     }
     return 0
   })
-  return sorted.slice(0, query.limit ?? LIMIT_DEFAULT)
+  return sorted.slice(0, limit ?? LIMIT_DEFAULT)
 }
 
 function find(source: TableSource, store: TableStore, values: readonly unknown[]): readonly TableRow[] {
@@ -225,7 +163,7 @@ async function scan(source: TableSource, store: TableStore, query: TableQuery): 
   const isWanted = rowFilter(source, store, query)
   const order = firstOrder(store, query)
   const limit = query.limit ?? LIMIT_DEFAULT
-  const keyNames = store.layout.key.map((field) => field.name)
+  const fields = orderFields(store, query)
   let rows: TableRow[] = []
   let worst: { readonly value: unknown } | null = null
   let at = 0
@@ -242,7 +180,7 @@ async function scan(source: TableSource, store: TableStore, query: TableQuery): 
       if (row !== null) rows.push(rowOf(store, row))
     }
     if (rows.length >= limit + SPARE_ROWS) {
-      rows = [...ordered(rows, keyNames, query)]
+      rows = [...ordered(rows, fields, query)]
       worst = order.name === null ? null : { value: rows.at(-1)?.[order.name] }
     }
     await source.turn()
@@ -264,17 +202,16 @@ interface FirstOrder {
 }
 
 function firstOrder({ layout }: TableStore, { by, descending }: TableQuery): FirstOrder {
-  const sign = descending === true ? -1 : 1
-  const compare = (left: unknown, right: unknown): number => sign * compareValues(left, right)
   const inKey = by === undefined ? 0 : layout.key.findIndex((field) => field.name === by)
-  if (inKey >= 0) {
-    const name = layout.key[inKey]?.name ?? null
-    return { name, compare, valueOf: (row) => readKeyField(layout.key, row.key(), inKey) }
-  }
   const column = layout.value.findIndex((field) => field.name === by)
-  const field = layout.value[column]
+  const field = layout.key[inKey] ?? layout.value[column]
   if (field === undefined) return { name: null, compare: () => 0, valueOf: () => null }
-  return { name: field.name, compare, valueOf: (row) => valueOf(row, column, field) }
+  const rising = orderOf(field)
+  return {
+    name: field.name,
+    compare: descending === true ? (left, right) => -rising(left, right) : rising,
+    valueOf: inKey >= 0 ? (row) => keyRead(readKeyField(layout.key, row.key(), inKey)) : (row) => columnRead(row, column, field),
+  }
 }
 
 /** The first `limit` rows by one value, and those that are equal to the last of them: the rest of the order decides between these. */
@@ -288,17 +225,25 @@ function first(found: readonly Found[], limit: number, { compare }: FirstOrder):
 
 /** Whether a row fits prefix and range. */
 function rowFilter(source: TableSource, store: TableStore, query: TableQuery): (row: RowReader) => boolean {
-  const prefix = (query.prefix ?? []).map((value, index) => keyValue(fieldAt(store, index, source.name), value, source.name))
+  const asked = (field: Field, value: unknown): unknown => keyRead(keyAsked(field, value, source.name))
+  const prefix = (query.prefix ?? []).map((value, index) => asked(fieldAt(store, index, source.name), value))
   const next = store.layout.key[prefix.length]
-  const from = query.from === undefined || next === undefined ? undefined : keyValue(next, query.from, source.name)
-  const to = query.to === undefined || next === undefined ? undefined : keyValue(next, query.to, source.name)
-  if (prefix.length === 0 && from === undefined && to === undefined) return () => true
+  if (next === undefined || (query.from === undefined && query.to === undefined)) {
+    if (prefix.length === 0) return () => true
+    return (row) => isPrefix(prefix, keyOf(store, row))
+  }
+  const from = query.from === undefined ? undefined : asked(next, query.from)
+  const to = query.to === undefined ? undefined : asked(next, query.to)
+  const compare = orderOf(next)
   return (row) => {
     const key = keyOf(store, row)
     const value = key[prefix.length]
-    if (prefix.some((wanted, index) => key[index] !== wanted)) return false
-    return (from === undefined || compareValues(value, from) >= 0) && (to === undefined || compareValues(value, to) < 0)
+    return isPrefix(prefix, key) && (from === undefined || compare(value, from) >= 0) && (to === undefined || compare(value, to) < 0)
   }
+}
+
+function isPrefix(prefix: readonly unknown[], key: readonly unknown[]): boolean {
+  return prefix.every((wanted, index) => key[index] === wanted)
 }
 
 function checkOrder(source: TableSource, { layout }: TableStore, { by }: TableQuery): void {

@@ -2,6 +2,7 @@
 // Everything that crosses is plain data, so that it can be posted.
 import type { OperatorCounters } from '../operators/operator.ts'
 import type { TaskStatus } from './status.ts'
+import type { Field } from '../codec/column.ts'
 import type { TableQuery, TableRow } from './table-reader.ts'
 import type { TaskPhase } from './task-loop.ts'
 
@@ -12,6 +13,8 @@ export interface StoreReport {
   readonly fields: readonly string[]
   /** Those of the fields that hold times, in milliseconds. */
   readonly times: readonly string[]
+  /** Those that hold numbers. A decimal comes as a text, and so does a whole number beyond ±2^53. */
+  readonly numbers: readonly string[]
 }
 
 /** What one task says of itself. */
@@ -38,7 +41,8 @@ export interface TableQuestion {
 /** The answer of one task group: its rows in the order of the key, no more than the query's limit. */
 export interface TableSlice {
   readonly rows: readonly TableRow[]
-  readonly keyNames: readonly string[]
+  /** The fields that decide the order of the rows, first the one that counts most. */
+  readonly order: readonly Field[]
   readonly rowCount: number
   readonly tick: number
   readonly watermarkMs: number

@@ -53,9 +53,12 @@ export const TOPIC_SETTINGS: object = {
   additionalProperties: false,
 }
 
+const TABLE_ROW =
+  'Values by field. Exact ones that a JSON number may not hold are texts: decimals, and whole numbers beyond ±2^53; bytes are base64, times milliseconds.'
+
 export const TABLE_PAGE: object = object({
   table: text,
-  rows: { type: 'array', items: { type: 'object' } },
+  rows: { type: 'array', items: { type: 'object', description: TABLE_ROW } },
   rowCount: whole,
   tick: { type: ['number', 'string'] },
   watermarkMs: time,
@@ -67,6 +70,7 @@ export const TABLE: object = object({
   primaryKey: { type: 'array', items: text },
   fields: { type: 'array', items: text },
   times: { type: 'array', items: text },
+  numbers: { type: 'array', items: text },
   rows: whole,
   bytes: whole,
 })
