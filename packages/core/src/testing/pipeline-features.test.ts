@@ -291,6 +291,37 @@ test('a changed layout is refused, or the whole pipeline runs over its sources a
   await check()
 })
 
+test('a rebuild that is done is not ordered again while one group has had nothing to commit', async () => {
+  const copies = topic('copies', { value: order })
+  const version = (isWide: boolean): ReturnType<typeof pipeline> =>
+    pipeline('idle-group', (mill) => {
+      const all = mill.from(orders)
+      // One shop is left, and the other group of the exchange is idle.
+      const some = isWide ? all.filter((row) => row.shop === 's0', { name: 'one-shop' }) : all
+      some.to(copies, { name: 'copy' })
+      const grouped = some.groupBy('shop')
+      if (isWide) grouped.aggregate({ n: count(), total: sum('amount') }, { name: 'per-shop' }).toTable('per_shop')
+      else grouped.aggregate({ n: count() }, { name: 'per-shop' }).toTable('per_shop')
+    })
+  const run = await testPipeline(version(false), { partitions: { orders: 2 } })
+  await run.feed(orders, ordersOf(40), { partition: 0 })
+  await run.feed(orders, ordersOf(40, 40), { partition: 1 })
+  await run.advance(MINUTE)
+  const copied = async (): Promise<number> => (await run.records(copies)).length
+  const before = await copied()
+  assert.equal(before, 80)
+  await run.change(version(true), { rebuild: true })
+  await run.advance(MINUTE)
+  const rebuilt = await copied()
+  assert.ok(rebuilt > before)
+  for (let life = 0; life < 3; life++) {
+    await run.change(version(true), { rebuild: true })
+    await run.advance(MINUTE)
+    assert.deepEqual([run.pipeline.isRebuilt, await copied()], [false, rebuilt])
+    assert.equal(Number((await run.table('per_shop'))[0]?.['n']), rebuilt - before)
+  }
+})
+
 test('a pipeline that reads a topic which it writes is not built again: it would count twice what the topic has kept', async () => {
   const copies = topic('copies', { value: order })
   const version = (more: boolean): ReturnType<typeof pipeline> =>

@@ -32,12 +32,14 @@ export async function rebuildNeed(environment: RestoreEnvironment, isWhole: bool
   const { codeVersion } = environment.topology
   const damage = found.find((other) => other.damage !== null)?.damage ?? null
   return {
-    isChanged: found.some(({ isChanged }) => isChanged),
+    // A task that has yet to do an order begins with empty state, whatever layout lies there.
+    isChanged: found.some(({ isChanged, isOrderOpen }) => isChanged && !isOrderOpen),
     damage: damage ?? (isWhole ? await damageBetween(environment) : null),
     isOrdered:
       found.length > 0 &&
-      found.every(
-        ({ order, isOrderOpen, last }) => order?.codeVersion === codeVersion && (isOrderOpen || last?.codeVersion === codeVersion),
+      found.every(({ order, isOrderOpen, last }) =>
+        // An order that is done may have been trimmed: the commits behind it tell of it.
+        isOrderOpen ? order?.codeVersion === codeVersion : last?.codeVersion === codeVersion && last.rebuiltTick !== undefined,
       ),
   }
 }
@@ -57,13 +59,16 @@ async function damageBetween({ log, topology, plan }: RestoreEnvironment): Promi
   return null
 }
 
-/** Tells every task, in one step, to begin with empty state at the start of the sources. No task of the pipeline may run. */
-export async function orderRebuild(environment: RestoreEnvironment): Promise<void> {
+/**
+ * Tells every task, in one step, to begin with empty state at the start of the sources. No task of the pipeline may run. `noted` is appended
+ * in the same step.
+ */
+export async function orderRebuild(environment: RestoreEnvironment, noted: readonly LogPart[]): Promise<void> {
   const { log, clock, topology, plan } = environment
   const board = new ProgressBoard(log, boardParts(topology))
   try {
     await board.open()
-    const parts: LogPart[] = []
+    const parts: LogPart[] = [...noted]
     for (const part of topology.parts) {
       for (let group = 0; group < part.groups; group++) {
         const builder = new RecordBatchBuilder(512)

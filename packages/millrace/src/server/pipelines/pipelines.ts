@@ -23,7 +23,7 @@ import {
 } from '@millrace/core/engine'
 import type { PipelineDefinition } from '@millrace/core'
 import type { Notices } from '../watch/notices.ts'
-import { storePlan } from './plan-store.ts'
+import { planParts, type StartedPlan, storePlan } from './plan-store.ts'
 import { passStateGate, type Rebuilt, sourcesText, type StatePolicy } from './state-gate.ts'
 
 export interface PlantPipeline {
@@ -110,7 +110,12 @@ export class Pipelines {
    */
   async start(): Promise<void> {
     for (const { name, plan, topology, options, rebuilt } of this.#prepared) {
-      const running = await RunningPipeline.open(plan, topology, options)
+      // One step with the order: a start that is cut off behind it leaves nothing that the next one would take for a change.
+      const notedWithOrder =
+        options.rebuild === true
+          ? await planParts(this.#environment.log, plan, { ...this.#version(topology, options), isRebuilt: true })
+          : []
+      const running = await RunningPipeline.open(plan, topology, { ...options, notedWithOrder })
       this.#running.set(name, { name, plan, running })
       if (running.isRebuilt) this.#sayRebuilt(plan, rebuilt)
     }
@@ -122,9 +127,12 @@ export class Pipelines {
     const { running } = this.of(name)
     const failure = await running.ready()
     if (failure !== null && !(isMillraceError(failure) && failure.kind === 'data')) throw failure
-    const parts = topology.parts.map((part) => part.name)
-    const version = { codeVersion: options.codeVersion, atMs: this.#environment.clock.nowMs(), parts }
+    const version = this.#version(topology, options)
     await storePlan(this.#environment.log, plan, { ...version, ...(running.isRebuilt ? { isRebuilt: true } : {}) })
+  }
+
+  #version({ parts }: Topology, { codeVersion: version }: PipelineOptions): Omit<StartedPlan, 'plan'> {
+    return { codeVersion: version, atMs: this.#environment.clock.nowMs(), parts: parts.map((part) => part.name) }
   }
 
   #sayRebuilt(plan: Plan, rebuilt: Rebuilt): void {

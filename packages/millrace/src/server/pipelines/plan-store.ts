@@ -1,5 +1,15 @@
 // The plans with which a pipeline was started, newest last, on an internal topic: what `millrace plan` compares with.
-import { type Log, must, planTopic, type Plan, recordBatch, RecordRows, serializePlan, type StoredPlan } from '@millrace/core/engine'
+import {
+  type Log,
+  type LogPart,
+  must,
+  planTopic,
+  type Plan,
+  recordBatch,
+  RecordRows,
+  serializePlan,
+  type StoredPlan,
+} from '@millrace/core/engine'
 
 export interface StartedPlan {
   readonly codeVersion: string
@@ -46,11 +56,17 @@ export async function storedPlans(log: Log, pipeline: string): Promise<readonly 
 
 /** Notes that a pipeline is started with this plan, unless it was started with the same one before. */
 export async function storePlan(log: Log, plan: Plan, started: Omit<StartedPlan, 'plan'>): Promise<void> {
+  const parts = await planParts(log, plan, started)
+  if (parts.length > 0) await log.append(parts)
+}
+
+/** What notes it, to be appended; nothing when the pipeline was started with the same plan before. */
+export async function planParts(log: Log, plan: Plan, started: Omit<StartedPlan, 'plan'>): Promise<readonly LogPart[]> {
   const { codeVersion, atMs } = started
   const topic = planTopic(plan.pipeline)
   if (log.topic(topic) === null) await log.createTopic(topic, { partitions: 1, internal: true })
   const before = await newestPlan(log, plan.pipeline)
-  if (before?.codeVersion === codeVersion) return
+  if (before?.codeVersion === codeVersion) return []
   const stored: StartedPlan = { ...started, plan: serializePlan(plan) }
-  await log.append([{ topic, partition: 0, batch: recordBatch([{ key: null, value: Buffer.from(JSON.stringify(stored)), timeMs: atMs }]) }])
+  return [{ topic, partition: 0, batch: recordBatch([{ key: null, value: Buffer.from(JSON.stringify(stored)), timeMs: atMs }]) }]
 }
