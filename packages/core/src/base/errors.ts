@@ -158,6 +158,11 @@ export const ERRORS = {
     "The pipeline's own code threw on this record.",
     'Correct the code at the place named, start the pipeline again, then `npx millrace dlq retry`: a letter enters the corrected operator while that has its name and takes the same columns.',
   ),
+  MR_RUNTIME_USER_ASYNC: entry(
+    'data',
+    "The pipeline's own code returned a promise; a function of a pipeline must be synchronous.",
+    'Make the function return its result at once, without `async`; look values up in a table with `join`. Start again, then `npx millrace dlq retry`.',
+  ),
   MR_RUNTIME_ROWS_ENDLESS: entry(
     'data',
     'A function made more rows of one row than fit in memory; it may never end.',
@@ -205,8 +210,8 @@ export const ERRORS = {
   ),
   MR_RUNTIME_SINK_FEED: entry(
     'invalid',
-    'After an edit of the pipeline the task that reads the source writes into this sink by itself, and rows are still on their way to the sink over a topic that nobody would read any more.',
-    'Start the pipeline as it was before the edit until nothing lags, stop it, and start the new one; or give the sink another name if those rows may stay out.',
+    'After an edit of the pipeline nobody would read any more what is still on its way to a sink.',
+    'Keep the name of the sink if it was renamed. Else start the pipeline as it was before the edit until nothing lags, stop it, and start the new one; or give the sink another name and start with `--drop-state` if those rows may stay out.',
   ),
   MR_RUNTIME_TABLE_UNKNOWN: entry('invalid', 'No running pipeline has a table with this name.', 'See `npx millrace table` for the names.'),
   MR_TABLE_KEY_INVALID: entry(

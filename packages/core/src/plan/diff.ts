@@ -16,6 +16,8 @@ export type PlanChangeKind =
   | 'state-lost'
   /** State that starts empty. */
   | 'state-new'
+  /** Rows are still on their way to a sink that nobody has any more. */
+  | 'rows-left'
   /** A stateless operator or an output appeared, went or changed. */
   | 'operator-new'
   | 'operator-gone'
@@ -44,6 +46,8 @@ export interface PlanChange {
 export interface DiffOptions {
   /** Names of the topics that exist on the log; null: not asked. */
   readonly topics?: ReadonlySet<string> | null
+  /** Batches that were written for a sink of the old plan and that it has not shipped, by its name. */
+  readonly unshipped?: ReadonlyMap<string, number>
 }
 
 const STATEFUL: ReadonlySet<string> = new Set(['aggregate', 'dedupe', 'scan', 'to-table', 'stream-table-join'])
@@ -140,7 +144,7 @@ function stateChange(
   return { ...base, kind: 'state-kept', message, advice: null }
 }
 
-function nodeChanges(before: StoredPlan, after: StoredPlan): readonly PlanChange[] {
+function nodeChanges(before: StoredPlan, after: StoredPlan, unshipped: ReadonlyMap<string, number>): readonly PlanChange[] {
   const old = new Map(before.nodes.map((node) => [node.name, node]))
   const now = new Map(after.nodes.map((node) => [node.name, node]))
   const fresh = after.nodes.filter((node) => !old.has(node.name))
@@ -183,8 +187,25 @@ function nodeChanges(before: StoredPlan, after: StoredPlan): readonly PlanChange
       })
     }
   }
-  for (const node of before.nodes) if (!now.has(node.name)) changes.push(goneChange(node, fresh))
+  for (const node of before.nodes) {
+    const batches = unshipped.get(node.name) ?? 0
+    if (node.kind === 'to-sink' && now.get(node.name)?.kind !== 'to-sink' && batches > 0) changes.push(rowsLeft(node, fresh, batches))
+    else if (!now.has(node.name)) changes.push(goneChange(node, fresh))
+  }
   return changes
+}
+
+/** What a sink has not shipped waits under its name, and nobody else would take it. */
+function rowsLeft(node: StoredNode, fresh: readonly StoredNode[], batches: number): PlanChange {
+  const renamed = renameOf(node, fresh)
+  const asBefore = 'Put the sink back until nothing lags, and then take it out.'
+  return {
+    kind: 'rows-left',
+    name: node.name,
+    place: null,
+    message: `no sink is named \`${node.name}\` any more, and ${batches} ${batches === 1 ? 'batch' : 'batches'} of acknowledged rows still wait for it: they would not be shipped.`,
+    advice: renamed === null ? asBefore : `Was it renamed to \`${renamed.name}\`? Then keep the old name: \`${naming(node)}\`. ${asBefore}`,
+  }
 }
 
 function goneChange(node: StoredNode, fresh: readonly StoredNode[]): PlanChange {
@@ -299,7 +320,13 @@ function settingChanges(before: StoredPlan, after: StoredPlan): readonly PlanCha
  */
 export function diffPlans(before: StoredPlan | null, after: StoredPlan, options: DiffOptions = {}): readonly PlanChange[] {
   const topics = topicChanges(before, after, options.topics ?? null)
-  if (before !== null) return [...nodeChanges(before, after), ...feedChanges(before, after), ...topics, ...settingChanges(before, after)]
+  if (before !== null)
+    return [
+      ...nodeChanges(before, after, options.unshipped ?? new Map()),
+      ...feedChanges(before, after),
+      ...topics,
+      ...settingChanges(before, after),
+    ]
   const fresh = after.nodes.map((node): PlanChange => {
     const state = STATEFUL.has(node.kind)
     return {

@@ -46,9 +46,14 @@ export function outputsText({ topics, sinks }: RowsAgain): string | null {
   return names.length === 0 ? null : names.join(' and ')
 }
 
-/** Whether the change needs state to be built again, or to be given up. A start refuses it unless it is told which. */
-export function isStateChange({ kind }: PlanChange): boolean {
-  return kind === 'state-rebuilt' || kind === 'state-lost'
+/** Whether the change needs state to be built again, or something to be given up. A start refuses it unless it is told which. */
+export function isStateChange(change: PlanChange): boolean {
+  return change.kind === 'state-rebuilt' || isLoss(change)
+}
+
+/** Whether `--drop-state` lets the change through: what had a name would have none any more. */
+export function isLoss({ kind }: PlanChange): boolean {
+  return kind === 'state-lost' || kind === 'rows-left'
 }
 
 /** Whether `start` refuses the change as it stands. */

@@ -5,6 +5,7 @@ import {
   checkFileTables,
   describePlan,
   diffPlans,
+  isLoss,
   isRefused,
   isStateChange,
   outputsText,
@@ -26,6 +27,7 @@ const SIGNS: Readonly<Record<PlanChange['kind'], string>> = {
   'state-rebuilt': '~',
   'state-lost': '-',
   'state-new': '+',
+  'rows-left': '-',
   'operator-new': '+',
   'operator-gone': '-',
   'operator-changed': '~',
@@ -33,6 +35,11 @@ const SIGNS: Readonly<Record<PlanChange['kind'], string>> = {
   'schema-changed': '~',
   'setting-changed': '~',
   refused: '!',
+}
+
+interface PlanAnswer extends StartedPlan {
+  /** Batches that wait for a sink. */
+  readonly unshipped: Readonly<Record<string, number>>
 }
 
 export const plan: Command = {
@@ -61,8 +68,9 @@ async function show(context: CliContext, { json, options }: Invocation, definiti
   )
   const topics = new Set(records.keys())
   for (const { name, plan: wanted, warnings } of definitions.pipelines) {
-    const before = remote === null ? null : await remote.json<StartedPlan | null>(`/api/pipelines/${encodeURIComponent(name)}/plan`)
-    const changes = diffPlans(before?.plan ?? null, serializePlan(wanted), { topics })
+    const before = remote === null ? null : await remote.json<PlanAnswer | null>(`/api/pipelines/${encodeURIComponent(name)}/plan`)
+    const unshipped = new Map(Object.entries(before?.unshipped ?? {}))
+    const changes = diffPlans(before?.plan ?? null, serializePlan(wanted), { topics, unshipped })
     const isPipelineRefused = changes.some(isRefused)
     refused ||= isPipelineRefused
     const again = rowsAgain(wanted)
@@ -137,7 +145,7 @@ function refusalText(changes: readonly PlanChange[], again: RowsAgain, records: 
     lines.push('`start` refuses this as it is:')
     if (own.length === 0) lines.push(`  --rebuild reads ${read} again; ${noticed}`)
     else lines.push(`  --rebuild cannot: the pipeline reads ${own.map((topic) => `\`${topic}\``).join(', ')}, which it writes itself.`)
-    if (changes.some(({ kind }) => kind === 'state-lost')) lines.push('  --drop-state gives up what is lost above.')
+    if (changes.some(isLoss)) lines.push('  --drop-state gives up what is lost above.')
   } else if (changes.some(isRefused)) lines.push('`start` refuses this.')
   return lines.map((line) => `${line}\n`).join('')
 }

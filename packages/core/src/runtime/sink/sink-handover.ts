@@ -2,20 +2,17 @@
 // task of the sink's own writes it or the task that reads the source. So an edit of the pipeline may turn one into the other, and the next
 // writer goes on where the last one stopped. What the log still holds for the sink on its way (its feed, and the exchanges in front of the
 // feed) would have no reader any more: then the start is refused.
-import type { Log } from '../../log/log.ts'
 import type { CommitState } from '../recovery/commit-state.ts'
 import type { TaskCore } from '../task/task-core.ts'
 import { must } from '../../base/assert.ts'
 import { MillraceError } from '../../base/errors.ts'
-import { RecordBatchBuilder, batchByteLength } from '../../codec/record-batch.ts'
-import { RecordRows } from '../../codec/record-rows.ts'
+import { RecordBatchBuilder } from '../../codec/record-batch.ts'
 import { feedTopic } from '../../compile/topology-planner.ts'
 import type { LogPart } from '../../log/log.ts'
-import { COMMIT_KEY, parseKey } from '../recovery/changelog.ts'
-import { EMPTY_STATE, decodeCommitState, encodeCommitState } from '../recovery/commit-state.ts'
+import { COMMIT_KEY } from '../recovery/changelog.ts'
+import { EMPTY_STATE, encodeCommitState } from '../recovery/commit-state.ts'
 import { isDamage, stateDamaged } from '../recovery/damage.ts'
-import { readHead } from '../exchange/exchange-output.ts'
-import { wholeFetchBytes } from '../fetch-size.ts'
+import { batchesLeft, lastCommit } from './feed-left.ts'
 import type { SinkState } from './sink-output.ts'
 import { changelogTopic } from '../topic-names.ts'
 
@@ -88,58 +85,6 @@ async function readerOf(core: TaskCore, topic: string): Promise<CommitState | nu
 
 /** Every batch of this group's partition of `topic` was applied by its last reader. */
 async function drained(core: TaskCore, sink: string, topic: string, reader: CommitState | null): Promise<void> {
-  const { log } = core.environment
-  const ends = log.topic(topic) === null ? undefined : log.ends(topic).find(({ partition }) => partition === core.group)
-  if (ends === undefined) return
-  const position = reader?.exchanges
-    .find((exchange) => exchange.topic === topic)
-    ?.positions.find(({ partition }) => partition === core.group)
-  let left = 0
-  await eachBatch(log, topic, core.group, Math.max(ends.start, position?.offset ?? 0), ends.end, (rows) => {
-    const { producer, running } = readHead(rows.bytes, rows.valueStarts[0] as number)
-    if (running > (position?.applied[producer] ?? 0)) left++
-  })
+  const left = await batchesLeft(core.environment.log, topic, core.group, reader)
   if (left > 0) throw new MillraceError('MR_RUNTIME_SINK_FEED', { details: { sink, topic, batches: left } })
-}
-
-async function lastCommit(log: Log, topic: string, partition: number): Promise<CommitState | null> {
-  const ends = log.topic(topic) === null ? undefined : log.ends(topic).find((other) => other.partition === partition)
-  if (ends === undefined) return null
-  let last: CommitState | null = null
-  await eachBatch(log, topic, partition, ends.start, ends.end, (rows, count) => {
-    for (let row = 0; row < count; row++)
-      if (parseKey(rows.bytes, rows.keyStarts[row] as number, rows.keyEnds[row] as number).kind === 'commit')
-        last = decodeCommitState(rows.bytes.subarray(rows.valueStarts[row], rows.valueEnds[row]))
-  })
-  return last
-}
-
-async function eachBatch(
-  log: Log,
-  topic: string,
-  partition: number,
-  from: number,
-  to: number,
-  each: (rows: RecordRows, count: number) => void,
-): Promise<void> {
-  const reader = log.reader()
-  const rows = new RecordRows()
-  const bytesMax = wholeFetchBytes(log, topic, partition)
-  try {
-    for (let offset = from; offset < to;) {
-      const fetched = must((await reader.fetch([{ topic, partition, offset }], { bytesMax }))[0], topic)
-      if (fetched.error !== null) throw fetched.error
-      if (fetched.next === offset) return
-      for (let at = 0; at < fetched.bytes.length;) {
-        const length = batchByteLength(fetched.bytes, at)
-        if (length < 0) break
-        const count = rows.read(fetched.bytes.subarray(at, at + length), offset)
-        if (count > 0) each(rows, count)
-        at += length
-      }
-      offset = fetched.next
-    }
-  } finally {
-    reader.close()
-  }
 }

@@ -2,6 +2,7 @@
 // Nothing is thrown away, and nothing is sent a second time, unless the user has said so.
 import {
   diffPlans,
+  isLoss,
   isMillraceError,
   isStateChange,
   type Log,
@@ -13,6 +14,8 @@ import {
   planTopic,
   rowsAgain,
   serializePlan,
+  type StoredPlan,
+  unshippedBatches,
 } from '@millrace/core/engine'
 import { newestPlan, type StartedPlan } from './plan-store.ts'
 
@@ -29,23 +32,41 @@ export type Rebuilt = readonly PlanChange[]
 
 /**
  * Decides what happens to the stored state of a pipeline.
- * @throws {MillraceError} `MR_RUNTIME_STATE_LAYOUT` and `MR_RUNTIME_STATE_LOST` when the policy does not allow what would have to be done.
+ * @throws {MillraceError} `MR_RUNTIME_STATE_LAYOUT`, `MR_RUNTIME_STATE_LOST` and `MR_RUNTIME_SINK_FEED` when the policy does not allow what would have to be done.
  */
 export async function passStateGate(log: Log, plan: Plan, { rebuild, dropState }: StatePolicy): Promise<Rebuilt> {
   const before = await planBefore(log, plan.pipeline, rebuild === true)
   if (before === null) return []
   if (before === 'damaged')
     return [{ kind: 'state-rebuilt', name: plan.pipeline, place: null, message: 'its stored plan is damaged', advice: null }]
-  const changed = diffPlans(before.plan, serializePlan(plan)).filter(
-    (change) => isStateChange(change) && !(dropState && change.kind === 'state-lost'),
+  const unshipped = dropState ? new Map<string, number>() : await unshippedOf(log, before.plan)
+  const changed = diffPlans(before.plan, serializePlan(plan), { unshipped }).filter(
+    (change) => isStateChange(change) && !(dropState && isLoss(change)),
   )
   if (changed.length === 0) return []
   const noticed = noticedBy(log, plan)
-  if (rebuild === true || (rebuild === 'unnoticed' && noticed === null)) return changed
-  throw new MillraceError(changed.some(({ kind }) => kind === 'state-lost') ? 'MR_RUNTIME_STATE_LOST' : 'MR_RUNTIME_STATE_LAYOUT', {
+  // No rebuild gives a sink the rows that wait for it when nobody has its name.
+  const isUnnoticed = noticed === null && !changed.some(({ kind }) => kind === 'rows-left')
+  if (rebuild === true || (rebuild === 'unnoticed' && isUnnoticed)) return changed
+  throw new MillraceError(codeOf(changed), {
     message: [...changed.map(sentences), ...(noticed === null ? [] : [noticed])].join(' '),
     details: { pipeline: plan.pipeline, operators: changed.map(({ name }) => name).join(', ') },
   })
+}
+
+function codeOf(changed: readonly PlanChange[]): 'MR_RUNTIME_STATE_LOST' | 'MR_RUNTIME_STATE_LAYOUT' | 'MR_RUNTIME_SINK_FEED' {
+  if (changed.some(({ kind }) => kind === 'state-lost')) return 'MR_RUNTIME_STATE_LOST'
+  return changed.some(({ kind }) => kind === 'state-rebuilt') ? 'MR_RUNTIME_STATE_LAYOUT' : 'MR_RUNTIME_SINK_FEED'
+}
+
+/** What waits for each sink of a plan, in batches; sinks that have shipped everything are not in it. */
+export async function unshippedOf(log: Log, { pipeline, nodes }: StoredPlan): Promise<ReadonlyMap<string, number>> {
+  const unshipped = new Map<string, number>()
+  for (const { name, kind } of nodes) {
+    const batches = kind === 'to-sink' ? await unshippedBatches(log, pipeline, name) : 0
+    if (batches > 0) unshipped.set(name, batches)
+  }
+  return unshipped
 }
 
 /**
@@ -71,8 +92,9 @@ async function planBefore(log: Log, pipeline: string, isRebuilding: boolean): Pr
   }
 }
 
-function sentences({ message, advice, kind }: PlanChange): string {
-  return kind === 'state-lost' && advice !== null ? `${message} ${advice}` : message
+function sentences(change: PlanChange): string {
+  const { message, advice } = change
+  return isLoss(change) && advice !== null ? `${message} ${advice}` : message
 }
 
 /** One sentence: who would notice that state is built again. Null: nobody. */

@@ -3,8 +3,10 @@ import { MillraceError, serializePlan } from '@millrace/core/engine'
 import type { PlantContext } from './context.ts'
 import { ANSWERED, type HttpCall } from '../http/call.ts'
 import { sendJson } from '../http/answers.ts'
-import { newestPlan } from '../pipelines/plan-store.ts'
+import type { PlantPipeline } from '../pipelines/pipelines.ts'
+import { newestPlan, type StartedPlan } from '../pipelines/plan-store.ts'
 import type { ReplayRequest } from '../pipelines/replay.ts'
+import { unshippedOf } from '../pipelines/state-gate.ts'
 import type { Route } from '../http/router.ts'
 import { timeOrAgeMs } from '../times.ts'
 import * as schemas from './schemas.ts'
@@ -21,15 +23,14 @@ export function pipelineRoutes(context: PlantContext): readonly Route[] {
       summary: 'The plan with which the pipeline was started last; also of a pipeline that does not run.',
       answer: {
         types: ['application/json'],
-        summary: 'Code version, time and plan; null when it was never started.',
+        summary: 'Code version, time, plan, and `unshipped`: batches that wait for a sink, by its name; null when it was never started.',
         schema: { type: ['object', 'null'] },
       },
       handle: async (call) => {
         const name = call.params['pipeline'] as string
         const running = context.pipelines.running.get(name)
-        if (running === undefined) return newestPlan(context.log, name)
-        const { codeVersion, startedAtMs } = running.running.status()
-        return { codeVersion, atMs: startedAtMs, plan: serializePlan(running.plan) }
+        const started = running === undefined ? await newestPlan(context.log, name) : startedPlan(running)
+        return started === null ? null : { ...started, unshipped: Object.fromEntries(await unshippedOf(context.log, started.plan)) }
       },
     },
     {
@@ -54,6 +55,11 @@ export function pipelineRoutes(context: PlantContext): readonly Route[] {
     },
     ...replayRoutes(context),
   ]
+}
+
+function startedPlan({ plan, running }: PlantPipeline): StartedPlan {
+  const { codeVersion, startedAtMs } = running.status()
+  return { codeVersion, atMs: startedAtMs, plan: serializePlan(plan) }
 }
 
 function replayRoutes(context: PlantContext): readonly Route[] {
