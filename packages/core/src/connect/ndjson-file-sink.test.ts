@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { must } from '../base/assert.ts'
 import { type Disk, readFully } from '../base/disk.ts'
 import { seededRandom } from '../base/random.ts'
 import { columnsOf } from '../codec/column-builder.ts'
@@ -128,6 +129,39 @@ test('a publish that was cut off behind the end of the part is told from a file 
   put(on.disk, '/out/a.ndjson', textOf(on.disk, '/out/a.ndjson.part-e1-c1'))
   await on.time.run(writer.publish(intent ?? new Uint8Array()))
   assert.equal(textOf(on.disk, '/out/a.ndjson').endsWith('{"id":300}\n{"id":4}\n'), true)
+})
+
+test('an intent of the first version is published: the rows are all that its part holds', async () => {
+  const on = world()
+  const writer = await open(on, { path: '/out/a.ndjson' })
+  await publish(on, writer, [1])
+  put(on.disk, '/out/a.ndjson.part-e1-c7', '{"id":2}\n{"id":3}\n')
+  const { size, identity } = must(on.disk.stat('/out/a.ndjson'), 'the file')
+  const first = { version: 1, path: '/out/a.ndjson', part: '/out/a.ndjson.part-e1-c7', from: size, identity, checkpoint: 7 }
+  const intent = new TextEncoder().encode(JSON.stringify(first))
+  const next = await open(on, { path: '/out/a.ndjson' }, 0, 1, intent)
+  await on.time.run(next.publish(intent))
+  await on.time.run(next.publish(intent))
+  await publish(on, next, [4])
+  assert.equal(textOf(on.disk, '/out/a.ndjson'), '{"id":1}\n{"id":2}\n{"id":3}\n{"id":4}\n')
+})
+
+test('what was committed for another folder is published there, from which no file can be moved to this one', async () => {
+  const on = world()
+  const writer = await open(on, { path: '/old/a.ndjson' })
+  await write(writer, [1])
+  const intent = must(await on.time.run(writer.prepare()), 'an intent')
+  const rename = (from: string, to: string): void => {
+    assert.equal(from.slice(0, from.lastIndexOf('/')), to.slice(0, to.lastIndexOf('/')), 'as between two file systems')
+    on.disk.rename(from, to)
+  }
+  const disk = new Proxy(on.disk, { get: (target, name: keyof Disk) => (name === 'rename' ? rename : target[name].bind(target)) })
+  const next = await open({ ...on, disk }, { path: '/new/a.ndjson' }, 0, 1, intent)
+  await on.time.run(next.publish(intent))
+  await publish({ ...on, disk }, next, [2])
+  assert.deepEqual(on.disk.list('/old'), ['a.ndjson'])
+  assert.equal(textOf(on.disk, '/old/a.ndjson'), '{"id":1}\n')
+  assert.equal(textOf(on.disk, '/new/a.ndjson'), '{"id":2}\n')
 })
 
 test('every group has a file of its own', async () => {

@@ -79,8 +79,8 @@ interface FileIntent {
   readonly path: string
   /** The part file that holds the rows. */
   readonly part: string
-  /** Bytes of the rows: the part may be longer, from an earlier use. */
-  readonly bytes: number
+  /** Bytes of the rows: the part may be longer, from an earlier use. Null: all of it, in intents of version 1, whose parts had none. */
+  readonly bytes: number | null
   /** Length of the file before, and which file that was. */
   readonly from: number
   readonly identity: string
@@ -94,9 +94,17 @@ function encodeIntent(intent: FileIntent): Uint8Array {
 function decodeIntent(encoded: Uint8Array): FileIntent {
   try {
     const intent = JSON.parse(new TextDecoder().decode(encoded)) as Readonly<Record<string, unknown>>
-    const { version, path, part, bytes, from, identity, checkpoint } = intent
-    const known = version === INTENT_VERSION && typeof path === 'string' && typeof part === 'string' && typeof bytes === 'number'
-    if (known && typeof from === 'number' && typeof checkpoint === 'number' && typeof identity === 'string')
+    const { version, path, part, from, identity, checkpoint } = intent
+    const bytes = version === 1 ? null : intent['bytes']
+    const known = (version === 1 || version === INTENT_VERSION) && (bytes === null || typeof bytes === 'number')
+    if (
+      known &&
+      typeof path === 'string' &&
+      typeof part === 'string' &&
+      typeof from === 'number' &&
+      typeof checkpoint === 'number' &&
+      typeof identity === 'string'
+    )
       return { path, part, bytes, from, identity, checkpoint }
   } catch (cause) {
     throw new MillraceError('MR_SINK_INTENT', { cause })
@@ -259,7 +267,8 @@ class FileWriter implements SinkWriter {
     const part = this.#disk.open(intent.part, 'read')
     const file = this.#disk.open(intent.path, 'create')
     try {
-      await copy(part, intent.bytes, file, this.#placeFor(intent, part, file))
+      const bytes = intent.bytes ?? part.size()
+      await copy(part, bytes, file, this.#placeFor(intent, bytes, part, file))
       file.sync()
     } finally {
       part.close()
@@ -268,15 +277,17 @@ class FileWriter implements SinkWriter {
     const folder = parentOf(intent.path)
     if (isNew) this.#disk.syncFolder(folder)
     // Durable before the next rows are written over it: a publish that is done again must find what it copied.
-    this.#spare.take(intent.part)
+    // A part of another folder, where the sink's file was before, may lie on another file system.
+    if (parentOf(intent.part) === parentOf(this.#path)) this.#spare.take(intent.part)
+    else this.#disk.remove(intent.part)
     this.#disk.syncFolder(folder)
   }
 
   /** Where the rows belong: behind what the file had. A file that was put in its place meanwhile is never written over. */
-  #placeFor(intent: FileIntent, part: DiskFile, file: DiskFile): number {
+  #placeFor(intent: FileIntent, bytes: number, part: DiskFile, file: DiskFile): number {
     const size = file.size()
     if (this.#disk.stat(intent.path)?.identity === intent.identity) return Math.min(intent.from, size)
-    return size <= intent.bytes && isPrefix(file, part, size) ? 0 : size
+    return size <= bytes && isPrefix(file, part, size) ? 0 : size
   }
 
   async close(): Promise<void> {
