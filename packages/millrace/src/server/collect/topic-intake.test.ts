@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { t, topic } from '@millrace/core'
 import type { AnyTopic, Topic } from '@millrace/core/engine'
 import { z } from 'zod'
+import { LinesError } from '../http/answers.ts'
 import { BodySplitter } from './split-body.ts'
 import { TopicIntake } from './topic-intake.ts'
 
@@ -78,6 +79,65 @@ test('a schema of another library validates by itself, also when it answers late
     assert.equal(total, 2)
     assert.deepEqual(new Set(lines.map(({ line, field }) => `${line} ${field ?? '-'}`)), new Set(['2 name', '2 age', '3 -']))
   }
+})
+
+/** A schema that says nothing of its fields. */
+function face(validate: (value: unknown) => unknown): never {
+  return { '~standard': { version: 1, vendor: 'own', validate } } as never
+}
+
+test('what a schema of another library throws is a bad line, without its text', async () => {
+  const circular: { readonly issues: unknown[] } = { issues: [] }
+  circular.issues.push(circular)
+  for (const validate of [
+    () => {
+      throw new Error('secret')
+    },
+    () => {
+      throw Object.create(null)
+    },
+    () => Promise.reject(new Error('secret')),
+    () => undefined,
+    () => null,
+    () => ({ issues: 5 }),
+    () => ({ issues: [null] }),
+    () => ({ issues: [{ message: 5, path: 5 }] }),
+    () => ({ issues: [{ message: 'x', path: [Object.create(null)] }] }),
+    () => ({
+      issues: [
+        {
+          get message(): string {
+            throw new Error('secret')
+          },
+        },
+      ],
+    }),
+    () => circular,
+  ]) {
+    const intake = intakeOf(topic('odd', { value: face(validate), validate: true }))
+    const { lines, total } = await intake.problems(split(intake, '[{"a":1},{"a":2}]'))
+    assert.equal(total, 2, String(validate))
+    for (const { code, message } of lines) {
+      assert.equal(code, 'MR_SCHEMA_REFUSED')
+      assert.equal(typeof message, 'string')
+      assert.doesNotMatch(message, /secret/)
+    }
+  }
+})
+
+test('a key that is nested deeper than can be written is a bad line', () => {
+  const foreign = topic('deep', { value: face((value) => ({ value })), key: 'id' as never })
+  const depth = 200_000
+  assert.deepEqual(keysOf(foreign, '[{"id":"a"},{"id":[1]}]'), ['a', '[1]'])
+  assert.throws(
+    () => keysOf(foreign, `{"id":${'['.repeat(depth)}${']'.repeat(depth)}}`),
+    (error) =>
+      error instanceof LinesError &&
+      error.code === 'MR_HTTP_EVENTS_REFUSED' &&
+      error.lines.length === 1 &&
+      error.lines[0]?.line === 1 &&
+      error.lines[0].field === 'id',
+  )
 })
 
 test('bytes have no fields to check, and a topic that does not validate has no problems', async () => {

@@ -13,7 +13,7 @@ import {
   type RecordDecoder,
   type Topic,
 } from '@millrace/core/engine'
-import type { BadLine } from '../http/answers.ts'
+import { type BadLine, LinesError } from '../http/answers.ts'
 import type { BodyForm, BodySplitter } from './split-body.ts'
 
 /** Bad lines that an answer names; further ones are only counted. */
@@ -27,10 +27,9 @@ export interface EventKeys {
   readonly ends: Int32Array
 }
 
+/** What a schema of another library does: its answers are somebody else's code, and may be anything. */
 interface StandardFace {
-  readonly validate: (
-    value: unknown,
-  ) => { readonly issues?: readonly { readonly message: string; readonly path?: readonly unknown[] }[] } | Promise<unknown>
+  readonly validate: (value: unknown) => unknown
 }
 
 export class TopicIntake {
@@ -86,7 +85,10 @@ export class TopicIntake {
     return this.#roundRobin
   }
 
-  /** Keys of the events by the topic's key field; null where the topic has none. Events whose key cannot be read have a start of -1. */
+  /**
+   * Keys of the events by the topic's key field; null where the topic has none. Events whose key cannot be read have a start of -1.
+   * @throws {MillraceError} `MR_HTTP_EVENTS_REFUSED` for a key that is nested too deep to be written.
+   */
   keys(events: BodySplitter): EventKeys | null {
     const keyField = this.#declared?.keyField ?? null
     if (keyField === null) return null
@@ -103,15 +105,36 @@ export class TopicIntake {
   }
 
   #keysByParsing(events: BodySplitter, keyField: string): EventKeys {
-    return this.#texts(events.count, (row) => {
+    const lines: BadLine[] = []
+    let total = 0
+    const keys = this.#texts(events.count, (row) => {
+      let value: unknown
       try {
-        const value = JSON.parse(textOf(events, row)) as Readonly<Record<string, unknown>> | null
-        return value?.[keyField]
+        value = (JSON.parse(textOf(events, row)) as Readonly<Record<string, unknown>> | null)?.[keyField]
       } catch {
         // Not JSON: an event without a readable key goes where events without a key go.
         return null
       }
+      try {
+        return typeof value === 'object' && value !== null ? JSON.stringify(value) : value
+      } catch {
+        // Reading takes less stack than writing.
+        total++
+        if (lines.length < BAD_LINES_MAX)
+          lines.push({
+            line: events.lines[row] as number,
+            field: keyField,
+            code: 'MR_CODEC_JSON_INVALID',
+            message: 'the key is nested too deep.',
+          })
+        return null
+      }
     })
+    if (total > 0) {
+      const text = `${total} of ${events.count} events have a key that cannot be written; nothing was appended.`
+      throw new LinesError(lines, { topic: this.topic.name, bad: total, events: events.count }, text)
+    }
+    return keys
   }
 
   #texts(count: number, valueOf: (row: number) => unknown): EventKeys {
@@ -198,10 +221,20 @@ async function foreignProblemsOf(face: StandardFace, line: number, text: string)
   } catch (error) {
     return [{ line, field: null, code: 'MR_CODEC_JSON_INVALID', message: (error as Error).message }]
   }
-  const result = (await face.validate(value)) as {
-    readonly issues?: readonly { readonly message: string; readonly path?: readonly unknown[] }[]
+  try {
+    return issueLines(line, await face.validate(value))
+  } catch {
+    // What it threw may name anything of the program that it is part of, and the client is not its author.
+    return [{ line, field: null, code: 'MR_SCHEMA_REFUSED', message: 'the schema failed at this event.' }]
   }
-  return (result.issues ?? []).map(({ message, path }) => {
+}
+
+function issueLines(line: number, result: unknown): readonly BadLine[] {
+  const { issues } = result as { readonly issues?: unknown }
+  if (issues === undefined) return []
+  if (!Array.isArray(issues)) throw new TypeError('`issues` is no list')
+  return (issues as readonly { readonly message: unknown; readonly path?: readonly unknown[] }[]).map(({ message, path }) => {
+    if (typeof message !== 'string') throw new TypeError('an issue has no message')
     const field = (path ?? []).map((part) => String(typeof part === 'object' && part !== null && 'key' in part ? part.key : part)).join('.')
     return { line, field: field === '' ? null : field, code: 'MR_SCHEMA_REFUSED', message }
   })
