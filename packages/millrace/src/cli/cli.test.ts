@@ -13,6 +13,8 @@ describe('being called wrongly', () => {
       [['tpics'], /no command `tpics`; did you mean `topics`/],
       [['--prot'], /no flag `--prot`/],
       [['tail', 'x', '--folow'], /did you mean `--follow`/],
+      [['--debug'], /`--debug` needs a command/],
+      [['--data=x', 'topics'], /`--data` needs a command.*\n {2}fix: .*`millrace COMMAND --data`/],
       [['topics', 'craete', 'x'], /did you mean `create`/],
       [['topics', 'create'], /needs the name of a topic/],
       [['dlq', 'lst'], /did you mean `list`/],
@@ -27,6 +29,8 @@ describe('being called wrongly', () => {
       assert.match(errors, /^error MR_CLI_USAGE: .*\n {2}fix: /)
       assert.equal(out, '')
     }
+    const json = await millrace(folder, ['--json'])
+    assert.deepEqual([json.code, /^\{"error":\{"code":"MR_CLI_USAGE","message":"`--json` needs a command/.test(json.errors)], [2, true])
   })
 
   test('help has examples for each command', async () => {
@@ -193,6 +197,18 @@ describe('with a server', () => {
     assert.match((await millrace(folder, ['replay', 'web', '--id', 'x'])).out, /finished: \d+ rows read/)
     assert.match((await millrace(folder, ['table', 'per_minute', '--replay', 'x'])).out, /3 of 3 rows/)
     assert.match((await millrace(folder, ['replay', 'list'])).out, /x +web +finished +31 +per_minute/)
+    for (const [args, expected] of [
+      [['replay', 'web', '--topic', 'hit', '--to-offset', '1'], /does not read the topic `hit`; did you mean `hits`\?[^]*fix: .*--help/],
+      [['replay', 'web', '--topic', 'reading'], /MR_CLI_USAGE: [^]*it reads: hits[^]*fix: .*`millrace replay --help`/],
+      [['replay', 'web', '--from', 'soon'], /MR_CLI_USAGE: `--from` must be a time: .*\n {2}fix: .*`millrace replay --help`/],
+      [['replay', 'web', '--to-offset', '9'], /MR_CLI_USAGE: `--topic` must be given with offsets\.\n/],
+      [['tail', 'hits', '--from', 'foo'], /MR_CLI_USAGE: `--from` must be .*value=`foo`\n {2}fix: .*`millrace tail --help`/],
+      [['dlq', 'show', 'web', '-n', 'ten'], /MR_CLI_USAGE: `--limit` must be a whole number from 1 to 1000\. value=`ten`\n/],
+    ] as const) {
+      const { code, errors } = await millrace(folder, args)
+      assert.match(errors, expected)
+      assert.deepEqual([code, /HTTP|openapi|body/.test(errors)], [2, false], errors)
+    }
     const beyond = await millrace(folder, ['replay', 'web', '--topic', 'hits', '--from-offset', '300', '--to-offset', '500'])
     assert.deepEqual([beyond.code, /MR_REPLAY_EMPTY/.test(beyond.errors)], [1, true])
     const later = await millrace(folder, ['replay', 'web', '--from', '2030-01-01', '--id', 'later'])

@@ -33,6 +33,8 @@ test('dev restarts when a module changes, keeps the old plant while the new file
   from = dev.text.length
   writeFileSync(path.join(folder, 'size.ts'), 'export const SIZE_MS = 30_000\n')
   await dev.says(/changed; starting again[^]*rebuilt: .*`per-minute`.* from 120 records of `hits`[^]*millrace runs: web/, from)
+  // A stop that is half of a restart is nothing that the user has asked for.
+  assert.doesNotMatch(dev.text, /: stopping/)
   // Twelve half minutes of the same events: the log has kept them.
   await eventually(rows, (count) => count === 12)
   assert.equal(await dev.stop(), 0)

@@ -7,6 +7,7 @@ import type { CliContext, Command, Invocation, Option } from './context.ts'
 import { check, dev } from './dev.ts'
 import { dlq } from './dlq.ts'
 import { doctor } from './doctor.ts'
+import { flagError } from './flag-error.ts'
 import { fsck } from './fsck.ts'
 import { commandHelp, programHelp } from './help.ts'
 import { init } from './init.ts'
@@ -80,12 +81,22 @@ async function run(args: readonly string[], context: CliContext): Promise<number
   const file = typeof values['config'] === 'string' ? values['config'] : null
   const settings = readSettings({ cwd: context.cwd, env: context.env, flags: values, file })
   const invocation: Invocation = { words, options: values, settings, json: values['json'] === true }
-  return command.run(context, invocation)
+  try {
+    return await command.run(context, invocation)
+  } catch (error) {
+    throw flagError(error, command)
+  }
 }
 
 function commandOf(word: string): Command {
   const found = COMMANDS.find(({ name }) => name === word)
   if (found !== undefined) return found
+  const flag = /^--([^=]+)/.exec(word)?.[1]
+  if (flag !== undefined && [...settingOptions(start), ...COMMON_OPTIONS].some(({ name }) => name === flag))
+    throw new MillraceError('MR_CLI_USAGE', {
+      message: `\`--${flag}\` needs a command in front of it.`,
+      fix: `\`millrace COMMAND --${flag}\`; commands: ${COMMANDS.map(({ name }) => name).join(', ')}.`,
+    })
   const near = word.startsWith('-')
     ? null
     : nearestWord(

@@ -8,6 +8,7 @@ import { createLogLines } from '../server/watch/log-lines.ts'
 import type { Plant, PlantOptions } from '../server/plant.ts'
 import type { CliContext, Invocation } from './context.ts'
 import { loadDefinitions } from './load-definitions.ts'
+import { SUPERVISED } from './supervise.ts'
 
 const LOCK_ASK_MS = 100
 
@@ -65,7 +66,8 @@ export async function runPlant(context: CliContext, invocation: Invocation, opti
   sayRunning(context, invocation, plant)
   // A log that failed cannot commit: there is nothing to drain, and the next start recovers to the last commit.
   const name = await Promise.race([signal, failed])
-  context.note(`millrace: ${name}: stopping (again to stop at once)\n`)
+  // Under `dev` a stop may be half of a restart, and the process that the user has started says what it is.
+  if (invocation.options[SUPERVISED] !== true) context.note(`millrace: ${name}: stopping (again to stop at once)\n`)
   await plant.stop()
   return 0
 }

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { isAbsolute, join, resolve } from 'node:path'
 import { MillraceError, nearestWord } from '@millrace/core/engine'
 import { isMap, isScalar, LineCounter, parseDocument } from 'yaml'
-import { DEFAULT_HOST, DEFAULT_PORT, isHostName, isToken, RANGES } from '../server/defaults.ts'
+import { DATA_FOLDER, DEFAULT_HOST, DEFAULT_PORT, isHostName, isToken, RANGES } from '../server/defaults.ts'
 
 export interface Settings {
   readonly data: string
@@ -43,7 +43,7 @@ export const SETTINGS: readonly SettingSpec[] = [
   {
     name: 'data',
     kind: 'path',
-    default: 'millrace-data',
+    default: DATA_FOLDER,
     isFlag: true,
     summary: 'Folder of the log; made when missing.',
     reason: 'Beside the pipeline, so that a project is one folder.',

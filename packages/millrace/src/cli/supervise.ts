@@ -73,7 +73,8 @@ class DevSession {
     const ended = new Promise<number>((resolve) => {
       this.#end = resolve
     })
-    void this.#context.stopSignal().then(() => {
+    void this.#context.stopSignal().then((signal) => {
+      if (this.#plant !== null) this.#context.note(`millrace: ${signal}: stopping (again to stop at once)\n`)
       this.#isStopped = true
       this.#end(0)
     })

@@ -3,6 +3,8 @@
 import { join } from 'node:path'
 
 export const DEFAULT_HOST = '127.0.0.1'
+/** Data folder of a plant that nobody gave one, in the folder it is started in. */
+export const DATA_FOLDER = 'millrace-data'
 export const DEFAULT_PORT = 4410
 export const BODY_BYTES_MAX = 32 << 20
 export const MEMORY_BYTES = 256 << 20

@@ -214,7 +214,7 @@ class RunningPlant implements Plant {
     this.#lines = options.log ?? silentLog
     this.#startedAtMs = clock.nowMs()
     this.#letters = new LetterBoxes(log, clock)
-    this.#notices = new Notices(clock, this.#lines)
+    this.#notices = new Notices(clock, this.#lines, options.folder)
     const environment = { log, clock, scheduler, disk: this.#disk, notices: this.#notices }
     this.#logWatch = new LogWatch(log, this.#notices)
     this.#pipelines = new Pipelines(environment, pipelinesSettings(options))

@@ -6,6 +6,7 @@ import {
   type Disk,
   type Log,
   MillraceError,
+  nearestWord,
   type Plan,
   rangeByTime,
   type ReplayRange,
@@ -217,9 +218,10 @@ async function rangeOf(log: Log, plan: Plan, request: ReplayRequest): Promise<Re
   if (offsets === null) return rangeByTime(log, plan, Math.max(0, request.fromMs), request.toMs, request.by)
   const sources = plan.nodes.flatMap((node) => (node.kind === 'source' ? [node.topic.name] : []))
   if (!sources.includes(offsets.topic)) {
+    const near = nearestWord(offsets.topic, sources)
     throw new MillraceError('MR_HTTP_BODY_INVALID', {
-      message: `the pipeline does not read the topic \`${offsets.topic}\`; it reads: ${sources.join(', ')}.`,
-      details: { pipeline: plan.pipeline, topic: offsets.topic },
+      message: `the pipeline does not read the topic \`${offsets.topic}\`; ${near === null ? `it reads: ${sources.join(', ')}.` : `did you mean \`${near}\`?`}`,
+      details: { member: 'topic', pipeline: plan.pipeline, topic: offsets.topic },
     })
   }
   const topics = new Map(

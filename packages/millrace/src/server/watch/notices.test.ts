@@ -1,9 +1,10 @@
 // One notice and one line per cause, however often it happens.
 import assert from 'node:assert/strict'
+import path from 'node:path'
 import { test } from 'node:test'
 import { MillraceError, seededRandom } from '@millrace/core/engine'
 import { VirtualTime } from '@millrace/core/testing'
-import { createLogLines } from './log-lines.ts'
+import { createLogLines, silentLog } from './log-lines.ts'
 import { Notices } from './notices.ts'
 import { Rates } from './rates.ts'
 
@@ -12,6 +13,19 @@ function world(json = false): { readonly time: VirtualTime; readonly lines: stri
   const lines: string[] = []
   return { time, lines, notices: new Notices(time, createLogLines({ clock: time, json, out: (line) => lines.push(line) })) }
 }
+
+test('the hint about dead letters works where it is read', () => {
+  const fixOf = (folder?: string): string | null => {
+    const time = new VirtualTime({ random: seededRandom(1) })
+    const notices = new Notices(time, silentLog, folder)
+    notices.take('web', { kind: 'dead-letters', task: 'hits/0', code: 'MR_CODEC_JSON_INVALID', operator: 'hits', count: 1, sample: '' })
+    return notices.list()[0]?.fix ?? null
+  }
+  assert.match(fixOf() ?? '', /`npx millrace dlq list`/)
+  assert.match(fixOf(path.resolve('millrace-data')) ?? '', /`npx millrace dlq list`/)
+  assert.match(fixOf(path.resolve('.millrace/flights')) ?? '', /`npx millrace dlq list --data \.millrace\/flights`/)
+  assert.match(fixOf('/var/lib/my plant') ?? '', /`npx millrace dlq list --data "\/var\/lib\/my plant"`/)
+})
 
 test('a thousand dead letters of one cause are one line, and their count comes later', async () => {
   const { time, lines, notices } = world()

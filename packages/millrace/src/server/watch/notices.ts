@@ -1,6 +1,8 @@
 // What a user should see of a running plant: one notice per cause with its count, on the page and as lines of the log.
+import { relative, resolve } from 'node:path'
 import { type Clock, ERRORS, isMillraceError, type TaskEvent } from '@millrace/core/engine'
 import type { Notice } from '../../api.ts'
+import { DATA_FOLDER } from '../defaults.ts'
 import type { LogFields, LogLines } from './log-lines.ts'
 
 const NOTICES_MAX = 100
@@ -13,14 +15,25 @@ interface Cause {
   saidCount: number
 }
 
+/** What a command needs to find a plant from the folder that this process was started in. */
+function dataFlag(folder: string | null): string {
+  const path = folder === null ? DATA_FOLDER : relative('', folder)
+  if (path === DATA_FOLDER) return ''
+  const shown = path === '' ? '.' : path.startsWith('..') ? resolve(path) : path
+  return ` --data ${/^[\w./-]+$/.test(shown) ? shown : JSON.stringify(shown)}`
+}
+
 export class Notices {
   readonly #clock: Clock
   readonly #log: LogLines
+  readonly #lettersFix: string
   readonly #causes = new Map<string, Cause>()
 
-  constructor(clock: Clock, log: LogLines) {
+  /** @param folder Data folder of the plant, for commands that are hinted at; null: where a command looks by itself. */
+  constructor(clock: Clock, log: LogLines, folder: string | null = null) {
     this.#clock = clock
     this.#log = log
+    this.#lettersFix = `See them on the page, or with \`npx millrace dlq list${dataFlag(folder)}\`.`
   }
 
   /** Newest first. */
@@ -65,7 +78,7 @@ export class Notices {
           `${event.code} ${event.operator}`,
           event.code,
           `dead letters at \`${event.operator}\`: ${event.sample}`,
-          'See them on the page, or with `npx millrace dlq list`.',
+          this.#lettersFix,
           event.count,
         )
     }
