@@ -7,10 +7,21 @@ export interface LiveTable<N extends string, V> {
   readonly '~types'?: { readonly value: V }
 }
 
-/** As a reader sees a value: numbers and true/false as they are; what else there is, such as exact decimals, comes as JSON can say it. */
-type ReadValue<T> = [T] extends [number | boolean | null] ? T : unknown
+/**
+ * As a reader sees a value: numbers, texts (decimals are texts), true/false and null as they are; a bigint beyond ±2^53 as a text of its
+ * digits; bytes as base64; what else there is as JSON can say it.
+ */
+type ReadValue<T> = unknown extends T
+  ? unknown
+  : T extends number | string | boolean | null
+    ? T
+    : T extends bigint
+      ? number | string
+      : T extends Uint8Array
+        ? string
+        : unknown
 
-/** As a reader sees a row of a table. */
+/** As a reader sees a row of a table, or a record. */
 export type ReadRow<V> = [V] extends [object] ? { readonly [F in keyof V & string]: ReadValue<V[F]> } : Readonly<Record<string, unknown>>
 
 type AnyTable = LiveTable<string, unknown>

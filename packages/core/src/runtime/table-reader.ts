@@ -9,7 +9,7 @@ import { OPEN_ROW_FIELD, ROW_TIME_FIELD } from '../compile/stores.ts'
 import { columnBuilder } from '../codec/column-builder.ts'
 import { KeyWriter, readKey, readKeyField } from '../codec/key-bytes.ts'
 import { MillraceError } from '../base/errors.ts'
-import { columnRead, keyAsked, keyRead, orderOf } from './table-values.ts'
+import { columnRead, keyAsked, asRead, orderOf } from './table-values.ts'
 
 const SCAN_SLOTS = 4096
 
@@ -55,7 +55,7 @@ export function isOwnColumn(name: string): boolean {
 
 function keyOf(store: TableStore, row: RowReader): readonly unknown[] {
   const bytes = row.key()
-  return readKey(store.layout.key, bytes, 0, bytes.length).map(keyRead)
+  return readKey(store.layout.key, bytes, 0, bytes.length).map(asRead)
 }
 
 /** The row as an object: key fields, then value fields. Of rows without typed columns: the fields of the JavaScript value. */
@@ -66,7 +66,9 @@ export function rowOf(store: TableStore, row: RowReader): TableRow {
   for (const [index, field] of key.entries()) result[field.name] = keyValues[index]
   for (const [index, field] of value.entries()) {
     if (!isOwnColumn(field.name)) result[field.name] = columnRead(row, index, field)
-    else if (field.name === OPEN_ROW_FIELD.name) Object.assign(result, columnRead(row, index, field))
+    else if (field.name === OPEN_ROW_FIELD.name) {
+      for (const [name, inside] of Object.entries(columnRead(row, index, field) ?? {})) result[name] = asRead(inside)
+    }
   }
   return result
 }
@@ -210,7 +212,7 @@ function firstOrder({ layout }: TableStore, { by, descending }: TableQuery): Fir
   return {
     name: field.name,
     compare: descending === true ? (left, right) => -rising(left, right) : rising,
-    valueOf: inKey >= 0 ? (row) => keyRead(readKeyField(layout.key, row.key(), inKey)) : (row) => columnRead(row, column, field),
+    valueOf: inKey >= 0 ? (row) => asRead(readKeyField(layout.key, row.key(), inKey)) : (row) => columnRead(row, column, field),
   }
 }
 
@@ -225,7 +227,7 @@ function first(found: readonly Found[], limit: number, { compare }: FirstOrder):
 
 /** Whether a row fits prefix and range. */
 function rowFilter(source: TableSource, store: TableStore, query: TableQuery): (row: RowReader) => boolean {
-  const asked = (field: Field, value: unknown): unknown => keyRead(keyAsked(field, value, source.name))
+  const asked = (field: Field, value: unknown): unknown => asRead(keyAsked(field, value, source.name))
   const prefix = (query.prefix ?? []).map((value, index) => asked(fieldAt(store, index, source.name), value))
   const next = store.layout.key[prefix.length]
   if (next === undefined || (query.from === undefined && query.to === undefined)) {

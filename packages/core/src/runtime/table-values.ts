@@ -34,13 +34,13 @@ export function columnRead(row: RowReader, column: number, field: Field): unknow
       return JSON.parse(TEXT.decode(row.bytes(column))) as unknown
     default: {
       const bytes = row.bytes(column)
-      return readKey([{ ...field, nullable: false }], bytes, 0, bytes.length)[0]
+      return asRead(readKey([{ ...field, nullable: false }], bytes, 0, bytes.length)[0])
     }
   }
 }
 
-/** The value of a key field, which `readKey` gives as lambdas see it, as a reader sees it. */
-export function keyRead(value: unknown): unknown {
+/** A value as lambdas see it, which is how `readKey` gives it, as a reader sees it. */
+export function asRead(value: unknown): unknown {
   if (typeof value === 'bigint') return wholeRead(value)
   return value instanceof Uint8Array ? bytesRead(value) : value
 }
@@ -110,7 +110,7 @@ function bigAsked(value: unknown): bigint | null {
   return big >= BIG_LEAST && big <= BIG_MOST ? big : null
 }
 
-/** The order of the values of a field as `columnRead` and `keyRead` give them: nulls first. */
+/** The order of the values of a field as `columnRead` and `asRead` give them: nulls first. */
 export function orderOf({ type }: Field): (a: unknown, b: unknown) => number {
   return type.kind === 'decimal' || (type.kind === 'i64' && type.big === true) ? compareDigits : compareValues
 }

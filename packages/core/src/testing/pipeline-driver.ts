@@ -46,12 +46,13 @@ export interface FeedOptions {
   readonly timeMs?: number
 }
 
-export interface TestRecord {
+export interface TestRecord<V = unknown> {
   readonly partition: number
   readonly offset: number
   readonly timeMs: number
   readonly key: string | null
-  readonly value: unknown
+  /** What the JSON says; null: the record deletes its key. */
+  readonly value: unknown extends V ? unknown : ReadRow<V> | null
 }
 
 export interface TestDeadLetter extends DeadLetterHead {
@@ -196,11 +197,11 @@ export class PipelineTest {
     return (await this.time.run(this.pipeline.table(name, query))).rows as readonly ReadRow<V>[]
   }
 
-  /** All records of a topic, by partition and offset; values parsed from JSON. */
-  async records(topic: TopicDeclaration<unknown> | string): Promise<readonly TestRecord[]> {
+  /** All records of a topic, by partition and offset; values parsed from JSON, with the types of a topic that is given by its declaration. */
+  async records<V = unknown>(topic: TopicDeclaration<V> | string): Promise<readonly TestRecord<V>[]> {
     const name = typeof topic === 'string' ? topic : topic.name
     const reader = this.#log.reader()
-    const records: TestRecord[] = []
+    const records: TestRecord<V>[] = []
     const decoder = new TextDecoder()
     for (const { partition, start, end } of this.#log.ends(name)) {
       for (let offset = start; offset < end;) {
@@ -213,7 +214,7 @@ export class PipelineTest {
             offset: record.offset,
             timeMs: record.timeMs,
             key: record.key === null ? null : decoder.decode(record.key),
-            value: record.value === null ? null : (JSON.parse(decoder.decode(record.value)) as unknown),
+            value: (record.value === null ? null : JSON.parse(decoder.decode(record.value))) as TestRecord<V>['value'],
           })
         }
         offset = fetched.next
