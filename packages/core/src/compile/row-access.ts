@@ -9,6 +9,7 @@ import { columnBuilder } from '../codec/column-builder.ts'
 import { RowList } from '../operators/live-rows.ts'
 import { GROUP_KEY } from '../plan/derive.ts'
 import { fieldIn, fieldsOfShape } from '../plan/shape.ts'
+import { atOnce, disarm } from '../operators/synchronous.ts'
 
 /** Name of the extra column that carries a lambda's key over an exchange. */
 export const LAMBDA_KEY = '$key'
@@ -130,9 +131,12 @@ class LambdaKeys implements KeySource {
     this.#rows.bind(batch)
     for (let i = 0; i < count; i++) {
       const row = rows[i] as number
+      let key: unknown = null
       try {
-        this.#values.set(row, checkedKey(this.#lambda(this.#rows.at(row))))
+        key = this.#lambda(this.#rows.at(row))
+        this.#values.set(row, checkedKey(key))
       } catch (error) {
+        disarm(key)
         this.#refusals.deadLetters.reject(this.#refusals.operator, this.#refusals.input, batch, row, error)
         continue
       }
@@ -153,6 +157,7 @@ function checkedKey(value: unknown): unknown {
 /** Objects are read now: a lambda may return the row, which is reused. */
 function structuredKey(value: object): unknown {
   if (value instanceof Date || value instanceof Uint8Array) return value
+  atOnce(value)
   return Array.isArray(value)
     ? value.map(checkedKey)
     : Object.fromEntries(Object.entries(value).map(([name, part]) => [name, checkedKey(part)]))
@@ -192,7 +197,8 @@ export class LambdaPredicate implements RowPredicate {
     for (let i = 0; i < count; i++) {
       const row = rows[i] as number
       try {
-        if (lambda(source.at(row))) out[selected++] = row
+        const answer = lambda(source.at(row))
+        if (answer === true || (answer !== false && Boolean(atOnce(answer)))) out[selected++] = row
       } catch (error) {
         this.#refusals.deadLetters.reject(this.#refusals.operator, this.#refusals.input, batch, row, error)
         this.refused.add(row)

@@ -16,6 +16,7 @@ import { JSON_DEPTH_MAX, failure, isDocument } from '../codec/json/scan.ts'
 import { readHeaders } from '../codec/record-rows.ts'
 import { utf8Text } from '../codec/utf8.ts'
 import { ERROR_HEADER } from '../connect/source.ts'
+import { atOnceWithin, disarm, isPromise } from '../operators/synchronous.ts'
 
 export interface RejectedRow {
   readonly row: number
@@ -315,9 +316,11 @@ class ForeignDecoder implements SourceDecoder {
       throw new MillraceError('MR_CODEC_JSON_INVALID', { message: error instanceof Error ? error.message : 'not JSON.', cause: error })
     }
     const result = this.#schema['~standard'].validate(parsed)
-    if (result instanceof Promise)
+    if (isPromise(result)) {
+      disarm(result)
       throw new MillraceError('MR_SCHEMA_REFUSED', { message: 'the schema validates asynchronously, which a pipeline cannot wait for.' })
-    if (result.issues === undefined) return result.value
+    }
+    if (result.issues === undefined) return atOnceWithin(result.value)
     const issues = result.issues.slice(0, 3).map((issue) => {
       const path = (issue.path ?? []).map((part) => String(typeof part === 'object' ? part.key : part)).join('.')
       return path === '' ? issue.message : `${path}: ${issue.message}`

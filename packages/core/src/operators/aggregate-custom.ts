@@ -7,6 +7,7 @@ import { TaggedReader, writeTagged } from '../codec/tagged.ts'
 import type { RowReader, TableStore } from '../state/store.ts'
 import type { AggregateFunction } from './aggregate-function.ts'
 import type { UserFunction } from './row-functions.ts'
+import { atOnceWithin } from './synchronous.ts'
 
 /** A state is written with every change of its group: above this it is no state but a log. */
 const CUSTOM_STATE_BYTES_MAX = 16 * 1024 * 1024
@@ -33,7 +34,7 @@ export class CustomFunction implements AggregateFunction {
   prepare(slot: number, row: unknown): void {
     const group = this.#store.read(slot)
     const { initial, add, result } = this.#code
-    const state = add(group.isNull(this.#column) ? initial() : this.#state(group), row)
+    const state = atOnceWithin(add(group.isNull(this.#column) ? atOnceWithin(initial()) : this.#state(group), row))
     this.#pending.reset()
     writeTagged(this.#pending, state)
     if (this.#pending.at > CUSTOM_STATE_BYTES_MAX)
@@ -43,7 +44,7 @@ export class CustomFunction implements AggregateFunction {
         fix: 'Keep less in the state: every change of it is written as a whole. Then `npx millrace dlq retry`.',
       })
     // The value that is kept and not the object: code may hold on to what it returned. Shown once here, it can be shown again.
-    const shown = result === null ? null : result(new TaggedReader(this.#pending.bytes, 0, this.#pending.at).read())
+    const shown = result === null ? null : atOnceWithin(result(new TaggedReader(this.#pending.bytes, 0, this.#pending.at).read()))
     if (shown !== null) writeTagged(new GrowingBytes(64), shown)
   }
 

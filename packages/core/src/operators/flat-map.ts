@@ -7,6 +7,7 @@ import type { OperatorContext } from './operator.ts'
 import type { LambdaRows, UserFunction } from './row-functions.ts'
 import type { MapOptions } from './map.ts'
 import { StatelessOperator } from './stateless.ts'
+import { atOnce, disarm } from './synchronous.ts'
 import { valueBytes } from './value-size.ts'
 
 /** A batch is handed on at this size; one row's results may exceed it. */
@@ -59,7 +60,16 @@ export class FlatMapOperator extends StatelessOperator {
 
   #addAll(row: number, batch: Batch): void {
     const given = this.#rows.at(row)
-    const results = this.#lambda(given)
+    const results = atOnce(this.#lambda(given))
+    try {
+      this.#addEach(row, given, results, batch)
+    } catch (error) {
+      disarm(results)
+      throw error
+    }
+  }
+
+  #addEach(row: number, given: unknown, results: unknown, batch: Batch): void {
     if (!isIterable(results))
       throw new MillraceError('MR_CODEC_FIELD_TYPE', {
         message: `the function returned ${results === null ? 'null' : `a ${typeof results}`} where a list of rows is expected.`,

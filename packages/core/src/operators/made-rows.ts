@@ -6,6 +6,7 @@ import { coerce } from '../codec/coerce.ts'
 import type { Batch, Column, Field, FieldType } from '../codec/column.ts'
 import { MillraceError } from '../base/errors.ts'
 import { writeUtf8 } from '../codec/utf8.ts'
+import { atOnce, atOnceWithin } from './synchronous.ts'
 
 const FIRST_ROWS = 1024
 
@@ -47,7 +48,7 @@ export class MadeRows {
         message: `the function returned ${value === null ? 'null' : 'nothing'} where a row is expected.`,
         fix: 'Return a row; leave rows out with `filter`, or with `flatMap` and an empty list. Then `npx millrace dlq retry`.',
       })
-    else this.#values.push(value)
+    else this.#values.push(atOnceWithin(value))
     const at = this.#count++
     if (at === this.#times.length) this.#grow()
     const { times, weights, originRows } = this.#batch as Batch
@@ -65,6 +66,7 @@ export class MadeRows {
     for (let index = 0; index < fields.length; index++) {
       const field = fields[index] as Field
       const own = (value as Readonly<Record<string, unknown>>)[field.name]
+      if (own === undefined) atOnce(value)
       scratch[index] = fits(field.type, own) ? own : coerced(field, own)
     }
     for (let index = 0; index < fields.length; index++) (this.#writers[index] as FieldWriter).append(scratch[index])
@@ -130,11 +132,13 @@ function coerced(field: Field, value: unknown): unknown {
   const problems: Problem[] = []
   const result = coerce(field.type, field.nullable, value instanceof Date ? value.getTime() : value, [field.name], problems)
   const [problem] = problems
-  if (problem !== undefined)
+  if (problem !== undefined) {
+    atOnceWithin(value)
     throw new MillraceError(problem.code, {
       message: `the function's result does not fit its \`value\` schema: ${problem.message}.`,
       details: { field: problem.path.join('.') },
     })
+  }
   return result
 }
 

@@ -6,6 +6,7 @@ import { MadeRows } from './made-rows.ts'
 import type { OperatorContext } from './operator.ts'
 import type { LambdaRows, UserFunction } from './row-functions.ts'
 import { StatelessOperator } from './stateless.ts'
+import { disarm } from './synchronous.ts'
 
 export interface MapOptions {
   readonly lambda: UserFunction
@@ -35,11 +36,13 @@ export class MapOperator extends StatelessOperator {
     for (let i = 0; i < batch.selectedCount; i++) {
       const row = rows[i] as number
       const given = this.#rows.at(row)
+      let result: unknown = null
       try {
-        const result = this.#lambda(given)
+        result = this.#lambda(given)
         // The row itself is used again for the next one: what is kept is a copy.
         this.#made.add(row, result === given && batch.values === null ? { ...(given as object) } : result)
       } catch (error) {
+        disarm(result)
         deadLetters.reject(name, 0, batch, row, error)
       }
     }

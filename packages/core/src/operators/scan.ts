@@ -11,10 +11,13 @@ import { liveRows, RowList } from './live-rows.ts'
 import { MadeRows } from './made-rows.ts'
 import type { Operator, OperatorContext } from './operator.ts'
 import type { KeySource, LambdaRows, UserFunction } from './row-functions.ts'
+import { atOnce, atOnceWithin, disarm } from './synchronous.ts'
 
 /** A batch is handed on at this size; one step's rows may exceed it. */
 const BATCH_ROWS = 4096
 const STATE = 0
+/** A step's result has its rows one deeper than a list. */
+const SCANNED_DEPTH = 4
 
 export interface ScanOptions {
   readonly store: TableStore
@@ -77,13 +80,22 @@ export class ScanOperator implements Operator {
 
   #stepOver(slot: number, row: number, batch: Batch): void {
     const given = this.#rows.at(row)
-    const result = this.#step(this.#stateOf(slot), given)
+    const result = atOnce(this.#step(this.#stateOf(slot), given))
+    try {
+      this.#take(slot, row, given, result, batch)
+    } catch (error) {
+      disarm(result, SCANNED_DEPTH)
+      throw error
+    }
+  }
+
+  #take(slot: number, row: number, given: unknown, result: unknown, batch: Batch): void {
     if (typeof result !== 'object' || result === null || !('state' in result))
       throw new MillraceError('MR_CODEC_FIELD_TYPE', { message: '`scan` needs `{ state, rows }` from its step.' })
-    const rows = 'rows' in result ? result.rows : []
+    const rows = 'rows' in result ? atOnce(result.rows) : []
     if (!isIterable(rows)) throw new MillraceError('MR_CODEC_FIELD_TYPE', { message: '`rows` of a step must be a list.' })
     for (const made of rows) this.#made.add(row, made === given && batch.values === null ? { ...(given as object) } : made)
-    const { state } = result
+    const state = atOnceWithin(result.state)
     if (state === null || state === undefined) {
       this.#store.setNull(slot, STATE)
       return
@@ -95,7 +107,7 @@ export class ScanOperator implements Operator {
 
   #stateOf(slot: number): unknown {
     const row = this.#store.read(slot)
-    if (row.isNull(STATE)) return this.#initial()
+    if (row.isNull(STATE)) return atOnceWithin(this.#initial())
     const bytes = row.bytes(STATE)
     return new TaggedReader(bytes, 0, bytes.length).read()
   }
