@@ -263,6 +263,22 @@ describe('idempotency keys', () => {
     await plant.stop()
   })
 
+  test('another key of the events is another request: its events belong elsewhere', async () => {
+    const plant = await PlantUnderTest.start()
+    await plant.plant.log.createTopic('t', { partitions: 3 })
+    const collect = async (key: string | null): Promise<Collected> => {
+      const headers = { 'idempotency-key': 'k', ...(key === null ? {} : { 'millrace-key': key }) }
+      return (await plant.post('/topics/t', '1', headers)).value as Collected
+    }
+    const keys = [null, '', 'a', 'b', 'c']
+    const first: Collected[] = []
+    for (const key of keys) first.push(await collect(key))
+    assert.ok(first.every(({ repeated }) => repeated === undefined))
+    for (const [index, key] of keys.entries()) assert.deepEqual(await collect(key), { ...first[index], repeated: true })
+    assert.equal((await plant.texts('t')).length, keys.length)
+    await plant.stop()
+  })
+
   test('keys are per topic, and their length is limited', async () => {
     const plant = await PlantUnderTest.start()
     for (const name of ['a', 'b']) {

@@ -77,7 +77,7 @@ export class Collector {
       const durability = durabilityOf(call)
       const key = idempotencyKeyOf(call)
       const body = await call.body()
-      const requestKey = key === null ? null : requestKeyOf(intake.topic.id, key, body)
+      const requestKey = key === null ? null : requestKeyOf(intake.topic.id, key, eventKeyOf(call), body)
       if (this.#inFlightBytes > 0 && this.#inFlightBytes + body.length > this.#options.inFlightBytesMax) {
         throw new MillraceError('MR_HTTP_BUSY', {
           details: { inFlightBytes: this.#inFlightBytes, inFlightBytesMax: this.#options.inFlightBytesMax },
@@ -163,9 +163,7 @@ export class Collector {
   #place(group: AppendGroup, intake: TopicIntake, call: HttpCall, requestKey: string | null): readonly Placed[] {
     const events = this.#events
     const timeMs = timeOf(call) ?? this.#options.clock.nowMs()
-    const header = call.header('millrace-key')
-    // Node hands header bytes over as latin1: this way they are again what the producer sent.
-    const key = header === null ? null : Buffer.from(header, 'latin1')
+    const key = eventKeyOf(call)
     const keys = key === null ? intake.keys(events) : null
     if (intake.topic.settings.compacted) requireKeys(intake, events.count, key, keys)
     requireSizes(group, events, keys, key?.length ?? 0)
@@ -265,11 +263,18 @@ function durabilityOf(call: HttpCall): 'durable' | 'received' {
 }
 
 /**
- * What a request is known by: a topic that was made anew knows none of those before, and a key that is used for another body by mistake is
- * another request, whose events must not be lost.
+ * What a request is known by: a topic that was made anew knows none of those before, and a key that is used for another body, or for events
+ * of another key, by mistake is another request, whose events must not be lost.
  */
-function requestKeyOf(topicId: string, key: string, body: Buffer): string {
-  return `${topicId}/${key}/${body.length}-${crc32(body)}`
+function requestKeyOf(topicId: string, key: string, eventKey: Buffer | null, body: Buffer): string {
+  return `${topicId}/${key}/${body.length}-${crc32(body)}${eventKey === null ? '' : `-${eventKey.length}-${crc32(eventKey)}`}`
+}
+
+/** The key that a request gives all its events. */
+function eventKeyOf(call: HttpCall): Buffer | null {
+  const header = call.header('millrace-key')
+  // Node hands header bytes over as latin1: this way they are again what the producer sent.
+  return header === null ? null : Buffer.from(header, 'latin1')
 }
 
 function idempotencyKeyOf(call: HttpCall): string | null {

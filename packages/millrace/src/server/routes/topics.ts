@@ -33,7 +33,7 @@ const COLLECT_PARAMETERS: readonly Parameter[] = [
     name: 'Idempotency-Key',
     in: 'header',
     type: 'string',
-    summary: 'A repeat of key and body within 24 hours appends nothing and answers the first offsets.',
+    summary: 'A repeat of key, body and `Millrace-Key` within 24 hours appends nothing and answers the first offsets.',
   },
 ]
 
