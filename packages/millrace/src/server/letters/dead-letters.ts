@@ -155,8 +155,12 @@ export class DeadLetters {
       throw new MillraceError('MR_HTTP_BODY_INVALID', { message: 'name the letters: `ids`, or `code` and `operator`.' })
     }
     await this.#catchUp()
-    const first = ids === null || ids.size === 0 ? 0 : Math.min(...ids)
-    const last = ids === null ? this.#next : Math.max(-1, ...ids)
+    let [first, last] = ids === null ? [0, this.#next] : [Number.POSITIVE_INFINITY, -1]
+    for (const id of ids ?? []) {
+      first = Math.min(first, id)
+      last = Math.max(last, id)
+    }
+    if (first > last) return
     for await (const one of this.#read(first)) {
       if (one.id > last) break
       if ((ids === null || ids.has(one.id)) && fits(one.letter, request)) yield one

@@ -7,6 +7,8 @@ import type { Route } from '../http/router.ts'
 import * as schemas from './schemas.ts'
 
 const LIMIT_MAX = 1000
+/** Letters that one request names; for more there are `code` and `operator`. */
+const IDS_MAX = 10_000
 const STATES = ['open', 'retried', 'discarded'] as const satisfies readonly DeadLetterView['state'][]
 
 export function deadLetterRoutes(context: PlantContext): readonly Route[] {
@@ -92,8 +94,11 @@ function retryOf({ ids, code, operator }: Readonly<Record<string, unknown>>): Re
   const refuse = (member: string, expected: string): never => {
     throw new MillraceError('MR_HTTP_BODY_INVALID', { message: `\`${member}\` must be ${expected}.`, details: { member } })
   }
-  if (ids !== undefined && !(Array.isArray(ids) && ids.every((id) => Number.isSafeInteger(id) && (id as number) >= 0)))
-    refuse('ids', 'a list of whole numbers')
+  if (
+    ids !== undefined &&
+    !(Array.isArray(ids) && ids.length <= IDS_MAX && ids.every((id) => Number.isSafeInteger(id) && (id as number) >= 0))
+  )
+    refuse('ids', `a list of at most ${IDS_MAX} whole numbers`)
   if (code !== undefined && typeof code !== 'string') refuse('code', 'a text')
   if (operator !== undefined && typeof operator !== 'string') refuse('operator', 'a text')
   return {

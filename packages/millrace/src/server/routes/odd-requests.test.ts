@@ -66,6 +66,18 @@ describe('bodies', () => {
   })
 })
 
+describe('dead letters', () => {
+  test('more ids than one request may name are refused', async () => {
+    for (const action of ['retry', 'discard']) {
+      const address = `/api/dead-letters/web/${action}`
+      const ids = (count: number): string => JSON.stringify({ ids: Array.from({ length: count }, (_, id) => id) })
+      const answer = await plant.post(address, ids(200_000))
+      assert.deepEqual([answer.status, errorOf(answer).code, errorOf(answer).details['member']], [400, 'MR_HTTP_BODY_INVALID', 'ids'])
+      assert.equal((await plant.post(address, ids(10_000))).status, 200)
+    }
+  })
+})
+
 describe('queries', () => {
   test('a parameter without a value, twice, or of another form is refused by name', async () => {
     for (const address of [
