@@ -69,7 +69,7 @@ export class Checkpointer {
     while (this.#running) await this.#running
   }
 
-  /** Retries of a full disk give up; used when the log is closed or has failed. */
+  /** A checkpoint that meets a full disk gives up from now on; used when the log is closed or has failed. */
   stop(): void {
     this.#stopped = true
   }
@@ -119,7 +119,7 @@ export class Checkpointer {
   }
 
   async #run(half: Half, image: StateImage): Promise<boolean> {
-    while (!this.#stopped) {
+    for (;;) {
       try {
         await this.#writeAll(half)
         await this.#syncAll()
@@ -130,10 +130,10 @@ export class Checkpointer {
         return true
       } catch (error) {
         if (!isMillraceError(error) || error.code !== 'MR_DISK_FULL') throw error
-        await sleep(this.#scheduler, RETRY_MS)
+        if (!this.#stopped) await sleep(this.#scheduler, RETRY_MS)
+        if (this.#stopped) return false
       }
     }
-    return false
   }
 
   /** Writes the half's batches into their segments: large ones in the background, several at once, while commits go on. */

@@ -311,11 +311,10 @@ export class EmbeddedLog implements Log, ExtentSource {
     const { intake, checkpointer, journal, state, clock, files, slots, lock } = this.#parts
     this.#maintenance.stop()
     for (const hook of this.#closedHooks) hook()
-    while (!intake.idle && intake.failure === null) await intake.whenFree()
+    // Requests that wait for a half of the journal go in as checkpoints make it free. A full disk is not waited for: they are refused then.
+    checkpointer.stop()
+    await checkpointer.idle()
     intake.flush()
-    const failed = intake.failure
-    if (failed === null) await checkpointer.idle()
-    else checkpointer.stop()
     try {
       if (intake.failure === null) {
         const { run, sequence, previousCrc } = journal.place

@@ -106,7 +106,6 @@ export class Intake {
   /** When the active half was begun, by the monotonic clock. */
   #halfSinceMs = -Infinity
   #failure: unknown = null
-  #freeHooks: (() => void)[] = []
   /** Counters for metrics and benchmarks. */
   readonly stats: { entries: number; requests: number; batches: number; waits: number } = { entries: 0, requests: 0, batches: 0, waits: 0 }
 
@@ -202,22 +201,11 @@ export class Intake {
     this.#waiters = []
     this.#waiting = []
     this.#waitingChanges = []
-    this.#runFreeHooks()
   }
 
   /** Refuses everything from now on with `error`; what was accepted has been flushed by the caller. */
   close(error: MillraceError): void {
     this.fail(error)
-  }
-
-  /** True when nothing waits for a free half. */
-  get idle(): boolean {
-    return this.#waiting.length === 0
-  }
-
-  /** Calls back at the next free half, or when the log fails. */
-  whenFree(): Promise<void> {
-    return new Promise((resolve) => this.#freeHooks.push(resolve))
   }
 
   #try(request: Request, resolve: (value: Accepted) => void, reject: (error: unknown) => void): void {
@@ -321,7 +309,6 @@ export class Intake {
   }
 
   #halfFree(): void {
-    this.#runFreeHooks()
     // Changes go first: more requests may wait than a half takes, and fencing and trimming are what ends an overload.
     while (this.#waitingChanges[0] && this.#tryChange(this.#waitingChanges[0])) this.#waitingChanges.shift()
     const waiting = this.#waiting
@@ -334,12 +321,6 @@ export class Intake {
       for (const later of waiting.slice(index + 1)) this.#wait(later.request, later.resolve, later.reject)
       return
     }
-  }
-
-  #runFreeHooks(): void {
-    const hooks = this.#freeHooks
-    this.#freeHooks = []
-    for (const hook of hooks) hook()
   }
 
   #wait(request: Request, resolve: (value: Accepted) => void, reject: (error: unknown) => void): void {

@@ -308,6 +308,44 @@ test('when both halves wait for the disk requests wait too, in order, up to a li
   await world.run(log.close())
 })
 
+test('closing waits for no room on the disk: what waits for it is refused, what was acknowledged is there at the next start', async () => {
+  for (const count of [100, 400]) {
+    const world = bench()
+    const log = await world.open()
+    await world.run(log.createTopic('t'))
+    world.disk.setCapacity(world.disk.usedBytes())
+    const appends = Array.from({ length: count }, (_, round) => log.append([part('t', [`${round}`.padEnd(200, '.')])]))
+    const settled = Promise.allSettled(appends)
+    await world.time.advance(5000)
+    assert.equal(log.stats.waits > 0, count === 400)
+    await world.time.run(log.close(), 5000)
+    const results = await world.run(settled)
+    const acknowledged = results.findLastIndex(({ status }) => status === 'fulfilled') + 1
+    assert.equal(acknowledged < count, count === 400)
+    for (const [round, result] of results.entries()) {
+      if (result.status === 'fulfilled') assert.equal(result.value.firstOffsets[0], round)
+      else assert.ok(round >= acknowledged && isMillraceError(result.reason) && result.reason.code === 'MR_LOG_CLOSED')
+    }
+    world.disk.setCapacity(2 ** 40)
+    const after = await world.open()
+    assert.equal((await world.run(textsOf(after, 't'))).length, acknowledged)
+    await world.run(after.close())
+  }
+})
+
+test('closing takes in what waits for a half of the journal while there is room on the disk', async () => {
+  const world = bench()
+  const log = await world.open()
+  await world.run(log.createTopic('t'))
+  const appends = Array.from({ length: 400 }, (_, round) => log.append([part('t', [`${round}`.padEnd(200, '.')])]))
+  assert.ok(log.stats.waits > 0)
+  await world.run(log.close())
+  assert.equal((await world.run(Promise.all(appends))).length, 400)
+  const after = await world.open()
+  assert.equal((await world.run(textsOf(after, 't'))).length, 400)
+  await world.run(after.close())
+})
+
 test('a failed sync poisons the log: what waits and every later call rejects with MR_DISK_FAILED, and nothing is tried again', async () => {
   const world = bench()
   const log = await world.open()
