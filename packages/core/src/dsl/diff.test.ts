@@ -4,17 +4,20 @@ import { test } from 'node:test'
 import { count, expr, max, pipeline, t, topic, tumbling } from '../index.ts'
 import type { Mill, PipelineSettings } from '../index.ts'
 import { diffPlans } from '../plan/diff.ts'
+import type { TopicKeeping } from '../plan/topic-drift.ts'
 import { parseStoredPlan, serializePlan, type StoredPlan } from '../plan/serialize.ts'
 import { codeVersion } from '../plan/hash.ts'
 
 const hits = topic('hits', { value: t.object({ at: t.time(), url: t.string(), ip: t.string(), n: t.i64() }), eventTime: 'at' })
+
+const KEPT: TopicKeeping = { partitions: 1, retentionMs: null, compacted: false }
 
 function stored(build: (mill: Mill) => void, settings: Partial<PipelineSettings> = {}): StoredPlan {
   return serializePlan(pipeline('web', build, settings).plan)
 }
 
 function changes(before: StoredPlan, after: StoredPlan, topics?: readonly string[]): readonly string[] {
-  return diffPlans(before, after, { topics: topics === undefined ? null : new Set(topics) })
+  return diffPlans(before, after, { topics: topics === undefined ? null : new Map(topics.map((name) => [name, KEPT])) })
     .filter((change) => change.kind !== 'state-kept')
     .map((change) => `${change.kind} ${change.message}${change.advice === null ? '' : ` ${change.advice}`}`)
 }
@@ -110,6 +113,39 @@ test('topics that do not exist are named, with the one that may be meant', () =>
   ])
 })
 
+test('what the file says of a topic that exists and does not happen is said, with the way out', () => {
+  const DAY = 86_400_000
+  const kept = (options: Partial<TopicKeeping>): StoredPlan =>
+    stored((mill) => {
+      const { retentionMs, ...rest } = { ...KEPT, ...options }
+      mill
+        .from(topic('hits', { value: t.object({ url: t.string() }), ...rest, ...(retentionMs === null ? {} : { retentionMs }) }))
+        .toTable('urls', { key: 'url' })
+    })
+  const said = (was: Partial<TopicKeeping> | null, is: Partial<TopicKeeping>, on: Partial<TopicKeeping>): readonly string[] =>
+    diffPlans(was === null ? null : kept(was), kept(is), { topics: new Map([['hits', { ...KEPT, ...on }]]) })
+      .filter(({ kind }) => kind !== 'state-kept' && kind !== 'operator-new' && kind !== 'state-new')
+      .map(({ kind, message, advice }) => `${kind} ${message} ${advice}`)
+  assert.deepEqual(
+    said(
+      { partitions: 2, retentionMs: DAY },
+      { partitions: 4, retentionMs: 2 * DAY, compacted: true },
+      { partitions: 2, retentionMs: DAY },
+    ),
+    [
+      'topic-differs the topic `hits` has 2 partitions and keeps them: the file says 4, and the number is fixed when a topic is made. Say `partitions: 2`, or give the topic another name.',
+      'topic-differs the topic `hits` goes on keeping its records for 1 d: the file says for 2 d, which counts only when the topic is made. Change it with `npx millrace topics set hits --retention-ms 172800000`.',
+      'topic-differs the topic `hits` goes on keeping every record: the file says the newest record of each key, and that is fixed when a topic is made. Say `compacted: false`, or give the topic another name.',
+    ],
+  )
+  assert.match(said({ retentionMs: DAY }, {}, { retentionMs: DAY }).join(), /the file says for ever.*--retention-ms none/)
+  assert.deepEqual(said({ retentionMs: DAY }, { retentionMs: 2 * DAY }, { retentionMs: 2 * DAY }), [])
+  assert.equal(said({ partitions: 4 }, { partitions: 4 }, { partitions: 2 }).length, 1)
+  assert.equal(said(null, { partitions: 4 }, { partitions: 2 }).length, 1)
+  // Made by hand: the file never said anything of it.
+  assert.deepEqual(said(null, {}, { partitions: 2, retentionMs: DAY }), [])
+})
+
 test('groups are fixed, other settings change', () => {
   const build = (mill: Mill): unknown => mill.from(hits).keyBy('url').toTable('urls')
   const [one, two] = [stored(build, { groups: 2, idleMs: 10 }), stored(build, { groups: 4, idleMs: 20 })]
@@ -127,7 +163,7 @@ test('the window decides the layout, the grace does not', () => {
       mill.from(hits).groupBy('url').window(tumbling({ sizeMs, graceMs })).aggregate({ n: count() }, { name: 'w' }).toTable('x'),
     )
   assert.deepEqual(changes(windowed(1_000, 0), windowed(1_000, 5)), [])
-  assert.match(changes(windowed(1_000, 0), windowed(2_000, 0))[0] ?? '', /^state-rebuilt `w`/)
+  assert.match(changes(windowed(1_000, 0), windowed(2_000, 0))[0] ?? '', /^state-rebuilt `w` cuts other windows than before/)
 })
 
 test('a first start is new throughout', () => {

@@ -5,6 +5,7 @@ import { nearestWord } from '../base/nearest-word.ts'
 import { layoutText } from '../codec/layout-id.ts'
 import { directSinks, type FeedNode } from './direct-sinks.ts'
 import { fieldsText } from './shape.ts'
+import { topicDrift, type TopicKeeping } from './topic-drift.ts'
 import { nodeHash, type Json, type StoredNode, type StoredPlan } from './serialize.ts'
 
 export type PlanChangeKind =
@@ -24,6 +25,8 @@ export type PlanChangeKind =
   | 'operator-changed'
   /** A topic that the plan reads or writes and the log does not have: it will be made. */
   | 'topic-missing'
+  /** The file says something of an existing topic that does not happen. */
+  | 'topic-differs'
   /** The value of a topic is declared in another way than before. */
   | 'schema-changed'
   | 'setting-changed'
@@ -44,8 +47,8 @@ export interface PlanChange {
 }
 
 export interface DiffOptions {
-  /** Names of the topics that exist on the log; null: not asked. */
-  readonly topics?: ReadonlySet<string> | null
+  /** The topics that exist on the log, by name; null: not asked. */
+  readonly topics?: ReadonlyMap<string, TopicKeeping> | null
   /** Batches that were written for a sink of the old plan and that it has not shipped, by its name. */
   readonly unshipped?: ReadonlyMap<string, number>
 }
@@ -57,6 +60,13 @@ function fieldsKey(node: StoredNode, nodes: ReadonlyMap<string, StoredNode>): st
   return input?.fields === undefined || input.fields === null ? 'open' : layoutText(input.fields)
 }
 
+/** Which windows a node cuts; the same text for the same windows. */
+function windowOf({ says }: StoredNode): string {
+  const { sizeMs = null, offsetMs = null } =
+    (says['window'] as { readonly sizeMs: number; readonly offsetMs: number } | null | undefined) ?? {}
+  return JSON.stringify([sizeMs, offsetMs])
+}
+
 /** What the rows of a node's store look like. A change of this text is a change of layout. */
 function layoutOf(node: StoredNode, nodes: ReadonlyMap<string, StoredNode>): Json {
   const { says } = node
@@ -64,8 +74,7 @@ function layoutOf(node: StoredNode, nodes: ReadonlyMap<string, StoredNode>): Jso
   switch (node.kind) {
     case 'aggregate': {
       const specs = (says['aggregates'] as readonly { readonly name: string; readonly spec: Json }[]).map((one) => [one.name, one.spec])
-      const { sizeMs = null, offsetMs = null } = (says['window'] as { readonly sizeMs: number; readonly offsetMs: number } | null) ?? {}
-      return ['aggregate', specs, sizeMs, offsetMs, types]
+      return ['aggregate', specs, windowOf(node), types]
     }
     case 'dedupe':
       return ['dedupe']
@@ -133,7 +142,7 @@ function stateChange(
     return {
       ...base,
       kind: 'state-rebuilt',
-      message: `\`${after.name}\` keeps other columns than before: its state must be built again from the input that the log still has.`,
+      message: `\`${after.name}\` ${windowOf(before) === windowOf(after) ? 'keeps other columns' : 'cuts other windows'} than before: its state must be built again from the input that the log still has.`,
       advice: null,
     }
   }
@@ -142,6 +151,16 @@ function stateChange(
       ? `\`${after.name}\` goes on with its state.`
       : `\`${after.name}\` changed and goes on with its state: new rows are treated in the new way.`
   return { ...base, kind: 'state-kept', message, advice: null }
+}
+
+/** What a node does with its rows: how its topic is kept says nothing of that. */
+function meaningHash(node: StoredNode): string {
+  const says = Object.entries(node.says).map(([name, said]): readonly [string, Json] =>
+    (name === 'topic' || name === 'from') && typeof said === 'object' && said !== null && !Array.isArray(said)
+      ? [name, { ...said, partitions: null, retentionMs: null, compacted: null }]
+      : [name, said],
+  )
+  return nodeHash({ ...node, says: Object.fromEntries(says) })
 }
 
 function nodeChanges(before: StoredPlan, after: StoredPlan, unshipped: ReadonlyMap<string, number>): readonly PlanChange[] {
@@ -177,7 +196,7 @@ function nodeChanges(before: StoredPlan, after: StoredPlan, unshipped: ReadonlyM
         message: `the ${node.kind} \`${node.name}\` is new.`,
         advice: null,
       })
-    } else if (nodeHash(known) !== nodeHash(node)) {
+    } else if (meaningHash(known) !== meaningHash(node)) {
       changes.push({
         kind: 'operator-changed',
         name: node.name,
@@ -247,11 +266,10 @@ function feedNode({ name, kind, inputs, says }: StoredNode): FeedNode {
   return { name, kind, inputs, isFileTable: typeof from === 'object' && from !== null && 'path' in from }
 }
 
-interface StoredTopic {
+interface StoredTopic extends TopicKeeping {
   readonly name: string
   readonly fields: StoredNode['fields']
   readonly format: string
-  readonly partitions: number
 }
 
 /** Topics that a plan names, with one node that names each. */
@@ -264,13 +282,17 @@ function topicsOf(plan: StoredPlan): ReadonlyMap<string, { readonly topic: Store
   return topics
 }
 
-function topicChanges(before: StoredPlan | null, after: StoredPlan, existing: ReadonlySet<string> | null): readonly PlanChange[] {
-  const old = before === null ? new Map<never, never>() : topicsOf(before)
+function topicChanges(
+  before: StoredPlan | null,
+  after: StoredPlan,
+  existing: ReadonlyMap<string, TopicKeeping> | null,
+): readonly PlanChange[] {
+  const old: ReturnType<typeof topicsOf> = before === null ? new Map() : topicsOf(before)
   const changes: PlanChange[] = []
   for (const [name, { topic, node }] of topicsOf(after)) {
     const { place } = node
     if (existing !== null && !existing.has(name)) {
-      const near = node.kind === 'source' || node.kind === 'table-source' ? nearestWord(name, existing) : null
+      const near = node.kind === 'source' || node.kind === 'table-source' ? nearestWord(name, existing.keys()) : null
       changes.push({
         kind: 'topic-missing',
         name,
@@ -279,7 +301,10 @@ function topicChanges(before: StoredPlan | null, after: StoredPlan, existing: Re
         advice: near === null ? null : `Did you mean \`${near}\`?`,
       })
     }
-    const known = (old as ReturnType<typeof topicsOf>).get(name)?.topic
+    const known = old.get(name)?.topic
+    const kept = existing?.get(name)
+    if (kept !== undefined)
+      for (const drift of topicDrift(name, topic, known ?? null, kept)) changes.push({ kind: 'topic-differs', name, place, ...drift })
     if (known === undefined) continue
     const [was, is] = [known.fields === null ? 'open' : fieldsText(known.fields), topic.fields === null ? 'open' : fieldsText(topic.fields)]
     if (was !== is || known.format !== topic.format) {

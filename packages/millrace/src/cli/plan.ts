@@ -32,6 +32,7 @@ const SIGNS: Readonly<Record<PlanChange['kind'], string>> = {
   'operator-gone': '-',
   'operator-changed': '~',
   'topic-missing': '+',
+  'topic-differs': '!',
   'schema-changed': '~',
   'setting-changed': '~',
   refused: '!',
@@ -63,10 +64,9 @@ export const plan: Command = {
 
 async function show(context: CliContext, { json, options }: Invocation, definitions: Definitions, remote: Remote | null): Promise<number> {
   let refused = false
-  const records = new Map<string, number>(
-    remote === null ? [] : (await remote.json<readonly TopicStatus[]>('/topics')).map((topic) => [topic.name, topic.records]),
-  )
-  const topics = new Set(records.keys())
+  const listed = remote === null ? [] : await remote.json<readonly TopicStatus[]>('/topics')
+  const topics = new Map(listed.map((topic) => [topic.name, topic]))
+  const records = new Map(listed.map((topic) => [topic.name, topic.records]))
   for (const { name, plan: wanted, warnings } of definitions.pipelines) {
     const before = remote === null ? null : await remote.json<PlanAnswer | null>(`/api/pipelines/${encodeURIComponent(name)}/plan`)
     const unshipped = new Map(Object.entries(before?.unshipped ?? {}))

@@ -83,7 +83,9 @@ export class Pipelines {
     for (const { message, place } of warnings)
       notices.add('warning', name, message, null, `${message}${place === null ? '' : ` (${place})`}`, null)
     const { policy, modules, ...settings } = this.#settings
-    const rebuilt = await passStateGate(log, plan, policy)
+    const { rebuilt, ignored } = await passStateGate(log, plan, policy)
+    for (const { message, advice, place } of ignored)
+      notices.add('warning', name, message, null, `${message}${place === null ? '' : ` (${place})`}`, advice)
     const options: PipelineOptions = {
       ...settings,
       rebuild: policy.rebuild === true || rebuilt.length > 0,

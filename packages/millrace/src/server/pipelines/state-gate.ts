@@ -30,24 +30,38 @@ export interface StatePolicy {
 /** The state that a start builds again; empty when nothing is. */
 export type Rebuilt = readonly PlanChange[]
 
+/** What a start that is let through does with what the file says. */
+export interface GatePassed {
+  readonly rebuilt: Rebuilt
+  /** What the file says of topics that exist, and does not happen. */
+  readonly ignored: readonly PlanChange[]
+}
+
 /**
  * Decides what happens to the stored state of a pipeline.
  * @throws {MillraceError} `MR_RUNTIME_STATE_LAYOUT`, `MR_RUNTIME_STATE_LOST` and `MR_RUNTIME_SINK_FEED` when the policy does not allow what would have to be done.
  */
-export async function passStateGate(log: Log, plan: Plan, { rebuild, dropState }: StatePolicy): Promise<Rebuilt> {
+export async function passStateGate(log: Log, plan: Plan, { rebuild, dropState }: StatePolicy): Promise<GatePassed> {
   const before = await planBefore(log, plan.pipeline, rebuild === true)
-  if (before === null) return []
-  if (before === 'damaged')
-    return [{ kind: 'state-rebuilt', name: plan.pipeline, place: null, message: 'its stored plan is damaged', advice: null }]
-  const unshipped = dropState ? new Map<string, number>() : await unshippedOf(log, before.plan)
-  const changed = diffPlans(before.plan, serializePlan(plan), { unshipped }).filter(
-    (change) => isStateChange(change) && !(dropState && isLoss(change)),
-  )
-  if (changed.length === 0) return []
+  const known = before === 'damaged' ? null : before
+  const unshipped = dropState || known === null ? new Map<string, number>() : await unshippedOf(log, known.plan)
+  const topics = new Map(log.topics().map(({ name, settings }) => [name, settings]))
+  const changes = diffPlans(known?.plan ?? null, serializePlan(plan), { unshipped, topics })
+  const ignored = changes.filter(({ kind }) => kind === 'topic-differs')
+  const damaged: PlanChange = {
+    kind: 'state-rebuilt',
+    name: plan.pipeline,
+    place: null,
+    message: 'its stored plan is damaged',
+    advice: null,
+  }
+  if (before === 'damaged') return { rebuilt: [damaged], ignored }
+  const changed = changes.filter((change) => isStateChange(change) && !(dropState && isLoss(change)))
+  if (changed.length === 0) return { rebuilt: [], ignored }
   const noticed = noticedBy(log, plan)
   // No rebuild gives a sink the rows that wait for it when nobody has its name.
   const isUnnoticed = noticed === null && !changed.some(({ kind }) => kind === 'rows-left')
-  if (rebuild === true || (rebuild === 'unnoticed' && isUnnoticed)) return changed
+  if (rebuild === true || (rebuild === 'unnoticed' && isUnnoticed)) return { rebuilt: changed, ignored }
   throw new MillraceError(codeOf(changed), {
     message: [...changed.map(sentences), ...(noticed === null ? [] : [noticed])].join(' '),
     details: { pipeline: plan.pipeline, operators: changed.map(({ name }) => name).join(', ') },
