@@ -1,7 +1,7 @@
 // What users get: the packages are built, packed into a project that `millrace init` makes outside of the workspace, installed and used there,
 // without the workspace and without the sources; also by an old Node, which finds the one that the project has installed.
 import assert from 'node:assert/strict'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -135,14 +135,35 @@ describe('packages as users install them', () => {
     assert.deepEqual(made?.optionalDependencies, own?.optionalDependencies)
   })
 
-  test('`init` of an installed millrace names its version', async () => {
-    const { code, stdout } = await shell('npx millrace init other --json', folder)
-    assert.equal(code, 0, stdout)
-    assert.deepEqual(readManifest(path.join(folder, 'other/package.json')).dependencies, {
-      millrace: VERSION,
-      '@millrace/parquet': VERSION,
-    })
-    rmSync(path.join(folder, 'other'), { recursive: true })
+  test('`init` of a millrace that came from tarballs takes them along, and of one from a registry names its version', async () => {
+    const file = path.join(folder, 'package.json')
+    const manifest = readFileSync(file, 'utf8')
+    const other = path.join(folder, 'other')
+    const initOther = async (): Promise<Manifest> => {
+      const { code, stdout } = await shell('npx millrace init other --json', folder)
+      assert.equal(code, 0, stdout)
+      return readManifest(path.join(other, 'package.json'))
+    }
+    assert.deepEqual((await initOther()).dependencies, readManifest(file).dependencies)
+    // Resolves every package, and asks no registry for one of ours.
+    await npm(['install', '--package-lock-only', '--ignore-scripts', '--prefer-offline', '--loglevel=error'], other)
+    rmSync(other, { recursive: true })
+
+    writeFileSync(file, JSON.stringify({ ...(JSON.parse(manifest) as object), dependencies: { millrace: VERSION } }))
+    try {
+      assert.deepEqual((await initOther()).dependencies, { millrace: VERSION, '@millrace/parquet': VERSION })
+      assert.ok(!existsSync(path.join(other, 'vendor')))
+    } finally {
+      writeFileSync(file, manifest)
+    }
+    rmSync(other, { recursive: true })
+    const [tarball = ''] = readdirSync(path.join(folder, 'vendor')).filter((name) => name.startsWith('millrace-0'))
+    renameSync(path.join(folder, 'vendor', tarball), path.join(folder, tarball))
+    const gone = await shell('npx millrace init other', folder)
+    renameSync(path.join(folder, tarball), path.join(folder, 'vendor', tarball))
+    assert.equal(gone.code, 1)
+    assert.match(gone.stdout, /MR_CLI_PACK: .*is gone; nothing was written\.[^]*fix: Put it back/)
+    assert.ok(!existsSync(other))
   })
 
   test('an old Node hands over to the one that is installed, or says what is needed', async (context) => {

@@ -30,7 +30,7 @@ describe('being called wrongly', () => {
       assert.equal(out, '')
     }
     const json = await millrace(folder, ['--json'])
-    assert.deepEqual([json.code, /^\{"error":\{"code":"MR_CLI_USAGE","message":"`--json` needs a command/.test(json.errors)], [2, true])
+    assert.deepEqual([json.code, json.errors.startsWith('{"error":{"code":"MR_CLI_USAGE","message":"`--json` needs a command')], [2, true])
   })
 
   test('help has examples for each command', async () => {

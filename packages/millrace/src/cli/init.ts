@@ -1,4 +1,5 @@
-// `millrace init`: a small project that runs at once, on this package where it was installed from a registry, else on what the clone packs.
+// `millrace init`: a small project that runs at once, on this package where it was installed from a registry, on the tarballs that it was
+// installed from, or on what the clone packs.
 import { spawn } from 'node:child_process'
 import { cpSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
@@ -36,13 +37,11 @@ function nameOf(folder: string): string {
   return name || 'plant'
 }
 
-interface Packed {
-  readonly folder: string
-  readonly files: Readonly<Record<string, string>>
-}
+/** Path of the tarball by the name of its package. */
+type Tarballs = Readonly<Record<string, string>>
 
 /** Packs the clone. Its compiler's messages pass through. */
-async function packClone(context: CliContext): Promise<Packed> {
+async function packClone(context: CliContext): Promise<Tarballs> {
   context.note('packing this clone for the new project\n')
   const child = spawn(process.execPath, ['--conditions=mr-source', packScript], { stdio: ['ignore', 'pipe', 'inherit'] })
   let out = ''
@@ -57,7 +56,28 @@ async function packClone(context: CliContext): Promise<Packed> {
       details: { clone: dirname(dirname(packScript)) },
     })
   }
-  return JSON.parse(out) as Packed
+  const { folder, files } = JSON.parse(out) as { readonly folder: string; readonly files: Tarballs }
+  return Object.fromEntries(Object.entries(files).map(([name, file]) => [name, join(folder, file)]))
+}
+
+/** The tarballs that our packages were installed from, which no registry may have; null when they came from one. */
+function installedTarballs(): Tarballs | null {
+  const project = join(packageFolder, '../..')
+  const file = join(project, 'package.json')
+  if (!existsSync(file)) return null
+  const { dependencies = {} } = JSON.parse(readFileSync(file, 'utf8')) as { readonly dependencies?: Readonly<Record<string, string>> }
+  const own = Object.entries(dependencies).filter(
+    ([name, from]) => /^(?:millrace|@millrace\/.+)$/.test(name) && /^file:.*\.tgz$/.test(from),
+  )
+  if (!own.some(([name]) => name === 'millrace')) return null
+  const tarballs = Object.fromEntries(own.map(([name, from]) => [name, resolve(project, from.slice('file:'.length))]))
+  const gone = Object.values(tarballs).find((path) => !existsSync(path))
+  if (gone === undefined) return tarballs
+  throw new MillraceError('MR_CLI_PACK', {
+    message: 'a tarball that this millrace was installed from is gone; nothing was written.',
+    details: { tarball: gone },
+    fix: 'Put it back, or make the project with the `npx millrace init` of the clone.',
+  })
 }
 
 /** Refuses a folder that has one of the names already. */
@@ -85,18 +105,19 @@ export const init: Command = {
   async run(context, { words, json }) {
     const folder = resolve(context.cwd, words[0] ?? '.')
     const isClone = existsSync(packScript)
-    const names = [...Object.keys(FILES), 'package.json', ...(isClone ? ['vendor'] : [])]
+    const installed = isClone ? null : installedTarballs()
+    const names = [...Object.keys(FILES), 'package.json', ...(isClone || installed !== null ? ['vendor'] : [])]
     refuseTaken(folder, names)
-    const packed = isClone ? await packClone(context) : null
+    const tarballs = isClone ? await packClone(context) : installed
     const dependencies =
-      packed === null
+      tarballs === null
         ? Object.fromEntries(PACKAGES.map((name) => [name, VERSION]))
-        : Object.fromEntries(Object.entries(packed.files).map(([name, file]) => [name, `file:vendor/${file}`]))
+        : Object.fromEntries(Object.entries(tarballs).map(([name, path]) => [name, `file:vendor/${basename(path)}`]))
     const manifest = { name: nameOf(folder), ...(JSON.parse(templateText('manifest.json')) as object), dependencies }
     nodeDisk.makeFolder(folder)
     for (const [file, template] of Object.entries(FILES)) writeFileSync(join(folder, file), templateText(template))
     writeFileSync(join(folder, 'package.json'), `${JSON.stringify(manifest, undefined, 2)}\n`)
-    if (packed !== null) for (const file of Object.values(packed.files)) cpSync(join(packed.folder, file), join(folder, 'vendor', file))
+    for (const path of Object.values(tarballs ?? {})) cpSync(path, join(folder, 'vendor', basename(path)))
     const where = words[0] === undefined ? '' : `cd ${words[0]} && `
     context.out(
       json

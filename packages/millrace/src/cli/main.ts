@@ -91,7 +91,7 @@ async function run(args: readonly string[], context: CliContext): Promise<number
 function commandOf(word: string): Command {
   const found = COMMANDS.find(({ name }) => name === word)
   if (found !== undefined) return found
-  const flag = /^--([^=]+)/.exec(word)?.[1]
+  const flag = word.startsWith('--') ? word.slice(2).split('=')[0] : undefined
   if (flag !== undefined && [...settingOptions(start), ...COMMON_OPTIONS].some(({ name }) => name === flag))
     throw new MillraceError('MR_CLI_USAGE', {
       message: `\`--${flag}\` needs a command in front of it.`,
