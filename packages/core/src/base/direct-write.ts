@@ -19,6 +19,10 @@ interface WebAssemblyPart {
   readonly Memory: new (size: { readonly initial: number }) => { readonly buffer: ArrayBuffer }
 }
 
+const REFUSALS: ReadonlySet<string> = new Set(['EINVAL', 'EOPNOTSUPP', 'ENOENT', 'EACCES'])
+/** Too many files are open, or somebody forbids it for a while: the usual way needs no further handle. */
+const NOT_NOW: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'EPERM'])
+
 /** O_DIRECT, or null where the system has no such thing. */
 const DIRECT: number | null = fs.constants.O_DIRECT ?? null
 
@@ -40,14 +44,18 @@ export function worthAround(bytes: number): boolean {
   return DIRECT !== null && bytes >= AROUND_BYTES_MIN
 }
 
-/** The same file once more, for writes around the memory of files; null where the system has no such thing. */
-export function openAround(handle: number): number | null {
-  if (DIRECT === null) return null
+/**
+ * The same file once more, for writes around the memory of files; 'refused' where the system has no such thing, 'not now' where it may have
+ * it another time.
+ */
+export function openAround(handle: number): number | 'refused' | 'not now' {
+  if (DIRECT === null) return 'refused'
   try {
     // By its descriptor: its name may have changed meanwhile.
     return fs.openSync(`/proc/self/fd/${handle}`, fs.constants.O_WRONLY | DIRECT)
   } catch (error) {
-    if (isRefusal(error)) return null
+    if (isRefusal(error)) return 'refused'
+    if (NOT_NOW.has(codeOf(error))) return 'not now'
     throw error
   }
 }
@@ -186,6 +194,9 @@ function writeFully(handle: number, bytes: Uint8Array, start: number, end: numbe
 
 /** No such call on this file system, other blocks than ours, or no /proc. */
 function isRefusal(error: unknown): boolean {
-  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : ''
-  return code === 'EINVAL' || code === 'EOPNOTSUPP' || code === 'ENOENT' || code === 'EACCES'
+  return REFUSALS.has(codeOf(error))
+}
+
+function codeOf(error: unknown): string {
+  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : ''
 }

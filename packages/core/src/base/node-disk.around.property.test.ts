@@ -112,3 +112,30 @@ test('more files than there are buffers are written at once, and none is closed 
     assert.equal(Buffer.compare(fs.readFileSync(file.path).subarray(index * 13), bytes[index] as Uint8Array), 0)
   }
 })
+
+test('where a file cannot be opened once more the bytes go the usual way; what may be otherwise soon is tried again', async (t) => {
+  const { openSync } = fs
+  const path = join(folder(t), 'file')
+  for (const [code, tries] of [
+    ['EMFILE', 3],
+    ['ENFILE', 3],
+    ['EPERM', 3],
+    ['EACCES', 1],
+  ] as const) {
+    let tried = 0
+    const mock = t.mock.method(fs, 'openSync', (...[name, ...rest]: Parameters<typeof openSync>) => {
+      if (!String(name).startsWith('/proc/self/fd/')) return openSync(name, ...rest)
+      tried++
+      throw Object.assign(new Error(code), { code })
+    })
+    const file = nodeDisk.open(path, 'create')
+    const bytes = new Uint8Array(FILE_BYTES).fill(code.length)
+    assert.equal(await file.writeAround?.([bytes], 0), false)
+    assert.equal(file.writeAroundNow?.([bytes], 0), false)
+    file.writeImage?.(bytes, 0, bytes.length)
+    assert.equal(tried, fs.constants.O_DIRECT === undefined ? 0 : tries)
+    assert.equal(Buffer.compare(fs.readFileSync(path), bytes), 0)
+    file.close()
+    mock.mock.restore()
+  }
+})

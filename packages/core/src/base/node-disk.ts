@@ -140,11 +140,13 @@ class NodeFile implements DiskFile {
     }
   }
 
-  /** The handle for writes around the system's memory; null when the file system refuses them. */
+  /** The handle for writes around the system's memory; null when the file system refuses them, or the system another handle just now. */
   #openAround(): number | null {
     if (this.#aroundRefused) return null
-    this.#around ??= this.#run('open', () => openAround(this.#handle))
-    this.#aroundRefused = this.#around === null
+    if (this.#around !== null) return this.#around
+    const opened = this.#run('open', () => openAround(this.#handle))
+    if (typeof opened === 'number') this.#around = opened
+    else this.#aroundRefused = opened === 'refused'
     return this.#around
   }
 
