@@ -37,7 +37,7 @@ export const fsck: Command = {
       context.out(`${JSON.stringify({ ...report, findings })}\n`)
     } else {
       for (const { file, offset, what, message, topic, partition, from, to } of report.findings) {
-        const where = topic === '' ? '' : ` ${topic}/${partition}${from < 0 ? '' : ` offsets ${from} to ${to}`}`
+        const where = topic === '' ? '' : ` ${topic}/${partition}${offsetsText(from, to)}`
         context.out(`${file}:${offset} ${what}:${where} ${message}\n`)
       }
       for (const fix of new Set(report.findings.filter((finding) => !isRepair || isLeft(finding)).map(fixOf)))
@@ -55,6 +55,12 @@ const REBUILD =
 const REPAIR =
   'Run `npx millrace fsck --repair`: torn tails are cut, indexes rewritten, and readers go on behind damaged batches, whose records are lost to them.'
 const BACKUP = 'Nothing can repair this: put the folder back from a backup, or begin with an empty one (`--data`).'
+
+/** The records concerned, the last one included as people count; `to` is the one behind it. */
+function offsetsText(from: number, to: number): string {
+  if (from < 0) return ''
+  return to - from > 1 ? ` offsets ${from} to ${to - 1}` : ` offset ${from}`
+}
 
 /** A batch that repair does not let readers pass. */
 function isLeft({ what, topic }: FsckFinding): boolean {
