@@ -1,14 +1,17 @@
 // Values of a live table: as a reader sees them, as a query asks for them, and their order. What a JavaScript number cannot hold exactly
 // comes as a text of digits, so a text may stand for a number: its field says so, and it has the order of the number.
-import type { Field } from '../codec/column.ts'
+import type { Field, FieldType } from '../codec/column.ts'
 import type { RowReader } from '../state/store.ts'
 import { decodeBase64 } from '../codec/base64.ts'
 import { decimalText, scaledDecimal } from '../codec/coerce.ts'
 import { readKey } from '../codec/key-bytes.ts'
+import { parseTime } from '../codec/time-text.ts'
 import { MillraceError } from '../base/errors.ts'
 import { textOf } from '../base/text-of.ts'
 
 const TEXT = new TextDecoder()
+const I32_LEAST = -(2 ** 31)
+const I32_MOST = 2 ** 31 - 1
 const BIG_LEAST = -(2n ** 63n)
 const BIG_MOST = 2n ** 63n - 1n
 
@@ -66,26 +69,48 @@ export function keyAsked(field: Field, value: unknown, table: string): unknown {
 
 function refuse(field: Field, value: unknown, table: string): never {
   throw new MillraceError('MR_TABLE_KEY_INVALID', {
-    details: { table, field: field.name, kind: field.type.kind, value: textOf(value).slice(0, 80) },
+    details: { table, field: field.name, kind: field.type.kind, expected: expectedOf(field.type), value: textOf(value).slice(0, 80) },
   })
+}
+
+function expectedOf(type: FieldType): string {
+  switch (type.kind) {
+    case 'i32':
+      return 'a whole number of 32 bits'
+    case 'i64':
+      return type.big === true ? 'a whole number of 64 bits' : 'a whole number up to 2^53'
+    case 'f64':
+      return 'a finite number'
+    case 'time':
+      return 'whole milliseconds, or an ISO-8601 time'
+    case 'decimal':
+      return `an amount with at most ${type.precision} digits, ${type.scale} of them behind the point`
+    case 'bool':
+      return 'true or false'
+    case 'bytes':
+      return 'base64'
+    default:
+      return 'a value'
+  }
 }
 
 /** Null: the value does not fit. */
 function typedAsked({ type }: Field, value: unknown): unknown {
   switch (type.kind) {
-    case 'i64':
-      return type.big === true ? bigAsked(value) : numberAsked(value)
     case 'i32':
+      return wholeAsked(value, I32_LEAST, I32_MOST)
+    case 'i64':
+      return type.big === true ? bigAsked(value) : wholeAsked(value, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)
     case 'f64':
       return numberAsked(value)
     case 'time':
-      return numberOrNull(typeof value === 'number' ? value : /^-?\d+$/.test(textOf(value)) ? Number(value) : Date.parse(textOf(value)))
+      return timeAsked(value)
     case 'decimal': {
       const scaled = scaledDecimal(textOf(value), type.precision, type.scale, () => null)
       return scaled === null ? null : decimalText(scaled, type.scale)
     }
     case 'bool':
-      return value === true || value === 'true'
+      return typeof value === 'boolean' ? value : value === 'true' ? true : value === 'false' ? false : null
     case 'bytes':
       return value instanceof Uint8Array ? value : decodeBase64(textOf(value))
     case 'variant':
@@ -95,12 +120,22 @@ function typedAsked({ type }: Field, value: unknown): unknown {
   }
 }
 
+/** A finite number, written as people write numbers: `Number` also takes nothing at all for one. */
 function numberAsked(value: unknown): number | null {
-  return textOf(value).trim() === '' ? null : numberOrNull(Number(value))
+  const isText = typeof value === 'string' && /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(value)
+  const number = isText || typeof value === 'number' || typeof value === 'bigint' ? Number(value) : Number.NaN
+  return Number.isFinite(number) ? number : null
 }
 
-function numberOrNull(value: number): number | null {
-  return Number.isNaN(value) ? null : value
+/** A whole number in a range; a column would take the rest for another number. */
+function wholeAsked(value: unknown, least: number, most: number): number | null {
+  const number = numberAsked(value)
+  return number !== null && Number.isInteger(number) && number >= least && number <= most ? number : null
+}
+
+function timeAsked(value: unknown): number | null {
+  const isText = typeof value === 'string' && !/^-?\d+$/.test(value)
+  return wholeAsked(isText ? parseTime(value) : value, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)
 }
 
 function bigAsked(value: unknown): bigint | null {

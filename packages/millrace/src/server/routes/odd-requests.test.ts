@@ -4,7 +4,7 @@ import { connect } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { startPlant } from '../plant.ts'
-import { errorOf, PlantUnderTest, webPipeline } from '../plant.fixture.ts'
+import { errorOf, eventually, PlantUnderTest, webPipeline } from '../plant.fixture.ts'
 
 let plant: PlantUnderTest
 before(async () => {
@@ -109,6 +109,22 @@ describe('queries', () => {
       assert.notEqual(fix, '')
     }
     assert.equal(errorOf(await plant.post('/topics/free?ack=', '{}')).code, 'MR_HTTP_QUERY_INVALID')
+  })
+})
+
+describe('keys of tables', () => {
+  test('what a key field cannot hold is refused: rounded, it would find the row of another', async () => {
+    await plant.post('/topics/orders', '[{"id":0,"name":"zero"},{"id":1,"name":"one"}]')
+    const answer = await eventually(
+      () => plant.get('/tables/orders?key=0'),
+      ({ value }) => (value as { readonly rows?: readonly unknown[] }).rows?.length === 1,
+    )
+    assert.equal(answer.status, 200)
+    for (const text of ['', '%20', 'Infinity', '1e400', '18446744073709551616', '1.5', 'x'])
+      for (const parameter of ['key', 'prefix', 'from', 'to']) {
+        const refused = await plant.get(`/tables/orders?${parameter}=${text}`)
+        assert.deepEqual([refused.status, errorOf(refused).code, errorOf(refused).details['field']], [400, 'MR_TABLE_KEY_INVALID', 'id'])
+      }
   })
 })
 
