@@ -63,7 +63,7 @@ export class Mill {
    * @throws {MillraceError} `MR_PLAN_KEY_MISSING` for a topic without `key`; `MR_PLAN_TOPIC_CONFLICT`.
    */
   table<V, F extends string>(
-    from: (KeyedTopic<V, F> | FileTableDeclaration<V, F>) &
+    from: (KeyedTopic<V, F, unknown> | FileTableDeclaration<V, F>) &
       ([F] extends [never] ? MillraceTypeError<"table: the topic has no key; declare it with key: 'field'"> : unknown),
   ): Table<TableKey<V, F>, V> {
     const call = startCall(this.#builder, null, 'table', this.table as Caller)

@@ -4,7 +4,7 @@ import { nearestWord } from '../base/nearest-word.ts'
 import type { Field } from '../codec/column.ts'
 import { foreignFields } from '../codec/foreign-schema.ts'
 import { fieldsOf } from '../codec/schema.ts'
-import type { InferOutput, StandardSchemaV1 } from '../codec/standard-schema.ts'
+import type { InferInput, InferOutput, StandardSchemaV1 } from '../codec/standard-schema.ts'
 import type { FileTable } from '../connect/file-table.ts'
 import type { RecordFormat, TopicDeclaration } from '../connect/topic.ts'
 import { placeOfCall, type Caller } from '../base/place-of-call.ts'
@@ -54,8 +54,8 @@ export interface TopicOptions<S, E, F> {
   readonly format?: RecordFormat
 }
 
-/** A topic whose key field is known to the compiler. */
-export type KeyedTopic<V, F extends string> = TopicDeclaration<V> & { readonly '~key'?: F }
+/** A topic whose key field is known to the compiler, and so is what producers may send: `t.optional` fields left out, times as texts. */
+export type KeyedTopic<V, F extends string, I = V> = TopicDeclaration<V> & { readonly '~key'?: F; readonly '~input'?: I }
 
 const TOPIC_OPTIONS = ['value', 'eventTime', 'disorderMs', 'key', 'partitions', 'retentionMs', 'compacted', 'validate', 'private', 'format']
 const NAME_PATTERN = /^[A-Za-z0-9._-]{1,200}$/
@@ -134,7 +134,7 @@ export function topic<S extends StandardSchemaV1, const E extends string = never
     E & NoInfer<[E] extends [never] ? unknown : TimeOf<InferOutput<S>, E>>,
     F & NoInfer<[F] extends [never] ? unknown : KeyOf<InferOutput<S>, F>>
   >,
-): KeyedTopic<InferOutput<S>, F> {
+): KeyedTopic<InferOutput<S>, F, InferInput<S>> {
   const at: Refusal = { kind: 'topic', name: String(name), place: placeOfCall(topic as Caller) }
   if (typeof name !== 'string' || !NAME_PATTERN.test(name) || name === '.' || name === '..')
     refuse(at, `\`${String(name)}\` cannot name a topic.`)
