@@ -140,7 +140,7 @@ export const ERRORS = {
   MR_TIME_AHEAD: entry(
     'data',
     "A record's event time is more than `clockAheadMs` ahead of its partition, and the records behind it do not confirm it.",
-    "Correct the producer's clock; `npx millrace dlq retry` takes the record once time has come that far, or raise `clockAheadMs`.",
+    "Correct the producer's clock; `npx millrace dlq retry` takes the record once time has come that far, and sends it back until then; or raise `clockAheadMs` first.",
   ),
   MR_TIME_LATE: entry(
     'data',
