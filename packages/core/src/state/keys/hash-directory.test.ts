@@ -35,3 +35,25 @@ for (const expected of [0, 1_000_000]) {
     )
   })
 }
+
+test('tables that growing leaves over are kept for those that share a list of them, and for nobody else', () => {
+  const random = seededRandom(5)
+  const fill = (directory: HashDirectory): void => {
+    for (let slot = 0; slot < 400_000; slot++) directory.add(slot, random.below(2 ** 32) | 0)
+    assert.equal(slots(directory).length, 400_000)
+  }
+  const alone = new HashDirectory()
+  fill(alone)
+  assert.equal(alone.spare, null)
+  const shared: Int32Array[] = []
+  const one = new HashDirectory()
+  one.spare = shared
+  fill(one)
+  const left = new Set(shared)
+  assert.ok(left.size > 0 && left.size === shared.length)
+  const other = new HashDirectory()
+  other.spare = shared
+  fill(other)
+  assert.ok(other.tables.some((table) => left.has(table)))
+  assert.ok(!other.tables.some((table) => one.tables.includes(table) || shared.includes(table)))
+})

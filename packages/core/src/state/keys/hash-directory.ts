@@ -26,8 +26,11 @@ export class HashDirectory {
   count = 0
   /** Keys that may come: what grows goes there in few steps instead of many. 0: not known. */
   expected = 0
-  /** Tables of the largest size that nobody uses: they are taken before new ones are made. */
-  spare: Int32Array[] = []
+  /**
+   * Tables of the largest size that nobody uses, shared with other directories: they are taken before new ones are made. Whoever owns the list
+   * counts them. Null: none are kept.
+   */
+  spare: Int32Array[] | null = null
   #depth = 0
   #bytes = 0
   /** A table has grown beyond the largest size. */
@@ -69,7 +72,7 @@ export class HashDirectory {
   }
 
   #emptyTable(entries: number, depth: number): Int32Array {
-    const table = entries === TABLE_ENTRIES_MAX ? this.spare.pop() : undefined
+    const table = entries === TABLE_ENTRIES_MAX ? this.spare?.pop() : undefined
     if (table === undefined) return newTable(entries, depth)
     table.fill(0)
     table[entries * 2 + DEPTH] = depth
@@ -140,7 +143,7 @@ export class HashDirectory {
     this.setTables(keys)
     for (const table of tables) {
       this.#placeAll(table)
-      if (isWhole(table)) this.spare.push(table)
+      if (isWhole(table)) this.spare?.push(table)
     }
   }
 
@@ -172,8 +175,8 @@ export class HashDirectory {
     const bit = 1 << depth
     const count = table[entries * 2 + COUNT] as number
     const upper = countWithBit(table, bit)
-    const low = newTable(entriesFor(count - upper), depth + 1)
-    const high = newTable(entriesFor(upper), depth + 1)
+    const low = this.#emptyTable(entriesFor(count - upper), depth + 1)
+    const high = this.#emptyTable(entriesFor(upper), depth + 1)
     for (let entry = 0; entry < entries; entry++) {
       const slot = table[entry * 2] as number
       if (slot === 0) continue
