@@ -50,22 +50,29 @@ function checkRotten(request: Request, seen: Map<string, number>): void {
   if (damaged > 1) violated(`a flipped bit cost ${damaged} batches of one request`)
 }
 
-/**
- * Tables, topics, archives and dead letters are what the accepted records give. Returns what was seen.
- * @param replayed What a replay has left instead: its input is over, and it keeps no archive.
- */
-export async function checkResults(world: World, replayed: Seen | null = null): Promise<Seen> {
-  const { scenario, pipeline } = world
-  const { plan } = scenario.definition
-  const progress = await readProgress(world)
-  const seen = replayed ?? (await readSeen(world, pipeline, ''))
-  const letters = await readLetters(world, plan.pipeline)
+/** A replay that has ended: its input is over, and it keeps no archive. Its topics have the suffix. */
+export interface Replayed {
+  readonly pipeline: RunningPipeline
+  readonly suffix: string
+}
+
+/** Tables, topics, archives and dead letters are what the accepted records give; those of a replay when one is given. Returns what was seen. */
+export async function checkResults(world: World, replayed: Replayed | null = null): Promise<Seen> {
+  const { scenario } = world
+  const seen = await readSeen(world, replayed?.pipeline ?? world.pipeline, replayed?.suffix ?? '')
+  // Behind a topic in the middle a replay binds its own rows anew; everywhere else it must go by the bindings of the live run.
+  const bound = replayed !== null && scenario.hasThrough ? replayed : { pipeline: world.pipeline, suffix: '' }
+  const { pipeline } = bound
+  const { plan } = pipeline
+  const progress = await readProgress(world, pipeline)
+  const letters = await lettersOf(world, bound)
   const moves = await readMoves(world)
   const expected: ExpectedLetter[] = []
   const clocks = new Clocks(pipeline.topology, progress)
   const records = new Map<string, readonly SeenRecord[]>()
   for (const name of inputTopics(pipeline)) records.set(name, await readSource(world, name))
-  const rowsOf = (topic: string, exactGuard: boolean): readonly OracleRow[] => {
+  const rowsOf = (shown: string, exactGuard: boolean): readonly OracleRow[] => {
+    const topic = records.has(shown) ? shown : `${shown}${bound.suffix}`
     const source = plan.nodes.find((node) => (node.kind === 'source' || node.kind === 'through') && node.topic.name === topic)
     const options = {
       topology: pipeline.topology,
@@ -76,7 +83,7 @@ export async function checkResults(world: World, replayed: Seen | null = null): 
       letters,
       moves,
     }
-    return acceptedRows(topic, records.get(topic) ?? [], options, expected)
+    return acceptedRows(topic, records.get(topic) ?? [], options, expected).map((row) => ({ ...row, topic: shown }))
   }
   const context: OracleContext = {
     seen,
@@ -100,6 +107,13 @@ export async function checkResults(world: World, replayed: Seen | null = null): 
   if (scenario.onTime && !scenario.hasThrough && letters.some((letter) => letter.code === 'MR_TIME_LATE'))
     violated('a record is late that cannot be')
   return seen
+}
+
+/** What a replay put aside behind a topic in the middle are its own letters; in front of one it goes by those of the live run. */
+async function lettersOf(world: World, { pipeline, suffix }: Replayed): Promise<readonly SeenLetter[]> {
+  const live = await readLetters(world, world.scenario.definition.plan.pipeline)
+  if (suffix === '') return live
+  return [...live, ...(await readLetters(world, pipeline.plan.pipeline)).filter((letter) => letter.topic.endsWith(suffix))]
 }
 
 function inputTopics(pipeline: RunningPipeline): readonly string[] {

@@ -81,9 +81,8 @@ export async function keepSources(world: World): Promise<void> {
   }
 }
 
-export async function readProgress(world: World): Promise<ReadonlyMap<string, readonly ProgressRecord[]>> {
+export async function readProgress(world: World, { topology }: RunningPipeline): Promise<ReadonlyMap<string, readonly ProgressRecord[]>> {
   const progress = new Map<string, ProgressRecord[]>()
-  const { topology } = world.pipeline
   for (const part of topology.parts) {
     for (const record of await rawRecords(world, world.log, progressTopic(topology.pipeline, part.name))) {
       const task = `${part.name}/${record.partition}`

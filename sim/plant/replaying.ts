@@ -1,7 +1,6 @@
 // Replays beside the live pipeline: along its kept bindings, with other luck, to topics of their own.
 import { rangeByTime, replayPlan, RunningPipeline } from '@millrace/core/engine'
 import { checkResults, checkSame } from './laws.ts'
-import { readSeen } from './reading.ts'
 import type { Seen } from './recipe.ts'
 import type { World } from './world.ts'
 
@@ -37,8 +36,7 @@ export async function checkReplay(world: World, live: Seen): Promise<void> {
     REPLAY_LIMIT_MS,
   )
   await world.time.run(replay.finished(), REPLAY_LIMIT_MS)
-  const seen = await readSeen(world, replay, '.replay-again')
-  await checkResults(world, seen)
+  const seen = await checkResults(world, { pipeline: replay, suffix: '.replay-again' })
   // Several tasks that write into one topic may take turns as they like, and behind a topic in the middle ticks are cut anew.
   const isExact =
     !world.scenario.hasThrough &&
