@@ -45,9 +45,19 @@ test('a bad line is one dead letter for all task groups, and the other lines are
   await run.stop()
 })
 
-test('a missing file refuses the start', async () => {
+test('a missing file refuses the start, and says where a test has its files', async () => {
+  await assert.rejects(testPipeline(joined(), { files: { '/data/other.csv': '' } }), (error) => {
+    assert.ok(isMillraceError(error))
+    assert.equal(error.code, 'MR_TABLE_FILE')
+    assert.match(error.message, /`campaigns`: there is no such file in the `files` of this test/)
+    assert.match(error.fix, /testPipeline\(definition, \{ files: \{ '\/data\/campaigns\.csv': text \} \}\)/)
+    return true
+  })
+})
+
+test('a file that is there and is no such table is refused as it would be outside of a test', async () => {
   await assert.rejects(
-    testPipeline(joined()),
-    (error) => isMillraceError(error) && error.code === 'MR_TABLE_FILE' && error.message.includes('`campaigns`: there is no such file'),
+    testPipeline(joined(), { files: { '/data/campaigns.csv': 'a,b\n1,2\n' } }),
+    (error) => isMillraceError(error) && error.code === 'MR_TABLE_FILE' && error.message.includes('`campaigns`: no column'),
   )
 })

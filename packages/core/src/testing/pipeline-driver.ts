@@ -8,6 +8,7 @@ import type { PipelineStatus } from '../runtime/status.ts'
 import type { TaskEvent } from '../runtime/environment.ts'
 import type { TableQuery, TableRow } from '../runtime/table-reader.ts'
 import { must } from '../base/assert.ts'
+import { isMillraceError, MillraceError } from '../base/errors.ts'
 import { textOf } from '../base/text-of.ts'
 import { seededRandom } from '../base/random.ts'
 import { partitionOf } from '../codec/murmur2.ts'
@@ -27,7 +28,7 @@ export interface PipelineTestOptions {
   readonly seed?: number
   /** Wall clock at the start, milliseconds. Default 2026-01-01. */
   readonly startMs?: number
-  /** Files for file tables and file sinks, by path. */
+  /** Files for file tables and file sinks, by the path that the pipeline names; there are no others: `{ 'pages.csv': 'url,title\n/,Home\n' }`. */
   readonly files?: Readonly<Record<string, string>>
   /** Partitions by topic name, over the topic's own declaration. */
   readonly partitions?: Readonly<Record<string, number>>
@@ -120,21 +121,34 @@ export class PipelineTest {
     for (const [name, partitions] of Object.entries(this.#options.partitions ?? {}))
       if (this.#log.topic(name) === null) await this.time.run(this.#log.createTopic(name, { partitions }))
     const { plan } = this.#definition
-    this.#pipeline = await this.time.run(
-      RunningPipeline.start(plan, {
-        log: this.#log,
-        clock: this.time,
-        scheduler: this.time,
-        disk: this.disk,
-        compiler,
-        codeVersion: codeVersion(plan),
-        codegen: this.#options.interpret !== true,
-        guardRows: true,
-        rebuild: change.rebuild ?? false,
-        ...(this.#options.snapshotBytesMin === undefined ? {} : { snapshotBytesMin: this.#options.snapshotBytesMin }),
-        onEvent: (event) => this.events.push(event),
-      }),
-    )
+    const started = RunningPipeline.start(plan, {
+      log: this.#log,
+      clock: this.time,
+      scheduler: this.time,
+      disk: this.disk,
+      compiler,
+      codeVersion: codeVersion(plan),
+      codegen: this.#options.interpret !== true,
+      guardRows: true,
+      rebuild: change.rebuild ?? false,
+      ...(this.#options.snapshotBytesMin === undefined ? {} : { snapshotBytesMin: this.#options.snapshotBytesMin }),
+      onEvent: (event) => this.events.push(event),
+    })
+    this.#pipeline = await this.time.run(started.catch((error: unknown) => Promise.reject(this.#withFiles(error))))
+  }
+
+  /** A test has the files of its option and no others, also where there is one of that name on the machine. */
+  #withFiles(error: unknown): unknown {
+    if (!isMillraceError(error) || error.code !== 'MR_TABLE_FILE') return error
+    const tables = this.#definition.plan.nodes.flatMap((node) => (node.kind === 'table-source' ? [node.from] : []))
+    const missing = tables.find((one) => one.kind === 'file-table' && !this.disk.exists(one.path))
+    if (missing?.kind !== 'file-table') return error
+    return new MillraceError('MR_TABLE_FILE', {
+      message: `the table \`${missing.name}\`: there is no such file in the \`files\` of this test.`,
+      details: { file: missing.path },
+      fix: `Give the test its text: \`testPipeline(definition, { files: { '${missing.path}': text } })\`.`,
+      cause: error,
+    })
   }
 
   /**
