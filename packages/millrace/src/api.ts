@@ -8,7 +8,8 @@ export { decodeJson, encodeJson } from './json.ts'
 export interface HealthAnswer {
   /** ok: everything works. degraded: events are taken, and something else does not work or is still restored. down: no events are taken. */
   readonly status: HealthStatus
-  readonly millrace: { readonly version: string; readonly pid: number; readonly folder: string | null }
+  /** Process and data folder; null for those who may not read anything else, the folder also of a plant in memory. */
+  readonly millrace: { readonly version: string; readonly pid: number | null; readonly folder: string | null }
   readonly parts: readonly HealthPart[]
 }
 

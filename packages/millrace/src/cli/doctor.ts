@@ -104,11 +104,18 @@ async function port({ settings }: Invocation): Promise<Finding> {
       says: `${host}:${wanted} is taken by another program, or cannot be listened on`,
       fix: 'Choose another port with `--port N`.',
     }
-  const isOwn = owner.folder === settings.data
+  // One that asks for a token says to nobody where its data lies; the own folder says where its server is.
+  const own = readServerFile(settings.data)
+  const isOwn = owner.folder === settings.data || (own !== null && new URL(own.url).port === String(wanted))
+  const place = isOwn
+    ? `, process ${owner.pid ?? own?.pid}, folder ${settings.data}`
+    : owner.pid === null
+      ? ''
+      : `, process ${owner.pid}, folder ${owner.folder ?? 'none'}`
   return {
     what: 'port',
     isGood: isOwn,
-    says: `${host}:${wanted} is taken by millrace, process ${owner.pid}, folder ${owner.folder ?? 'none'}`,
+    says: `${host}:${wanted} is taken by millrace${place}`,
     fix: isOwn ? null : 'Choose another port with `--port N`.',
   }
 }

@@ -299,7 +299,8 @@ class RunningPlant implements Plant {
       bodyBytesMax = BODY_BYTES_MAX,
       memoryBytes = MEMORY_BYTES,
     } = this.#options
-    const router: Router = new Router(this.#routes(() => router.routes))
+    const security = new Security({ host, hosts: hosts.map((name) => name.toLowerCase()), token })
+    const router: Router = new Router(this.#routes(() => router.routes, security))
     const page = new ConsoleFiles(this.#options.page ?? consoleFolder())
     try {
       this.#server = await listen({
@@ -307,7 +308,7 @@ class RunningPlant implements Plant {
         port,
         tls,
         router,
-        security: new Security({ host, hosts: hosts.map((name) => name.toLowerCase()), token }),
+        security,
         limits: { bodyBytesMax, budget: new BodyBudget(Math.floor(memoryBytes / 4)) },
         log: this.#lines,
         isReady: () => this.#isCollecting,
@@ -318,7 +319,7 @@ class RunningPlant implements Plant {
     }
   }
 
-  #routes(all: () => Router['routes']): Router['routes'] {
+  #routes(all: () => Router['routes'], security: Security): Router['routes'] {
     const context: PlantContext = {
       folder: this.#options.folder,
       health: () =>
@@ -332,6 +333,7 @@ class RunningPlant implements Plant {
           isStopping: this.#stopping !== null,
           wanted: this.#options.pipelines.map(({ name }) => name),
         }),
+      mayRead: (request) => security.mayRead(request),
       log: this.log,
       clock: this.#clock,
       scheduler: this.#scheduler,

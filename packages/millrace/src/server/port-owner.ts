@@ -5,14 +5,16 @@ import { MillraceError } from '@millrace/core/engine'
 const ASK_MS = 1000
 
 export interface PortOwner {
-  readonly pid: number
+  /** Null: it asks for a token, and says no more to strangers. */
+  readonly pid: number | null
   readonly folder: string | null
 }
 
 /** The millrace that listens there, or null when something else does. */
 export function askPortOwner(host: string, port: number): Promise<PortOwner | null> {
   return new Promise((resolve) => {
-    const request = get({ host, port, path: '/health', timeout: ASK_MS }, (response) => {
+    // By a name that each answers to. The own token stays here: nobody knows who is there.
+    const request = get({ host, port, path: '/health', headers: { host: 'localhost' }, timeout: ASK_MS }, (response) => {
       let text = ''
       response.setEncoding('utf8')
       response.on('data', (chunk: string) => {
@@ -29,7 +31,7 @@ export function askPortOwner(host: string, port: number): Promise<PortOwner | nu
 
 function ownerOf(text: string): PortOwner | null {
   try {
-    const { millrace } = JSON.parse(text) as { readonly millrace?: { readonly pid: number; readonly folder: string | null } }
+    const { millrace } = JSON.parse(text) as { readonly millrace?: PortOwner }
     return millrace === undefined ? null : { pid: millrace.pid, folder: millrace.folder }
   } catch {
     return null
@@ -48,8 +50,8 @@ export async function withOwner(error: unknown, host: string, port: number): Pro
     })
   return new MillraceError('MR_SERVER_PORT_TAKEN', {
     message: 'the port is taken by another millrace.',
-    details: { host, port, pid: owner.pid, folder: owner.folder },
-    fix: `Stop it (\`kill ${owner.pid}\`), or choose another port with \`--port N\`.`,
+    details: { host, port, ...(owner.pid === null ? {} : { pid: owner.pid, folder: owner.folder }) },
+    fix: `Stop it${owner.pid === null ? '' : ` (\`kill ${owner.pid}\`)`}, or choose another port with \`--port N\`.`,
     cause: error,
   })
 }

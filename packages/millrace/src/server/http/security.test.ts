@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { request } from 'node:http'
 import { describe, test } from 'node:test'
+import type { HealthAnswer } from '../../api.ts'
 import { startPlant } from '../plant.ts'
 import { type errorOf, PlantUnderTest } from '../plant.fixture.ts'
 
@@ -23,6 +24,17 @@ function raw(
   })
 }
 
+/** Process and folder that /health names. */
+async function placeOf(
+  plant: PlantUnderTest,
+  headers: Readonly<Record<string, string>>,
+): Promise<Pick<HealthAnswer['millrace'], 'pid' | 'folder'>> {
+  const { status, text } = await raw(plant, 'GET', '/health', { host: 'localhost', ...headers })
+  assert.equal(status, 200)
+  const { pid, folder } = (JSON.parse(text) as HealthAnswer).millrace
+  return { pid, folder }
+}
+
 describe('hosts and origins', () => {
   test('only names of this machine, and those that were configured, are answered', async () => {
     const plant = await PlantUnderTest.start({ hosts: ['Plant.Example'] })
@@ -42,7 +54,9 @@ describe('hosts and origins', () => {
         if (host !== '') assert.match(text, /MR_HTTP_HOST_REFUSED/)
       }
     }
-    assert.equal((await raw(plant, 'GET', '/health', { host: 'anything' })).status, 200)
+    // Health is for everybody; where the plant lies is not.
+    assert.deepEqual(await placeOf(plant, { host: 'anything' }), { pid: null, folder: null })
+    assert.equal((await placeOf(plant, { host: 'plant.example' })).pid, process.pid)
     await plant.stop()
   })
 
@@ -83,7 +97,9 @@ describe('tokens', () => {
   test('with a token every request but health and the page needs it', async () => {
     const plant = await PlantUnderTest.start({ token: 'correct horse' })
     await plant.plant.log.createTopic('t')
-    assert.equal((await plant.get('/health')).status, 200)
+    assert.deepEqual(await placeOf(plant, {}), { pid: null, folder: null })
+    assert.deepEqual(await placeOf(plant, { authorization: 'Bearer wrong' }), { pid: null, folder: null })
+    assert.equal((await placeOf(plant, { authorization: 'Bearer correct horse' })).pid, process.pid)
     assert.equal((await plant.get('/')).status, 200)
     for (const headers of [{}, { authorization: 'Bearer wrong' }, { authorization: 'Basic correct horse' }, { authorization: 'Bearer' }]) {
       const answer = await plant.get('/topics', headers as Readonly<Record<string, string>>)
@@ -122,6 +138,19 @@ describe('ports', () => {
       assert.equal(code, 'MR_SERVER_PORT_TAKEN')
       assert.equal(details['pid'], process.pid)
       assert.match(fix, /--port/)
+      return true
+    })
+    await first.stop()
+  })
+
+  test('one that asks for a token is known for a millrace, and no more; the own token is not sent to whoever is there', async () => {
+    const first = await PlantUnderTest.start({ token: 'x' })
+    await assert.rejects(startPlant({ folder: null, pipelines: [], port: first.plant.port, token: 'x' }), (error: unknown) => {
+      const { code, message, details, fix } = error as ReturnType<typeof errorOf>
+      assert.deepEqual([code, details['pid'], details['folder']], ['MR_SERVER_PORT_TAKEN', undefined, undefined])
+      assert.match(message, /another millrace/)
+      assert.match(fix, /--port/)
+      assert.doesNotMatch(fix, /null/)
       return true
     })
     await first.stop()

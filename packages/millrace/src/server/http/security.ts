@@ -3,7 +3,7 @@
 // nor hide its Origin (so what changes something is refused).
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-import { MillraceError } from '@millrace/core/engine'
+import { isMillraceError, MillraceError } from '@millrace/core/engine'
 
 /** open: anybody. read: with the token. change: with the token, and never for a page of another origin. */
 export type Access = 'open' | 'read' | 'change'
@@ -40,6 +40,17 @@ export class Security {
     if (!this.#known.has(host)) this.#checkHost(host)
     if (access === 'change') checkOrigin(request, host)
     if (this.#token !== null) this.#checkToken(request, this.#token)
+  }
+
+  /** True when a request may read: of what is open to everybody, it may see also what is not for strangers. */
+  mayRead(request: IncomingMessage): boolean {
+    try {
+      this.check(request, 'read')
+      return true
+    } catch (error) {
+      if (isMillraceError(error)) return false
+      throw error
+    }
   }
 
   #checkHost(host: string): void {

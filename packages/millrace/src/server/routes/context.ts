@@ -1,4 +1,5 @@
 // What routes may use of the plant.
+import type { IncomingMessage } from 'node:http'
 import type { Clock, Log, Scheduler, SourceStatus } from '@millrace/core/engine'
 import type { HealthAnswer, PlantStatus } from '../../api.ts'
 import type { Collector } from '../collect/collector.ts'
@@ -11,6 +12,8 @@ export interface PlantContext {
   /** Data folder; null: in memory. */
   readonly folder: string | null
   readonly health: () => HealthAnswer
+  /** True for a request from an allowed host, with the token where there is one. */
+  readonly mayRead: (request: IncomingMessage) => boolean
   readonly log: Log
   readonly clock: Clock
   readonly scheduler: Scheduler

@@ -84,7 +84,7 @@ const healthStatus: object = { enum: ['ok', 'degraded', 'down'] }
 
 export const HEALTH: object = object({
   status: healthStatus,
-  millrace: object({ version: text, pid: whole, folder: maybeText }),
+  millrace: object({ version: text, pid: maybeWhole, folder: maybeText }),
   parts: {
     type: 'array',
     items: object({

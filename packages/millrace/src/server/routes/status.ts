@@ -3,6 +3,7 @@ import { encodeJson } from '../../json.ts'
 import { sendJson, sendText } from '../http/answers.ts'
 import type { PlantContext } from './context.ts'
 import { ANSWERED, type HttpCall } from '../http/call.ts'
+import { forStrangers } from '../watch/health.ts'
 import { metricsText } from '../watch/metrics.ts'
 import { openApi } from '../http/openapi.ts'
 import type { Route } from '../http/router.ts'
@@ -14,7 +15,8 @@ export function statusRoutes(context: PlantContext, routes: () => readonly Route
       method: 'GET',
       path: '/health',
       access: 'open',
-      summary: '200 while events are taken, else 503; in both cases what works and what does not, each with code and fix. Needs no token.',
+      summary:
+        '200 while events are taken, else 503; in both cases what works and what does not, each with code and fix. Needs no token; process and folder are for those who have it.',
       parameters: [
         {
           name: 'ready',
@@ -69,10 +71,10 @@ export function statusRoutes(context: PlantContext, routes: () => readonly Route
   ]
 }
 
-function health({ health: look }: PlantContext, call: HttpCall): typeof ANSWERED {
+function health({ health: look, mayRead }: PlantContext, call: HttpCall): typeof ANSWERED {
   const isLive = call.flag('live')
   const isReady = call.flag('ready')
-  const answer = look()
+  const answer = mayRead(call.request) ? look() : forStrangers(look())
   const isGood = isLive || (isReady ? answer.status === 'ok' : answer.status !== 'down')
   sendJson(call.response, isGood ? 200 : 503, answer)
   return ANSWERED

@@ -30,6 +30,11 @@ export function healthOf(facts: HealthFacts): HealthAnswer {
   }
 }
 
+/** Without what only those need who may read anything else: which process it is, and where its data lies. */
+export function forStrangers(answer: HealthAnswer): HealthAnswer {
+  return { ...answer, millrace: { ...answer.millrace, pid: null, folder: null } }
+}
+
 function collectorPart({ isCollecting, isStopping, disk, log }: HealthFacts): HealthPart {
   const reasons: HealthReason[] = []
   if (isStopping) reasons.push(reason('MR_LOG_CLOSED'))
