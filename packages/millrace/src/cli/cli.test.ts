@@ -14,7 +14,7 @@ describe('being called wrongly', () => {
       [['--prot'], /no flag `--prot`/],
       [['tail', 'x', '--folow'], /did you mean `--follow`/],
       [['--debug'], /`--debug` needs a command/],
-      [['--data=x', 'topics'], /`--data` needs a command.*\n {2}fix: .*`millrace COMMAND --data`/],
+      [['--data=x', 'topics'], /`--data` needs a command.*\n {2}fix: .*`npx millrace COMMAND --data`/],
       [['topics', 'craete', 'x'], /did you mean `create`/],
       [['topics', 'create'], /needs the name of a topic/],
       [['dlq', 'lst'], /did you mean `list`/],
@@ -199,10 +199,10 @@ describe('with a server', () => {
     assert.match((await millrace(folder, ['replay', 'list'])).out, /x +web +finished +31 +per_minute/)
     for (const [args, expected] of [
       [['replay', 'web', '--topic', 'hit', '--to-offset', '1'], /does not read the topic `hit`; did you mean `hits`\?[^]*fix: .*--help/],
-      [['replay', 'web', '--topic', 'reading'], /MR_CLI_USAGE: [^]*it reads: hits[^]*fix: .*`millrace replay --help`/],
-      [['replay', 'web', '--from', 'soon'], /MR_CLI_USAGE: `--from` must be a time: .*\n {2}fix: .*`millrace replay --help`/],
+      [['replay', 'web', '--topic', 'reading'], /MR_CLI_USAGE: [^]*it reads: hits[^]*fix: .*`npx millrace replay --help`/],
+      [['replay', 'web', '--from', 'soon'], /MR_CLI_USAGE: `--from` must be a time: .*\n {2}fix: .*`npx millrace replay --help`/],
       [['replay', 'web', '--to-offset', '9'], /MR_CLI_USAGE: `--topic` must be given with offsets\.\n/],
-      [['tail', 'hits', '--from', 'foo'], /MR_CLI_USAGE: `--from` must be .*value=`foo`\n {2}fix: .*`millrace tail --help`/],
+      [['tail', 'hits', '--from', 'foo'], /MR_CLI_USAGE: `--from` must be .*value=`foo`\n {2}fix: .*`npx millrace tail --help`/],
       [['dlq', 'show', 'web', '-n', 'ten'], /MR_CLI_USAGE: `--limit` must be a whole number from 1 to 1000\. value=`ten`\n/],
     ] as const) {
       const { code, errors } = await millrace(folder, args)

@@ -14,7 +14,7 @@ export function flagError(error: unknown, { name, options }: Command): unknown {
   const fix = error.fix === ERRORS[error.code].fix ? '' : `${error.fix} `
   const usage = new MillraceError('MR_CLI_USAGE', {
     message: text.startsWith(quoted) ? `\`--${flag}\`${text.slice(quoted.length)}` : text,
-    fix: `${fix}See \`millrace ${name} --help\`.`,
+    fix: `${fix}See \`npx millrace ${name} --help\`.`,
     cause: error,
   })
   // The message has its details already.

@@ -95,7 +95,7 @@ function commandOf(word: string): Command {
   if (flag !== undefined && [...settingOptions(start), ...COMMON_OPTIONS].some(({ name }) => name === flag))
     throw new MillraceError('MR_CLI_USAGE', {
       message: `\`--${flag}\` needs a command in front of it.`,
-      fix: `\`millrace COMMAND --${flag}\`; commands: ${COMMANDS.map(({ name }) => name).join(', ')}.`,
+      fix: `\`npx millrace COMMAND --${flag}\`; commands: ${COMMANDS.map(({ name }) => name).join(', ')}.`,
     })
   const near = word.startsWith('-')
     ? null
@@ -129,7 +129,7 @@ function parse(command: Command, options: readonly Option[], args: readonly stri
     if (token.kind === 'positional') words.push(token.value)
     if (token.kind !== 'option') continue
     const option = options.find(({ name }) => name === token.name)
-    const example = `\`millrace ${command.name} --help\``
+    const example = `\`npx millrace ${command.name} --help\``
     if (option === undefined) {
       const near = nearestWord(
         token.name,
@@ -157,5 +157,5 @@ function requireWords({ name, usage, words: [least, most] }: Command, words: rea
     words.length < least
       ? `${name} needs ${usage}.`
       : `${name} takes ${usage === '' ? 'no words' : usage}, and \`${words[most]}\` is one too many.`
-  throw new MillraceError('MR_CLI_USAGE', { message, fix: `See \`millrace ${name} --help\`.` })
+  throw new MillraceError('MR_CLI_USAGE', { message, fix: `See \`npx millrace ${name} --help\`.` })
 }
