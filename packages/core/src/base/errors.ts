@@ -140,7 +140,7 @@ export const ERRORS = {
   MR_TIME_AHEAD: entry(
     'data',
     "A record's event time is more than `clockAheadMs` ahead of its partition, and the records behind it do not confirm it.",
-    "Correct the producer's clock; `npx millrace dlq retry` takes the record once time has come that far, and sends it back until then; or raise `clockAheadMs` first.",
+    "Correct the producer's clock. `npx millrace dlq retry` takes the record on your word, with the time that it has, and moves no clock; or raise `clockAheadMs`.",
   ),
   MR_TIME_LATE: entry(
     'data',
@@ -441,6 +441,11 @@ export const ERRORS = {
     'invalid',
     'The range of the replay holds nothing.',
     'Look at the times and offsets with `npx millrace tail TOPIC --from earliest`; `--by append` chooses by the time of collection.',
+  ),
+  MR_REPLAY_DAMAGED: entry(
+    'data',
+    'A stored batch in the range of the replay is damaged: it has ended there. The live pipeline is not affected.',
+    'Replay what lies in front of the batch and behind it: `--topic TOPIC --partition N --from-offset A --to-offset B`. Or stop the server and let readers pass the damage with `npx millrace fsck --repair`.',
   ),
   MR_REPLAY_UNKNOWN: entry('invalid', 'No replay has this id.', 'See `npx millrace replay list`.'),
   MR_REPLAY_RUNNING: entry('invalid', 'A replay with this id is running or has run.', 'Choose another `--id`, or leave it out.'),

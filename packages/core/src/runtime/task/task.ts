@@ -11,6 +11,7 @@ import type { TaskEnvironment } from '../environment.ts'
 import type { TaskLoop, TaskPhase } from '../task-loop.ts'
 import { isMillraceError } from '../../base/errors.ts'
 import { sleep } from '../../base/scheduler.ts'
+import { isDamage } from '../recovery/damage.ts'
 import { BinderLoop } from './binder-loop.ts'
 import { DirectSinkLoop } from '../sink/direct-sink-loop.ts'
 import { ReaderLoop } from './reader-loop.ts'
@@ -144,8 +145,10 @@ export class Task {
         error.kind === 'closed' ||
         error.kind === 'invalid' ||
         error.kind === 'internal')
+    // Somebody waits for a replay to end, and the bytes do not get well. A live task waits for whoever mends them.
+    const isHurtReplay = this.#environment.replay !== null && isDamage(error)
     const transient = isMillraceError(error) && error.kind === 'transient'
-    if (!hopeless && (transient || failures <= RESTARTS_MAX)) return false
+    if (!hopeless && !isHurtReplay && (transient || failures <= RESTARTS_MAX)) return false
     this.#phase = 'failed'
     this.#environment.report({ kind: 'failed', task: this.name, error })
     return true

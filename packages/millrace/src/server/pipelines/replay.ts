@@ -5,6 +5,7 @@ import {
   compiler,
   type Disk,
   type Log,
+  isMillraceError,
   MillraceError,
   nearestWord,
   type Plan,
@@ -72,6 +73,7 @@ export interface Replay {
  * Starts a replay of a live pipeline. Its tables stay in memory until somebody lets go of it.
  * @param liveVersion Code version of the live pipeline.
  * @throws {MillraceError} `MR_REPLAY_RUNNING` when the id was used before, `MR_REPLAY_EMPTY` when no record is in the range.
+ * What stops it later is in its status: `MR_REPLAY_DAMAGED` where a stored batch is damaged.
  */
 export async function startReplay(
   environment: ReplayEnvironment,
@@ -86,6 +88,9 @@ export async function startReplay(
   const range = await rangeOf(log, plan, request)
   requireRecords(log, plan, range)
   const startedAtMs = clock.nowMs()
+  // Tasks that read what a failed one writes would wait for its end for ever.
+  const failure = Promise.withResolvers<never>()
+  failure.promise.catch(() => undefined)
   const running = await RunningPipeline.start(copy, {
     log,
     clock,
@@ -94,17 +99,23 @@ export async function startReplay(
     compiler,
     codeVersion: codeVersion(copy),
     replay: { id: request.id, of: plan.pipeline, range, codeVersion: liveVersion },
-    onEvent: (event) => onEvent(copy.pipeline, event),
+    onEvent: (event) => {
+      onEvent(copy.pipeline, event)
+      if (event.kind === 'failed') failure.reject(event.error)
+    },
+  }).catch((thrown: unknown) => {
+    throw told(thrown)
   })
   let phase: ReplayStatus['phase'] = 'running'
   let endedAtMs: number | null = null
   let error: ReplayStatus['error'] = null
   const finish = async (): Promise<void> => {
     try {
-      await running.finished()
+      await Promise.race([running.finished(), failure.promise])
       requireRows(plan, request, rowsOf(running))
       phase = 'finished'
-    } catch (thrown) {
+    } catch (caught) {
+      const thrown = told(caught)
       phase = 'failed'
       error =
         thrown instanceof MillraceError
@@ -137,6 +148,12 @@ export async function startReplay(
       await ended
     },
   }
+}
+
+/** The failure as the one who asked for the replay can act on it. */
+function told(error: unknown): unknown {
+  if (!isMillraceError(error) || (error.code !== 'MR_LOG_CORRUPT' && error.code !== 'MR_LOG_QUARANTINED')) return error
+  return new MillraceError('MR_REPLAY_DAMAGED', { details: error.details, cause: error })
 }
 
 function rowsOf(running: RunningPipeline): ReplayedRows {

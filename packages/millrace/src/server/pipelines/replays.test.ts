@@ -1,6 +1,8 @@
 // Replays over HTTP: their range, what they have in tables, and how they go.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { MemoryLog } from '@millrace/core/engine'
+import type { PlantStatus } from '../../api.ts'
 import { errorOf, eventually, PlantUnderTest, webPipeline } from '../plant.fixture.ts'
 import type { ReplayStatus } from './replay.ts'
 
@@ -68,5 +70,26 @@ test('a range that holds nothing is said', async () => {
   const { phase, error } = await ended(plant, 'late')
   assert.deepEqual([phase, error?.code], ['failed', 'MR_REPLAY_EMPTY'])
   assert.match(error?.message ?? '', /all that are kept are earlier/)
+  await plant.stop()
+})
+
+test('a damaged batch in the range ends the replay at once, with its place and what to do', async () => {
+  const plant = await webPlant()
+  const { log } = plant.plant
+  assert.ok(log instanceof MemoryLog)
+  const [partition] = log.ends('hits').flatMap(({ partition: each, end }) => (end > 0 ? [each] : []))
+  log.damage('hits', partition ?? 0, 0)
+  await plant.post('/api/pipelines/web/replays', '{"id":"hurt"}')
+  const startedAt = Date.now()
+  const { phase, error } = await ended(plant, 'hurt')
+  assert.ok(Date.now() - startedAt < 3000, 'it is not tried again and again')
+  assert.deepEqual([phase, error?.code], ['failed', 'MR_REPLAY_DAMAGED'])
+  assert.match(error?.message ?? '', new RegExp(`topic=\`hits\`, partition=\`${partition}\`, offset=\`\\d+\``))
+  assert.match(error?.fix ?? '', /--from-offset.*fsck --repair/)
+  const { notices } = (await plant.get('/api/status')).value as PlantStatus
+  assert.deepEqual(
+    notices.filter(({ message }) => message.includes('was restarted')),
+    [],
+  )
   await plant.stop()
 })
