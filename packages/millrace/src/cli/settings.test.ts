@@ -100,6 +100,29 @@ describe('what is wrong is named with its place', () => {
   })
 })
 
+describe('texts of a file', () => {
+  test('are what is written: YAML takes some of them for numbers, and a secret would be another', () => {
+    for (const [text, name, value] of [
+      ['token: 0012345', 'token', '0012345'],
+      ['token: 12345678901234567890', 'token', '12345678901234567890'],
+      ['token: 0xdeadbeef', 'token', '0xdeadbeef'],
+      ['token: &a 1e5 # secret', 'token', '1e5'],
+      ['token: 123.4500', 'token', '123.4500'],
+      ['token: True', 'token', 'True'],
+      ['token: "a\\tb"', 'token', 'a\tb'],
+      ['data: 2024.10', 'data', '2024.10'],
+      ['host: 0127.1', 'host', '0127.1'],
+      ['hosts: 1.10', 'hosts', '1.10'],
+      ['hosts: [1.10, a.example, 010]', 'hosts', '1.10,a.example,010'],
+      ['token: ~', 'token', ''],
+      // Numbers are numbers.
+      ['port: 0x1F90', 'port', '8080'],
+      ['memoryBytes: 1.5e9', 'memoryBytes', '1500000000'],
+    ] as const)
+      assert.equal(parseSettings(text, 'm.yaml').get(name)?.value, value, text)
+  })
+})
+
 describe('values that cannot be meant', () => {
   test('an empty or blank value that somebody wrote is no default: it would switch off what he asked for', () => {
     const folder = temporaryFolder()
