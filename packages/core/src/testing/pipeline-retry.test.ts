@@ -201,34 +201,3 @@ test('what could not be decoded re-enters at its source in any version, with its
   )
   await run.stop()
 })
-
-for (const partitions of [1, 2]) {
-  test(`a record of a clock that is ahead is let in when time has come that far, and not before: ${partitions} partitions`, async () => {
-    const DAY = 86_400_000
-    const clicks = topic('clicks', { value: t.object({ at: t.time(), id: t.i64() }), eventTime: 'at' })
-    const seen = topic('seen', { value: t.object({ at: t.time(), id: t.i64() }) })
-    const definition = pipeline('p', (mill) => mill.from(clicks).to(seen), { badShareMax: 1 })
-    const run = await testPipeline(definition, { partitions: { clicks: partitions } })
-    const now = run.time.nowMs()
-    const ahead = now + 3 * DAY
-    const row = (at: number, id: number): string => `{"at":${at},"id":${id}}`
-    await run.feed(clicks, [row(now, 1), row(ahead, 2), row(now, 3)], { partition: partitions - 1 })
-    await run.advance(MINUTE)
-    const codes = async (): Promise<readonly string[]> => (await run.deadLetters()).map(({ code, attempt }) => `${code} ${attempt}`)
-    const ids = async (): Promise<readonly unknown[]> => (await run.records(seen)).map(({ value }) => (value as { readonly id: number }).id)
-    assert.deepEqual(await codes(), ['MR_TIME_AHEAD 1'])
-    await run.retryDeadLetters()
-    await run.advance(MINUTE)
-    assert.deepEqual(await codes(), ['MR_TIME_AHEAD 1', 'MR_TIME_AHEAD 2'])
-    const [first, second] = await run.deadLetters()
-    assert.deepEqual([second?.offset, second?.text, second?.partition], [first?.offset, first?.text, partitions - 1])
-    assert.match(second?.message ?? '', /still ahead/)
-    assert.deepEqual(await ids(), [1, 3])
-    await run.advance(2 * DAY + MINUTE)
-    await run.retryDeadLetters()
-    await run.advance(MINUTE)
-    assert.equal((await codes()).length, 2)
-    assert.ok((await ids()).includes(2))
-    await run.stop()
-  })
-}

@@ -1,5 +1,4 @@
 // The clock guard of one source partition (time/clock-guard.ts): what it decides, and for how long it holds back a jump that nothing confirms.
-import { MillraceError } from '../../base/errors.ts'
 import { type ClockGuardSettings, guardTimes, type GuardVerdict } from '../../time/clock-guard.ts'
 
 /** A jump that waits for records that confirm it. */
@@ -52,11 +51,6 @@ export class PartitionGuard {
     return guardTimes(times, 0, count, largestMs, this.#settings, final, wallMs)
   }
 
-  /** Whether the first of `times` is let in by itself, as one behind which no more records come. */
-  admits(times: Float64Array, largestMs: number, wallMs: number): boolean {
-    return guardTimes(times, 0, 1, largestMs, this.#settings, true, wallMs).rejected.length === 0
-  }
-
   /** What waited is gone. */
   release(): void {
     this.#held = null
@@ -73,15 +67,6 @@ export class PartitionGuard {
     const { eventTimeMs, sinceMs } = this.#held
     return { eventTimeMs, forMs: monotonicMs - sinceMs, untilMs: Math.max(0, sinceMs + this.#idleMs - monotonicMs) }
   }
-}
-
-/** The error of a record that the guard refuses. */
-export function timeAhead(topic: string, partition: number, offset: number, timeMs: number, message?: string): MillraceError {
-  const eventTime = new Date(Math.min(timeMs, 8.64e15)).toISOString()
-  return new MillraceError('MR_TIME_AHEAD', {
-    details: { topic, partition, offset, eventTime },
-    ...(message === undefined ? {} : { message }),
-  })
 }
 
 /** What the guard of a replay says: its decisions are part of the binding, because what confirmed a jump may look different now. */

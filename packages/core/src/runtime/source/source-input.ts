@@ -16,15 +16,12 @@ import { RecordRows } from '../../codec/record-rows.ts'
 import type { GuardVerdict } from '../../time/clock-guard.ts'
 import { INITIAL_CLOCK, PartitionClock } from '../../time/partition-clock.ts'
 import { Arrivals } from './arrivals.ts'
-import { keptVerdict, PartitionGuard, timeAhead } from './partition-guard.ts'
+import { keptVerdict, PartitionGuard } from './partition-guard.ts'
 import { type EventTimes, ReplayRange } from './replay-range.ts'
 
 const FETCH_BYTES = 512 * 1024
 /** Milliseconds between two looks at the ends for the sake of arrival times: as exact as anybody asks. */
 const ARRIVALS_EVERY_MS = 10
-
-const STILL_AHEAD =
-  "the record cannot enter yet: its event time is still ahead of its partition and of today's time by more than `clockAheadMs`."
 
 /** What a dead letter keeps of a source's record. */
 export interface RetriedRecord {
@@ -284,8 +281,18 @@ export class SourceInput {
     for (const row of verdict.rejected) {
       partition.refused.push(this.#rows.offsets[row] as number)
       if (this.#replayed?.takes(batch.times[row] as number) === false) continue
-      const offset = this.#rows.offsets[row] as number
-      handlers.reject(batch, row, timeAhead(this.spec.topic.name, partition.partition, offset, batch.times[row] as number))
+      handlers.reject(
+        batch,
+        row,
+        new MillraceError('MR_TIME_AHEAD', {
+          details: {
+            topic: this.spec.topic.name,
+            partition: partition.partition,
+            offset: this.#rows.offsets[row] as number,
+            eventTime: new Date(Math.min(batch.times[row] as number, 8.64e15)).toISOString(),
+          },
+        }),
+      )
     }
     const narrowed = narrow(batch, verdict.taken, verdict.rejected)
     const live = this.#replayed === null ? narrowed : this.#replayed.select(narrowed)
@@ -349,7 +356,7 @@ export class SourceInput {
     return Math.max(0, ...this.#partitions.map(({ arrivals }) => arrivals.waitingMs(nowMs)))
   }
 
-  /** Decodes one record that comes back from the dead letters and hands it on, unless its time is ahead; it moves no clock and no position. */
+  /** Decodes one record that comes back from the dead letters and hands it on; it moves no clock and no position. */
   retry(letter: RetriedRecord, handlers: SourceHandlers): void {
     const builder = new RecordBatchBuilder(letter.original.length + 256)
     builder.append(letter.key, letter.original, Math.max(0, letter.timeMs))
@@ -359,16 +366,7 @@ export class SourceInput {
     rows.offsets[0] = letter.offset
     const { batch, rejected } = this.#decoder.decode(rows, letter.partition)
     for (const { row, error } of rejected) handlers.reject(batch, row, error)
-    if (batch.selectedCount === 0) return
-    if (this.#admits(letter.partition, batch.times)) handlers.process(batch)
-    else handlers.reject(batch, 0, timeAhead(this.spec.topic.name, letter.partition, letter.offset, batch.times[0] as number, STILL_AHEAD))
-  }
-
-  /** Whether the guard lets a record in that nothing stands behind. */
-  #admits(partitionNumber: number, times: Float64Array): boolean {
-    const partition = this.#partitions.find((other) => other.partition === partitionNumber)
-    if (this.spec.table || partition === undefined) return true
-    return partition.guard.admits(times, partition.clock.largestMs, this.#times.nowMs())
+    if (batch.selectedCount > 0) handlers.process(batch)
   }
 
   lag(log: Log): number {
