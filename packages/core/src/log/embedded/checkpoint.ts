@@ -64,6 +64,11 @@ export class Checkpointer {
     return this.#running !== null
   }
 
+  /** Makes the sizes of the halves durable. A checkpoint that runs writes a newer image later. */
+  recordSizes(): void {
+    this.#slots.writeSizes()
+  }
+
   /** Settles when no checkpoint runs. */
   async idle(): Promise<void> {
     while (this.#running) await this.#running

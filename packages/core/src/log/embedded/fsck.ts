@@ -10,7 +10,7 @@ import { type Scheduler, systemScheduler } from '../../base/scheduler.ts'
 import { verifyBatch } from '../../codec/record-batch.ts'
 import { FileCache } from './file-cache.ts'
 import { checkpointPath, indexPathOf, journalPath, readFormat } from './format.ts'
-import { Half, HALF_BYTES_MIN, openHalf } from './half.ts'
+import { Half, openHalf } from './half.ts'
 import { INDEX_ROW_BYTES, IndexRows, readIndex } from './index-file.ts'
 import { openEmbeddedLog } from './open.ts'
 import { JOURNAL_HALF_BYTES } from './options.ts'
@@ -146,11 +146,11 @@ class Check {
   #journal(slot: Slot): LogState {
     const state = LogState.restore(this.#folder, slot.image)
     const missing = missingHalves(this.#disk, this.#folder)
-    for (const index of missing) {
+    for (const index of missing.keys()) {
       const message = 'a half of the journal is missing or cut short: what was acknowledged since the newest checkpoint may be lost'
       this.#find('journal half', journalPath(this.#folder, index), 0, message)
     }
-    if (missing.length > 0) {
+    if (missing.size > 0) {
       this.canRepair = true
       return state
     }
@@ -274,7 +274,7 @@ class Check {
 /** Returns how many findings no longer hold. */
 async function repair(disk: Disk, folder: string, findings: readonly FsckFinding[], options: FsckOptions): Promise<number> {
   for (const finding of findings) if (finding.what === 'unknown folder') disk.remove(finding.file)
-  for (const index of missingHalves(disk, folder)) openHalf(disk, folder, index, HALF_BYTES_MIN).file.close()
+  for (const [index, bytes] of missingHalves(disk, folder)) openHalf(disk, folder, index, bytes).file.close()
   const log = await openEmbeddedLog({
     folder,
     disk,

@@ -11,6 +11,8 @@ export class Half {
   readonly index: number
   readonly path: string
   readonly file: DiskFile
+  /** Size of the file, which the memory may be smaller than. It only grows. */
+  fileBytes: number
   memory: Uint8Array
   view: DataView
   /** Where the next entry starts. */
@@ -26,6 +28,7 @@ export class Half {
     this.index = index
     this.path = path
     this.file = file
+    this.fileBytes = bytes
     this.memory = new Uint8Array(bytes)
     this.view = new DataView(this.memory.buffer)
   }
@@ -40,10 +43,24 @@ export class Half {
     else this.file.write(this.memory.subarray(start, end), start)
   }
 
-  /** A larger memory for a free half, and the file grown and prefilled to it. Throws MR_DISK_FULL when there is no room: then nothing changed. */
-  grow(bytes: number): void {
-    prefill(this.file, this.file.size(), bytes)
-    this.file.sync()
+  /**
+   * A larger memory for a free half, and the file grown and prefilled to it. `record` makes the file's size durable elsewhere before anything
+   * is written behind the old end: a file that is cut short later is known by it. Throws MR_DISK_FULL when there is no room: then nothing
+   * that counts has changed.
+   */
+  grow(bytes: number, record: () => void): void {
+    if (this.fileBytes < bytes) {
+      prefill(this.file, this.file.size(), bytes)
+      this.file.sync()
+      const before = this.fileBytes
+      this.fileBytes = bytes
+      try {
+        record()
+      } catch (error) {
+        this.fileBytes = before
+        throw error
+      }
+    }
     this.memory = new Uint8Array(bytes)
     this.view = new DataView(this.memory.buffer)
   }

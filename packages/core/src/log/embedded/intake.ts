@@ -289,7 +289,7 @@ export class Intake {
     const isSpread = filledSoon && next.bytes < full.touched.size * SEGMENT_SHARE_BYTES
     if ((this.#waited || isSpread) && next.bytes < halfBytesMax) {
       try {
-        next.grow(Math.min(next.bytes * 2, halfBytesMax))
+        next.grow(Math.min(next.bytes * 2, halfBytesMax), () => checkpointer.recordSizes())
         this.#waited = journal.active.bytes < next.bytes
       } catch (error) {
         if (!isMillraceError(error) || error.code !== 'MR_DISK_FULL') {

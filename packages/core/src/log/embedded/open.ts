@@ -54,7 +54,7 @@ function assemble(options: EmbeddedLogOptions, lock: { release(): void }): Embed
   } else requireHalves(disk, folder)
   const halves = [openHalf(disk, folder, 0, halfBytes), openHalf(disk, folder, 1, halfBytes)] as const
   const files = new FileCache(disk)
-  const slots = new SlotWriter(disk, folder, slot)
+  const slots = new SlotWriter(disk, folder, slot, halves)
   const checkpointer = new Checkpointer(disk, folder, files, slots, scheduler)
   const state = slot === null ? new LogState(folder) : LogState.restore(folder, slot.image)
   const { sequence, report } = slot === null ? NOTHING_TO_RECOVER : recoverFrom(slot, disk, folder, files, halves, state)

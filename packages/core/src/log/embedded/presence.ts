@@ -25,14 +25,24 @@ export function requireNeverUsed(disk: Disk, folder: string): void {
   })
 }
 
-/** Halves of the journal that are not there, or too short to be one. */
-export function missingHalves(disk: Disk, folder: string): readonly number[] {
-  return [0, 1].filter((index) => (disk.stat(journalPath(folder, index))?.size ?? 0) < HALF_BYTES_MIN)
+/**
+ * Halves of the journal that are not there, or shorter than they were, with the size that each had. Either slot may say it: files of halves
+ * only grow, and a size is recorded when the file has it.
+ */
+export function missingHalves(disk: Disk, folder: string): ReadonlyMap<number, number> {
+  const slots = [0, 1].map((slot) => readSlot(disk, folder, slot))
+  const missing = new Map<number, number>()
+  for (const index of [0, 1]) {
+    const sizes = slots.map((slot) => (slot.kind === 'valid' ? (slot.value.image.halves?.[index] ?? 0) : 0))
+    const bytes = Math.max(HALF_BYTES_MIN, ...sizes)
+    if ((disk.stat(journalPath(folder, index))?.size ?? 0) < bytes) missing.set(index, bytes)
+  }
+  return missing
 }
 
 /** @throws {MillraceError} `MR_LOG_CORRUPT` when a half of the journal is missing or cut short: acknowledged entries may have been in it. */
 export function requireHalves(disk: Disk, folder: string): void {
-  const [index] = missingHalves(disk, folder)
+  const [index] = missingHalves(disk, folder).keys()
   if (index === undefined) return
   const file = journalPath(folder, index)
   throw new MillraceError('MR_LOG_CORRUPT', {

@@ -8,6 +8,7 @@ import type { Disk, DiskFile } from '../../base/disk.ts'
 import { readFully } from '../../base/disk.ts'
 import { crc32c } from '../../base/crc32c.ts'
 import { checkpointPath } from './format.ts'
+import type { Half } from './half.ts'
 import type { StateImage } from './state.ts'
 
 /** "MRCKPT1\n" in the file. */
@@ -16,10 +17,16 @@ const MAGIC_LOW = 0x5054310a
 export const SLOT_HEADER_BYTES = 24
 const SLOT_BODY_BYTES_MAX = 1 << 30
 
+/** The body of a slot. */
+export interface SlotImage extends StateImage {
+  /** Sizes of the halves' files in bytes: neither is ever shorter. Absent in slots of earlier versions. */
+  readonly halves?: readonly [number, number]
+}
+
 export interface Slot {
   readonly slot: number
   readonly generation: number
-  readonly image: StateImage
+  readonly image: SlotImage
 }
 
 /** What is in a slot: a valid image, nothing yet, or damaged bytes. */
@@ -31,7 +38,7 @@ function crcOf(bytes: Uint8Array): number {
 }
 
 /** The bytes of a slot. */
-export function encodeSlot(generation: number, image: StateImage): Uint8Array {
+export function encodeSlot(generation: number, image: SlotImage): Uint8Array {
   const body = new TextEncoder().encode(JSON.stringify(image))
   const bytes = new Uint8Array(SLOT_HEADER_BYTES + body.length)
   const view = new DataView(bytes.buffer)
@@ -61,7 +68,7 @@ export function readSlot(disk: Disk, folder: string, slot: number): SlotContent 
     const bytes = new Uint8Array(SLOT_HEADER_BYTES + length)
     if (!readFully(file, bytes, 0) || crcOf(bytes) !== view.getUint32(20, true)) return { kind: 'damaged', path }
     const generation = view.getUint32(8, true) + view.getUint32(12, true) * 4294967296
-    const image = JSON.parse(new TextDecoder().decode(bytes.subarray(SLOT_HEADER_BYTES))) as StateImage
+    const image = JSON.parse(new TextDecoder().decode(bytes.subarray(SLOT_HEADER_BYTES))) as SlotImage
     return { kind: 'valid', value: { slot, generation, image } }
   } finally {
     file.close()
@@ -75,22 +82,33 @@ export const newestSlot: SlotOrder = (one, two) => (one.generation > two.generat
 /** Writes slots in turn, never over the newest. */
 export class SlotWriter {
   readonly #files: readonly [DiskFile, DiskFile]
+  readonly #halves: readonly [Half, Half]
   #next: number
   #generation: number
+  #newest: StateImage | null
 
-  constructor(disk: Disk, folder: string, newest: Slot | null) {
+  constructor(disk: Disk, folder: string, newest: Slot | null, halves: readonly [Half, Half]) {
     this.#files = [disk.open(checkpointPath(folder, 0), 'create'), disk.open(checkpointPath(folder, 1), 'create')]
     this.#next = newest === null ? 0 : 1 - newest.slot
     this.#generation = (newest?.generation ?? 0) + 1
+    this.#newest = newest?.image ?? null
+    this.#halves = halves
   }
 
   /** Writes and syncs: when it returns, recovery starts from this image. */
   write(image: StateImage): void {
     const file = this.#next === 0 ? this.#files[0] : this.#files[1]
-    file.write(encodeSlot(this.#generation, image), 0)
+    const [one, two] = this.#halves
+    file.write(encodeSlot(this.#generation, { ...image, halves: [one.fileBytes, two.fileBytes] }), 0)
     file.sync()
     this.#next = 1 - this.#next
     this.#generation++
+    this.#newest = image
+  }
+
+  /** The newest image once more, with the sizes that the halves have now. */
+  writeSizes(): void {
+    if (this.#newest !== null) this.write(this.#newest)
   }
 
   close(): void {
