@@ -32,19 +32,10 @@ export interface StandardSchemaV1<Input = unknown, Output = Input> {
   }
 }
 
+/** What a schema has as `~standard.jsonSchema` that can also describe itself as JSON Schema, from which columns are derived. */
 export interface StandardJsonSchemaConverter {
   readonly input: (options: { readonly target: string }) => Record<string, unknown>
   readonly output: (options: { readonly target: string }) => Record<string, unknown>
-}
-
-/** A schema that can also describe itself as JSON Schema, from which columns are derived. */
-export interface StandardJsonSchemaV1<Input = unknown, Output = Input> {
-  readonly '~standard': {
-    readonly version: 1
-    readonly vendor: string
-    readonly types?: StandardTypes<Input, Output> | undefined
-    readonly jsonSchema: StandardJsonSchemaConverter
-  }
 }
 
 /** The type that comes out of a schema. */

@@ -4,7 +4,6 @@ interface RawBuffer extends Buffer {
   utf8Slice(start: number, end: number): string
   latin1Slice(start: number, end: number): string
   utf8Write(text: string, offset: number, length: number): number
-  latin1Write(text: string, offset: number, length: number): number
 }
 
 let lastData: Uint8Array = new Uint8Array(0)

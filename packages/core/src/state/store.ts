@@ -71,7 +71,7 @@ export interface KeyRanges {
   readonly ends: Int32Array
 }
 
-/** Hears when keys come and go; ordered indexes and time indexes follow a store this way. Dead rows stay until their deletion is committed. */
+/** Hears when keys come and go; time indexes follow a store this way. Dead rows stay until their deletion is committed. */
 export interface RowListener {
   /** The slot has its key, its values are not set yet. */
   added(slot: number): void
@@ -159,10 +159,6 @@ export interface TableStore {
   scanCommitted(from: number, slotsMax: number, visit: (row: RowReader) => void): number
   /** The keys of slots[0 .. count), for `readKeys` and for sorting. Valid until the next call. */
   keysOf(slots: Int32Array, count: number): KeyRanges
-  /** Compares two rows' keys as unsigned bytes: below, equal to or above 0. */
-  compareKeys(a: number, b: number): number
-  /** Compares a row's key with bytes. */
-  compareKey(slot: number, key: Uint8Array, start: number, end: number): number
   /** From now on the listener hears of every row; of those that are there it hears at once, as `added` and `loaded`. */
   follow(listener: RowListener): void
 

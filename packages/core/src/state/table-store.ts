@@ -9,7 +9,7 @@ import { BlockApplier } from './block-applier.ts'
 import { ChangeDrain } from './change-drain.ts'
 import { KeyedRows, type KeyedRowsOptions } from './keyed-rows.ts'
 import type { KeyIndex } from './keys/key-index.ts'
-import { compareKeyBytes, compareRowKeys, RowSorter } from './keys/key-order.ts'
+import { RowSorter } from './keys/key-order.ts'
 import type { StoredRegion } from './keys/region-index.ts'
 import { RowVersions } from './row-versions.ts'
 import type { ByteArena } from './rows/byte-arena.ts'
@@ -261,15 +261,6 @@ class MemoryTableStore implements TableStore, DumpSource {
 
   keysOf(slots: Int32Array, count: number): KeyRanges {
     return this.#copies.keysOf(slots, count)
-  }
-
-  compareKeys(a: number, b: number): number {
-    return compareRowKeys(this.keys, a, b)
-  }
-
-  compareKey(slot: number, key: Uint8Array, start: number, end: number): number {
-    const from = this.keys.offset(slot)
-    return compareKeyBytes(this.keys.bytes(slot), from, from + this.keys.length(slot), key, start, end)
   }
 
   follow(listener: RowListener): void {

@@ -61,7 +61,6 @@ export class ExchangeOutput {
   readonly #refuse: RefuseRow
   readonly #closed = new ClosedBatches()
   #tick = 0
-  #rows = 0
 
   /** @param running Running numbers reached per partition, as committed. */
   constructor(spec: Extract<OutputSpec, { kind: 'exchange' }>, group: number, running: readonly number[], refuse: RefuseRow) {
@@ -82,18 +81,12 @@ export class ExchangeOutput {
     }
   }
 
-  /** Rows written since the last take. */
-  get rows(): number {
-    return this.#rows
-  }
-
   startTick(tick: number): void {
     this.#tick = tick
   }
 
   push(batch: Batch): void {
     if (batch.selectedCount === 0) return
-    this.#rows += batch.selectedCount
     const rows = liveRows(batch)
     if (this.#partitioner === null) {
       this.#append(this.#ownPartition, batch, rows, batch.selectedCount)
@@ -109,10 +102,7 @@ export class ExchangeOutput {
   #append(partition: number, batch: Batch, rows: Int32Array, count: number): void {
     writeBlocks(this.#blocks, this.#fields, batch, rows, count, {
       take: (block, first) => this.#appendBlock(partition, block, Math.max(0, batch.times[first] as number)),
-      refuse: (row, error) => {
-        this.#rows--
-        this.#refuse(batch, row, error)
-      },
+      refuse: (row, error) => this.#refuse(batch, row, error),
     })
   }
 
@@ -145,7 +135,6 @@ export class ExchangeOutput {
 
   /** The batches since the last call, for the commit: nothing is written here before it has settled. */
   take(): readonly LogPart[] {
-    this.#rows = 0
     return this.#closed.take()
   }
 

@@ -199,13 +199,6 @@ export class TaskCore {
     this.outputs.endTick()
   }
 
-  /** True when the open tick changed anything that a restart would miss. */
-  hasOutput(): boolean {
-    if (this.letters.bytes > 0 || this.outputs.hasRows) return true
-    for (const { store } of this.stores.values()) if (store.changedCount > 0) return true
-    return false
-  }
-
   /**
    * Commits everything up to and including tick `through`. Resolves when durable.
    * @throws {MillraceError} `MR_LOG_FENCED` when a newer incarnation exists. A full log is waited for, not thrown.

@@ -85,13 +85,6 @@ export class TaskOutputs {
     return true
   }
 
-  /** True when rows wait for the commit. */
-  get hasRows(): boolean {
-    for (const exchange of this.#exchanges.values()) if (exchange.rows > 0) return true
-    for (const topic of this.#topics.values()) if (topic.rows > 0) return true
-    return false
-  }
-
   startTick(tick: number): void {
     for (const exchange of this.#exchanges.values()) exchange.startTick(tick)
   }

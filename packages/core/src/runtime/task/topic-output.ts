@@ -33,7 +33,6 @@ export class TopicOutput {
   /** Of the open tick, by the key's text in latin1 (bytes to string without loss), in order of first change. */
   readonly #upserts = new Map<string, Upsert>()
   #roundRobin = 0
-  #rows = 0
 
   /** @param bytesMax Bytes of the largest record batch that the topic takes. */
   constructor(spec: Extract<OutputSpec, { kind: 'topic' }>, encoder: RecordEncoder, bytesMax: number, refuse: RefuseRow) {
@@ -45,14 +44,9 @@ export class TopicOutput {
     for (let partition = 0; partition < spec.partitions; partition++) this.#builders.push(new RecordBatchBuilder(4096))
   }
 
-  get rows(): number {
-    return this.#rows
-  }
-
   push(batch: Batch): void {
     if (batch.selectedCount === 0) return
     const encoded = this.#encoder.encode(batch, liveRows(batch), batch.selectedCount, (row, error) => this.#refuse(batch, row, error))
-    this.#rows += encoded.count
     if (this.#update) return this.#gather(batch, encoded)
     const { rows, count, keys, keyStarts, keyEnds, values, valueStarts, valueEnds } = encoded
     for (let i = 0; i < count; i++) {
@@ -139,7 +133,6 @@ export class TopicOutput {
   take(): readonly LogPart[] {
     for (let partition = 0; partition < this.#builders.length; partition++)
       if ((this.#builders[partition] as RecordBatchBuilder).count > 0) this.#close(partition)
-    this.#rows = 0
     return this.#closed.take()
   }
 }

@@ -2,7 +2,6 @@
 // million keys: four bytes at a time as numbers by the engine's native sort, with the comparison of bytes kept for short runs of ties.
 import { swapWord } from '../../codec/swap-word.ts'
 import { META_WORD, type RowFormat } from '../rows/row-format.ts'
-import type { RowKeys } from '../rows/row-keys.ts'
 import type { KeyRanges, RowAccess } from '../store.ts'
 
 /** Below, equal to or above 0. */
@@ -14,12 +13,6 @@ export function compareKeyBytes(a: Uint8Array, aStart: number, aEnd: number, b: 
     if (difference !== 0) return difference
   }
   return aEnd - aStart - (bEnd - bStart)
-}
-
-export function compareRowKeys(keys: RowKeys, a: number, b: number): number {
-  const aStart = keys.offset(a)
-  const bStart = keys.offset(b)
-  return compareKeyBytes(keys.bytes(a), aStart, aStart + keys.length(a), keys.bytes(b), bStart, bStart + keys.length(b))
 }
 
 const DIGIT_BITS = 11
