@@ -113,7 +113,7 @@ function TableQueryForm({
         <input
           value={query.prefix}
           placeholder="any"
-          title={`Values of the first fields of the key (${table.primaryKey.join(', ')}), with commas between`}
+          title={`Values of the first fields of the key (${table.primaryKey.join(', ')}), with commas between; null for none`}
           onChange={(event) => change({ ...query, prefix: event.target.value })}
         />
       </label>

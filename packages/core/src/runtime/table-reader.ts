@@ -9,13 +9,15 @@ import { OPEN_ROW_FIELD, ROW_TIME_FIELD } from '../compile/stores.ts'
 import { columnBuilder } from '../codec/column-builder.ts'
 import { KeyWriter, readKey, readKeyField } from '../codec/key-bytes.ts'
 import { MillraceError } from '../base/errors.ts'
-import { columnRead, keyAsked, asRead, orderOf } from './table-values.ts'
+import { asRead, columnRead, keyAsked, nullAsked, orderOf } from './table-values.ts'
 
 const SCAN_SLOTS = 4096
 
 export type TableRow = Readonly<Record<string, unknown>>
 
 export interface TableQuery {
+  /** The values are texts of a URL: `null` is null in a field that may be null, and `"null"` is that text. Default: they are what they are. */
+  readonly texts?: boolean
   /** Values of the whole primary key, in order: at most one row. */
   readonly key?: readonly unknown[]
   /** Values of the first fields of the key. */
@@ -73,8 +75,15 @@ export function rowOf(store: TableStore, row: RowReader): TableRow {
   return result
 }
 
+type Asked = (field: Field, value: unknown) => unknown
+
+/** Values of the query as their fields have them. They throw `MR_TABLE_KEY_INVALID` when they do not fit. */
+function valueAsked({ name }: TableSource, { texts }: TableQuery): Asked {
+  return (field, value) => keyAsked(field, texts === true ? nullAsked(field, value) : value, name)
+}
+
 /** @throws {MillraceError} `MR_TABLE_KEY_INVALID` when a value does not fit its key field. */
-function encodeKey(fields: readonly Field[], values: readonly unknown[], table: string): Uint8Array {
+function encodeKey(fields: readonly Field[], values: readonly unknown[], asked: Asked, table: string): Uint8Array {
   if (values.length !== fields.length)
     throw new MillraceError('MR_TABLE_KEY_INVALID', {
       details: { table, expected: fields.map((field) => field.name).join(','), got: values.length },
@@ -82,7 +91,7 @@ function encodeKey(fields: readonly Field[], values: readonly unknown[], table: 
   const writer = new KeyWriter(fields)
   const columns = fields.map((field, index) => {
     const builder = columnBuilder(field.type)
-    builder.append(keyAsked(field, values[index], table))
+    builder.append(asked(field, values[index]))
     return builder.finish()
   })
   writer.encode(columns, null, 1)
@@ -112,7 +121,7 @@ export async function readSlices(source: TableSource, query: TableQuery): Promis
     if (core === null || store === undefined) throw tableNotReady(source.name, task.name, task.phase)
     const { rowCount } = store
     const { through: tick, watermarkMs } = core.state
-    const rows = query.key === undefined ? await scan(source, store, query) : find(source, store, query.key)
+    const rows = query.key === undefined ? await scan(source, store, query) : find(source, store, query.key, valueAsked(source, query))
     const order = orderFields(store, query)
     slices.push({ rows: ordered(rows, order, query), order, rowCount, tick, watermarkMs })
   }
@@ -153,8 +162,8 @@ function ordered(rows: readonly TableRow[], order: readonly Field[], { descendin
   return sorted.slice(0, limit ?? LIMIT_DEFAULT)
 }
 
-function find(source: TableSource, store: TableStore, values: readonly unknown[]): readonly TableRow[] {
-  const key = encodeKey(store.layout.key, values, source.name)
+function find(source: TableSource, store: TableStore, values: readonly unknown[], asked: Asked): readonly TableRow[] {
+  const key = encodeKey(store.layout.key, values, asked, source.name)
   const slot = store.findCommitted(key, 0, key.length)
   const row = slot < 0 ? null : store.readCommitted(slot)
   return row === null ? [] : [rowOf(store, row)]
@@ -227,7 +236,8 @@ function first(found: readonly Found[], limit: number, { compare }: FirstOrder):
 
 /** Whether a row fits prefix and range. */
 function rowFilter(source: TableSource, store: TableStore, query: TableQuery): (row: RowReader) => boolean {
-  const asked = (field: Field, value: unknown): unknown => asRead(keyAsked(field, value, source.name))
+  const typed = valueAsked(source, query)
+  const asked: Asked = (field, value) => asRead(typed(field, value))
   const prefix = (query.prefix ?? []).map((value, index) => asked(fieldAt(store, index, source.name), value))
   const next = store.layout.key[prefix.length]
   if (next === undefined || (query.from === undefined && query.to === undefined)) {

@@ -67,6 +67,16 @@ export function keyAsked(field: Field, value: unknown, table: string): unknown {
   return asked === null ? refuse(field, value, table) : asked
 }
 
+/**
+ * A text of a URL or a command line, which cannot be told from a null: in a field that may be null `null` is null, and the text is `"null"`
+ * (and that one `""null""`).
+ */
+export function nullAsked({ nullable }: Field, value: unknown): unknown {
+  if (!nullable || typeof value !== 'string') return value
+  if (value === 'null') return null
+  return /^("+)null\1$/.test(value) ? value.slice(1, -1) : value
+}
+
 function refuse(field: Field, value: unknown, table: string): never {
   throw new MillraceError('MR_TABLE_KEY_INVALID', {
     details: { table, field: field.name, kind: field.type.kind, expected: expectedOf(field.type), value: textOf(value).slice(0, 80) },

@@ -11,8 +11,8 @@ export const table: Command = {
   usage: '[NAME]',
   summary: 'Shows rows of a live table, or which tables there are.',
   options: [
-    { name: 'key', value: 'VALUES', summary: 'The row with this key; values separated by commas.' },
-    { name: 'prefix', value: 'VALUES', summary: 'Rows whose first key fields are exactly these values.' },
+    { name: 'key', value: 'VALUES', summary: 'The row with this key; values separated by commas, `null` for none.' },
+    { name: 'prefix', value: 'VALUES', summary: 'Rows whose first key fields are exactly these values, `null` for none.' },
     { name: 'from', value: 'VALUE', summary: 'Least value of the key field behind the prefix; without a prefix, of the first.' },
     { name: 'to', value: 'VALUE', summary: 'Largest value, exclusive.' },
     { name: 'replay', value: 'ID', summary: 'The table as this replay computes it, instead of the live one.' },
@@ -26,6 +26,7 @@ export const table: Command = {
     { line: 'npx millrace table hourly --by windowStart --descending', does: 'the newest windows of all keys' },
     { line: 'npx millrace table hourly --replay check', does: 'what a replay has computed, while it runs and afterwards' },
     { line: 'npx millrace table pages --from /pri --to /prj', does: 'keys whose text begins with /pri' },
+    { line: 'npx millrace table temps --prefix d1,null', does: 'rows whose second key field is null; the text is "null", with its quotes' },
     { line: 'npx millrace table hourly --key SFO,2001-01-01T10:00:00Z --json', does: 'one row as JSON' },
   ],
   words: [0, 1],

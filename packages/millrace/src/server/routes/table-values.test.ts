@@ -41,3 +41,38 @@ test('18 digits of a decimal come out of a table as they went in, in every order
   assert.deepEqual(tables.find(({ name }) => name === 'paid')?.numbers, ['id', 'amount'])
   await plant.stop()
 })
+
+const readings = topic('readings', { value: t.object({ device: t.string(), room: t.optional(t.string()), floor: t.optional(t.i32()) }) })
+
+test('null of a key field is asked for as null, and the text null with its quotes', async () => {
+  const definition = pipeline('house', (mill) => {
+    mill.from(readings).toTable('rooms', { key: ['device', 'room', 'floor'] })
+  })
+  const plant = await PlantUnderTest.start({ pipelines: [definition] })
+  const rows = [
+    { device: 'd1', room: null, floor: null },
+    { device: 'd1', room: null, floor: 2 },
+    { device: 'd1', room: '"null"', floor: null },
+    { device: 'd1', room: 'null', floor: null },
+    { device: 'null', room: 'hall', floor: 1 },
+  ]
+  await plant.post('/topics/readings', JSON.stringify(rows))
+  const found = async (query: string): Promise<readonly unknown[]> =>
+    ((await plant.get(`/tables/rooms?${query}`)).value as Page).rows ?? 'refused'
+  await eventually(
+    () => found(''),
+    ({ length }) => length === rows.length,
+  )
+  assert.deepEqual(await found('prefix=d1,null'), rows.slice(0, 2))
+  assert.deepEqual(await found('prefix=d1&prefix=null'), rows.slice(0, 2))
+  assert.deepEqual(await found('prefix=d1,%22null%22'), [rows[3]])
+  assert.deepEqual(await found('prefix=d1,%22%22null%22%22'), [rows[2]])
+  assert.deepEqual(await found('key=d1,null,2'), [rows[1]])
+  assert.deepEqual(await found('key=d1,null,null'), [rows[0]])
+  assert.deepEqual(await found('key=d1,%22null%22,null'), [rows[3]])
+  assert.deepEqual(await found('prefix=d1,null&from=0'), [rows[1]])
+  assert.deepEqual(await found('prefix=d1,null&to=0'), [rows[0]])
+  assert.deepEqual(await found('prefix=null'), [rows[4]])
+  assert.equal(errorOf(await plant.get('/tables/rooms?key=d1,null,x')).code, 'MR_TABLE_KEY_INVALID')
+  await plant.stop()
+})

@@ -30,13 +30,14 @@ export function tableRoutes(context: PlantContext): readonly Route[] {
           name: 'key',
           in: 'query',
           type: 'string',
-          summary: 'Values of the whole key, in order, separated by commas; or one `key` per value.',
+          summary:
+            'Values of the whole key, in order, separated by commas; or one `key` per value. Where a field may be null, `null` is null, and the text is `"null"`.',
         },
         {
           name: 'prefix',
           in: 'query',
           type: 'string',
-          summary: 'Values that the first fields of the key have exactly, in the same two forms.',
+          summary: 'Values that the first fields of the key have exactly, in the same two forms, null too.',
         },
         {
           name: 'from',
@@ -74,6 +75,7 @@ function read(context: PlantContext, call: HttpCall): Promise<TablePage> {
   const to = call.once('to')
   const by = call.text('by', 'a field of the table')
   const query: TableQuery = {
+    texts: true,
     ...(key === null ? {} : { key }),
     ...(prefix === null ? {} : { prefix }),
     ...(from === null ? {} : { from }),
