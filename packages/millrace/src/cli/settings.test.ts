@@ -123,6 +123,16 @@ describe('texts of a file', () => {
   })
 })
 
+test('a settings file that never ends, or is none, is refused', { timeout: 10_000 }, () => {
+  for (const file of ['/dev/zero', temporaryFolder()]) {
+    const { code, details } = refusal(() => read({ file }))
+    assert.deepEqual([code, details['place']], ['MR_SETTINGS_INVALID', file])
+  }
+  const long = path.join(temporaryFolder(), 'millrace.yaml')
+  writeFileSync(long, '# '.padEnd(2_000_000, 'x'))
+  assert.match(refusal(() => read({ file: long })).message, /cannot be read/)
+})
+
 describe('values that cannot be meant', () => {
   test('an empty or blank value that somebody wrote is no default: it would switch off what he asked for', () => {
     const folder = temporaryFolder()

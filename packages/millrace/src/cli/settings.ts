@@ -1,5 +1,5 @@
 // Settings from flags, environment and millrace.yaml, in that order. One table is the source of names, checks, help and documentation.
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { isAbsolute, join, resolve } from 'node:path'
 import { MillraceError, nearestWord } from '@millrace/core/engine'
 import { isMap, isScalar, LineCounter, parseDocument } from 'yaml'
@@ -304,9 +304,16 @@ function requireKnownVariables(env: SettingsSources['env']): void {
   }
 }
 
+/** Far above a settings file with comments. */
+const FILE_BYTES_MAX = 1 << 20
+
 function readFile(path: string, isRequired: boolean): ReadonlyMap<string, Given> {
   let text: string
   try {
+    const file = statSync(path)
+    // Reading a pipe or a device would wait, or never end.
+    if (!file.isFile()) throw new Error('it is no regular file')
+    if (file.size > FILE_BYTES_MAX) throw new Error(`it has ${file.size} bytes, more than ${FILE_BYTES_MAX}`)
     text = readFileSync(path, 'utf8')
   } catch (error) {
     if (!isRequired && (error as NodeJS.ErrnoException).code === 'ENOENT') return new Map()

@@ -8,6 +8,10 @@ const AGE_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_
 export function isoMs(text: string): number | null {
   const match = ISO.exec(text)
   if (match === null) return null
+  // `Date.parse` takes the 30th of February for the 2nd of March.
+  const day = text.slice(0, 10)
+  const dayMs = Date.parse(day)
+  if (Number.isNaN(dayMs) || !new Date(dayMs).toISOString().startsWith(day)) return null
   const timeMs = Date.parse(text.length > 10 && match[1] === undefined ? `${text}Z` : text)
   return Number.isNaN(timeMs) ? null : timeMs
 }

@@ -36,6 +36,13 @@ const STATUS_OF_CODE: Partial<Readonly<Record<ErrorCode, number>>> = {
   MR_REPLAY_RUNNING: 409,
   MR_REPLAY_NO_BINDINGS: 409,
   MR_DISK_FULL: 507,
+  // Damage of what is kept here: `data` of the client is 400.
+  MR_LOG_CORRUPT: 500,
+  MR_LOG_QUARANTINED: 500,
+  MR_CODEC_BATCH_CORRUPT: 500,
+  MR_RUNTIME_STATE_DAMAGED: 500,
+  MR_STATE_SNAPSHOT_CORRUPT: 500,
+  MR_STATE_CHANGELOG_CORRUPT: 500,
 }
 
 /** Seconds after which a client may try again what was refused for want of room. */

@@ -65,7 +65,7 @@ const NOTHING = Buffer.alloc(0)
 /** @throws {MillraceError} `MR_HTTP_BODY_TOO_LARGE`, `MR_HTTP_BODY_INVALID`, `MR_CODEC_UNSUPPORTED`. */
 export async function readBody(request: IncomingMessage, response: ServerResponse, { bodyBytesMax, budget }: BodyLimits): Promise<Buffer> {
   requireChunked(request.headers['transfer-encoding'])
-  const encoding = request.headers['content-encoding']
+  const encoding = request.headers['content-encoding']?.trim().toLowerCase()
   let taken = 0
   const giveBack = (): void => {
     budget.give(taken)
@@ -81,7 +81,7 @@ export async function readBody(request: IncomingMessage, response: ServerRespons
   const raw = await readRaw(request, bodyBytesMax, take)
   if (encoding === undefined || encoding === 'identity') return raw
   return budget.inflate(async () => {
-    const body = await decompress(raw, encoding.toLowerCase(), bodyBytesMax)
+    const body = await decompress(raw, encoding, bodyBytesMax)
     if (body.length >= COUNTED_BYTES_MIN) take(body.length)
     return body
   })

@@ -16,6 +16,8 @@ export class Streams {
         details: { streams: this.#open.size, streamsMax: STREAMS_MAX },
       })
     response.writeHead(200, { 'content-type': type, 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
+    // Nothing follows the head that HEAD asks for.
+    if (response.req.method === 'HEAD') return void response.end()
     response.flushHeaders()
     this.#open.add(response)
     response.once('close', () => this.#open.delete(response))

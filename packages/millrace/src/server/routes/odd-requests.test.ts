@@ -3,6 +3,8 @@ import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
+import { MillraceError } from '@millrace/core/engine'
+import { statusOf } from '../http/answers.ts'
 import { startPlant } from '../plant.ts'
 import { errorOf, eventually, PlantUnderTest, webPipeline } from '../plant.fixture.ts'
 
@@ -63,6 +65,32 @@ describe('bodies', () => {
       assert.deepEqual([answer.status, errorOf(answer).code], [400, 'MR_HTTP_EVENTS_REFUSED'], body)
     }
     assert.equal(recordsOf('orders'), 0)
+  })
+})
+
+describe('answers', () => {
+  test('the answer to HEAD ends, also where that to GET goes on', async () => {
+    for (const address of ['/api/events', '/topics/free?follow=true', '/topics/free'])
+      assert.match(await raw([`HEAD ${address} HTTP/1.1`, 'host: localhost'], Buffer.alloc(0)), /^HTTP\/1\.1 200 /, address)
+  })
+
+  test('a time that no calendar has is refused', async () => {
+    for (const time of ['2026-02-30', '2026-02-30T00:00:00Z', '2025-02-29T12:00', '2026-13-01', '2026-01-01T24:00:01Z']) {
+      const answer = await plant.post('/topics/free', '1', { 'millrace-time': time })
+      assert.deepEqual([answer.status, errorOf(answer).code], [400, 'MR_HTTP_QUERY_INVALID'], time)
+    }
+    assert.equal((await plant.post('/topics/free', '1', { 'millrace-time': '2024-02-29' })).status, 200)
+  })
+
+  test('the coding of a body is named in any case', async () => {
+    for (const encoding of ['Identity', 'IDENTITY', 'identity'])
+      assert.equal((await plant.post('/topics/free', '1', { 'content-encoding': encoding })).status, 200, encoding)
+  })
+
+  test('damage of the own data is no mistake of the client', () => {
+    for (const code of ['MR_LOG_CORRUPT', 'MR_LOG_QUARANTINED', 'MR_CODEC_BATCH_CORRUPT', 'MR_RUNTIME_STATE_DAMAGED'] as const)
+      assert.equal(statusOf(new MillraceError(code)), 500, code)
+    assert.equal(statusOf(new MillraceError('MR_CODEC_JSON_INVALID')), 400)
   })
 })
 
