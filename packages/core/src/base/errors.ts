@@ -555,5 +555,9 @@ export class MillraceError extends Error {
 
 /** True for a MillraceError of any copy of this module (brand, not `instanceof`). */
 export function isMillraceError(value: unknown): value is MillraceError {
-  return typeof value === 'object' && value !== null && (value as { readonly [BRAND]?: unknown })[BRAND] === true
+  try {
+    return typeof value === 'object' && value !== null && (value as { readonly [BRAND]?: unknown })[BRAND] === true
+  } catch {
+    return false // a proxy in which user code wrapped what it threw
+  }
 }

@@ -7,6 +7,7 @@ import type { StandardSchemaV1 } from '../codec/standard-schema.ts'
 import type { AnyTopic } from '../connect/topic.ts'
 import { type ErrorCode, ERRORS, MillraceError } from '../base/errors.ts'
 import { textOf } from '../base/text-of.ts'
+import { thrownText } from '../base/thrown-text.ts'
 import { columnBuilder } from '../codec/column-builder.ts'
 import { ROW_NULL } from '../codec/decoded-columns.ts'
 import type { DecodedColumns } from '../codec/decoded-columns.ts'
@@ -261,10 +262,9 @@ class ForeignDecoder implements SourceDecoder {
         selected[live++] = row
       } catch (error) {
         times[row] = Number.NaN
-        const known =
-          error instanceof MillraceError
-            ? error
-            : new MillraceError('MR_SCHEMA_REFUSED', { message: `the schema threw: ${String(error)}`, cause: error })
+        const known = isOwn(error)
+          ? error
+          : new MillraceError('MR_SCHEMA_REFUSED', { message: `the schema threw: ${thrownText(error)}`, cause: error })
         rejected.push(refusal(this.#topic, rows, partition, row, known.code, known.message))
       }
     }
@@ -345,6 +345,15 @@ class ForeignDecoder implements SourceDecoder {
         message: `the event time \`${name}\` is ${textOf(given)}.`,
       })
     return time
+  }
+}
+
+/** A schema may throw what cannot even be looked at. */
+function isOwn(error: unknown): error is MillraceError {
+  try {
+    return error instanceof MillraceError
+  } catch {
+    return false
   }
 }
 

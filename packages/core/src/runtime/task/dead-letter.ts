@@ -5,7 +5,8 @@
 import { inspect } from 'node:util'
 import type { Batch, Field } from '../../codec/column.ts'
 import type { ErrorCode } from '../../base/errors.ts'
-import { MillraceError, isMillraceError } from '../../base/errors.ts'
+import { ERRORS, MillraceError, isMillraceError } from '../../base/errors.ts'
+import { thrownText } from '../../base/thrown-text.ts'
 import { BlockWriter } from '../../codec/block.ts'
 import { rowValue } from '../../codec/column-value.ts'
 import { jsonText } from '../../codec/json/exact.ts'
@@ -100,10 +101,21 @@ export function letterLayout(fields: readonly Field[] | null): string {
   return known
 }
 
+/** User code can make anything of an error's stack, also what throws when it is looked at. */
+function stackOf(error: unknown): string | null {
+  try {
+    const stack: unknown = error instanceof Error ? error.stack : null
+    return typeof stack === 'string' ? stack : null
+  } catch {
+    return null
+  }
+}
+
 /** The first frame of the user's own code in a stack: neither millrace's nor Node's. */
 export function placeOf(error: unknown): string | null {
-  if (!(error instanceof Error) || error.stack === undefined) return null
-  for (const line of error.stack.split('\n').slice(1)) {
+  const stack = stackOf(error)
+  if (stack === null) return null
+  for (const line of stack.split('\n').slice(1)) {
     if (line.includes('node:') || line.includes('eval at') || isOwn(line)) continue
     const match = /\(?((?:file:\/\/)?\/[^()]+:\d+:\d+)\)?$/.exec(line.trim())
     if (match !== null) return (match[1] as string).replace('file://', '')
@@ -118,11 +130,12 @@ function isOwn(line: string): boolean {
 }
 
 function asMillraceError(error: unknown): MillraceError {
-  if (isMillraceError(error)) return error
-  return new MillraceError('MR_RUNTIME_USER_THROW', {
-    message: error instanceof Error ? `${error.name}: ${error.message}` : typeof error === 'string' ? error : shown(error),
-    cause: error,
-  })
+  try {
+    if (isMillraceError(error) && typeof error.message === 'string' && Object.hasOwn(ERRORS, error.code)) return error
+  } catch {
+    // Not one of ours: looking at it throws.
+  }
+  return new MillraceError('MR_RUNTIME_USER_THROW', { message: thrownText(error), cause: error })
 }
 
 /** Makes the letter of one row. `fields`: the layout at the operator's input, null when the row has no typed columns. */
