@@ -155,11 +155,10 @@ function stateChange(
 
 /** What a node does with its rows: how its topic is kept says nothing of that. */
 function meaningHash(node: StoredNode): string {
-  const says = Object.entries(node.says).map(([name, said]): readonly [string, Json] =>
-    (name === 'topic' || name === 'from') && typeof said === 'object' && said !== null && !Array.isArray(said)
-      ? [name, { ...said, partitions: null, retentionMs: null, compacted: null }]
-      : [name, said],
-  )
+  const says = Object.entries(node.says).map(([name, said]): readonly [string, Json] => {
+    if ((name !== 'topic' && name !== 'from') || typeof said !== 'object') return [name, said]
+    return [name, { ...(said as Readonly<Record<string, Json>> | null), partitions: null, retentionMs: null, compacted: null }]
+  })
   return nodeHash({ ...node, says: Object.fromEntries(says) })
 }
 

@@ -114,13 +114,9 @@ export async function startReplay(
       await Promise.race([running.finished(), failure.promise])
       requireRows(plan, request, rowsOf(running))
       phase = 'finished'
-    } catch (caught) {
-      const thrown = told(caught)
+    } catch (thrown) {
       phase = 'failed'
-      error =
-        thrown instanceof MillraceError
-          ? { code: thrown.code, message: thrown.message, fix: thrown.fix }
-          : { code: 'MR_RUNTIME_TASK_FAILED', message: String(thrown), fix: '' }
+      error = errorOf(told(thrown))
     }
     endedAtMs = clock.nowMs()
     await running.stop()
@@ -154,6 +150,11 @@ export async function startReplay(
 function told(error: unknown): unknown {
   if (!isMillraceError(error) || (error.code !== 'MR_LOG_CORRUPT' && error.code !== 'MR_LOG_QUARANTINED')) return error
   return new MillraceError('MR_REPLAY_DAMAGED', { details: error.details, cause: error })
+}
+
+function errorOf(error: unknown): NonNullable<ReplayStatus['error']> {
+  if (!isMillraceError(error)) return { code: 'MR_RUNTIME_TASK_FAILED', message: String(error), fix: '' }
+  return { code: error.code, message: error.message, fix: error.fix }
 }
 
 function rowsOf(running: RunningPipeline): ReplayedRows {
