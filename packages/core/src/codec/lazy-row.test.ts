@@ -57,6 +57,26 @@ test('JSON.stringify, spread, destructuring, `in` and nested values work', () =>
   }
 })
 
+for (const [name, options] of Object.entries({ generated: { codegen: true }, interpreted: { codegen: false }, guarded: { guard: true } }))
+  test(`user code cannot change what later rows are: ${name}`, () => {
+    const changes: readonly ((row: Record<string, unknown>) => unknown)[] = [
+      (row) => delete row['name'],
+      (row) => Object.defineProperty(row, 'name', { value: 'other' }),
+      (row) => Object.defineProperty(row, 'id', { get: () => 7 }),
+      (row) => Object.setPrototypeOf(row, { other: 1 }) as unknown,
+      (row) => (row['other'] = 1),
+    ]
+    const lazy = new LazyRows(fields, options)
+    for (const change of changes) {
+      lazy.bind(batch)
+      const row = lazy.at(0) as Record<string, unknown>
+      assert.throws(() => change(row), TypeError)
+      assert.deepEqual({ ...lazy.at(1) }, values[1])
+      Object.freeze(lazy.at(1))
+      assert.deepEqual({ ...lazy.at(0) }, values[0])
+    }
+  })
+
 test('a row that is kept throws in guard mode and says what to do', () => {
   const lazy = new LazyRows(fields, { guard: true })
   lazy.bind(batch)

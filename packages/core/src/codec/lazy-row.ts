@@ -179,7 +179,7 @@ export class LazyRows {
       }
       Object.defineProperty(guarded, field.name, { get, enumerable: true, configurable: true })
     })
-    return guarded
+    return Object.seal(guarded)
   }
 }
 
@@ -194,7 +194,7 @@ function interpretedCursor(fields: readonly Field[], slow: Slow): Cursor {
   const move = (to: number): void => {
     current = to
   }
-  return { row, move, set: () => {} }
+  return { row: Object.seal(row), move, set: () => {} }
 }
 
 /** Numbers are read straight from their arrays; everything else, and any unusual layout, goes through `slow`. */
@@ -230,5 +230,8 @@ ${fields.map((_, index) => `      case ${index}: values${index} = plain ? column
 }
 
 function generatedCursor(fields: readonly Field[], slow: Slow): Cursor {
-  return generate('slow', slow, cursorSource(fields)) as Cursor
+  const cursor = generate('slow', slow, cursorSource(fields)) as Cursor
+  // What a lambda removed or redefined would be so for every later row.
+  Object.seal(cursor.row)
+  return cursor
 }
