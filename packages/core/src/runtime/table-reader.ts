@@ -119,7 +119,7 @@ export async function readSlices(source: TableSource, query: TableQuery): Promis
     const { core } = task
     const store = core?.stores.get(source.store)?.store
     if (core === null || store === undefined) throw tableNotReady(source.name, task.name, task.phase)
-    const { rowCount } = store
+    const { committedCount: rowCount } = store
     const { through: tick, watermarkMs } = core.state
     const rows = query.key === undefined ? await scan(source, store, query) : find(source, store, query.key, valueAsked(source, query))
     const order = orderFields(store, query)

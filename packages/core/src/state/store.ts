@@ -96,6 +96,8 @@ export interface TableStore {
   readonly rows: RowAccess
   /** Rows alive. */
   readonly rowCount: number
+  /** Rows that were alive at the last commit: those of `scanCommitted`. */
+  readonly committedCount: number
 
   /** Slot of the key or -1. */
   find(key: Uint8Array, start: number, end: number): number

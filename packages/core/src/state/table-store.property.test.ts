@@ -206,12 +206,14 @@ class Run {
     applyAll(restored, this.dump.tail)
     assert.deepEqual(sorted(contents(restored)), sorted(this.committed))
     assert.equal(restored.rowCount, this.committed.size)
+    assert.equal(restored.committedCount, this.committed.size)
   }
 
   check(): void {
     assert.equal(this.store.rowCount, this.now.size)
     assert.deepEqual(sorted(contents(this.store)), sorted(this.now))
     // ST-4
+    assert.equal(this.store.committedCount, this.committed.size)
     assert.deepEqual(sorted(committedContents(this.store)), sorted(this.committed))
     const key = randomKey(this.random, this.keys, this.hasRegions)
     const bytes = keyBytes(key)

@@ -66,6 +66,8 @@ class MemoryTableStore implements TableStore, DumpSource {
   readonly #lanes: RowLanes
   readonly #copies: RowCopies
   readonly #sorter = new RowSorter()
+  #sealedCount = 0
+  #committedCount = 0
 
   constructor(layout: Layout, firstTick: number, options: KeyedRowsOptions) {
     const memory = newRowMemory(layout, options.hasRegions)
@@ -94,6 +96,10 @@ class MemoryTableStore implements TableStore, DumpSource {
 
   get rowCount(): number {
     return this.#keyed.count
+  }
+
+  get committedCount(): number {
+    return this.#committedCount
   }
 
   get wasNew(): boolean {
@@ -298,6 +304,7 @@ class MemoryTableStore implements TableStore, DumpSource {
     this.#versions.seal()
     this.#keyed.regions?.seal()
     this.#drain.begin()
+    this.#sealedCount = this.rowCount
   }
 
   committed(): void {
@@ -313,6 +320,7 @@ class MemoryTableStore implements TableStore, DumpSource {
     for (let i = 0; i < replaced.length; i += 2) this.arena.free(replaced[i] as number, replaced[i + 1] as number)
     this.#keyed.freeDropped(sealedTick)
     this.#versions.committed()
+    this.#committedCount = this.#sealedCount
     this.#renumberIfSpent()
   }
 
@@ -431,6 +439,7 @@ class MemoryTableStore implements TableStore, DumpSource {
       work()
     } finally {
       this.#versions.isLoading = false
+      this.#committedCount = this.rowCount
     }
   }
 
@@ -452,6 +461,7 @@ class MemoryTableStore implements TableStore, DumpSource {
     this.#versions.clear()
     this.promoted.fill(false)
     loadRows(this, slices)
+    this.#committedCount = this.rowCount
   }
 
   adoptRun(first: number, count: number, twins: number[]): void {
