@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { readFully } from '../../base/disk.ts'
 import { seededRandom } from '../../base/random.ts'
 import { part, rejects, textsOf } from '../../testing/log-conformance-kit.ts'
 import { SimulatedDisk } from '../../testing/simulated-disk.ts'
@@ -22,7 +23,7 @@ function world(): { readonly time: VirtualTime; readonly disk: SimulatedDisk; op
 function copyOf(disk: SimulatedDisk, path: string): Uint8Array {
   const file = disk.open(path, 'read')
   const bytes = new Uint8Array(file.size())
-  file.read(bytes, 0)
+  assert.ok(readFully(file, bytes, 0))
   file.close()
   return bytes
 }
