@@ -12,7 +12,7 @@ const WASM_PAGE_BYTES = 65_536
 /** Larger writes gained nothing. */
 const BUFFER_BYTES = 1 << 20
 /** Below it the detour costs more than it saves. */
-const AROUND_BYTES_MIN = 131_072
+const AROUND_BYTES_MIN = 65_536
 
 /** What is used of the global `WebAssembly`; its types come with the DOM library, which the core does not load. */
 interface WebAssemblyPart {
