@@ -7,6 +7,7 @@ import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { CliContext, ModuleWatch } from './cli/context.ts'
 import { SUPERVISED, supervise } from './cli/supervise.ts'
+import { printable } from './printable.ts'
 
 // Compiled once per machine, in its folder for temporary files: every later start is three times as fast.
 enableCompileCache()
@@ -36,7 +37,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.
 const machine = {
   env: process.env,
   cwd: process.cwd(),
-  note: (text: string) => void process.stderr.write(text),
+  note: (text: string) => void process.stderr.write(printable(text)),
   stopSignal: () => new Promise<string>((resolve) => onStop.push(resolve)),
   nodeFlags: process.execArgv,
   entry,
@@ -80,7 +81,8 @@ async function runCommand(args: readonly string[]): Promise<number> {
     clock: systemClock,
     scheduler: systemScheduler,
     disk: nodeDisk,
-    out: (text) => void process.stdout.write(text),
+    // A program behind a pipe gets the bytes as they are.
+    out: (text) => void process.stdout.write(process.stdout.isTTY ? printable(text) : text),
     stdin: process.stdin,
     isTerminal: process.stdout.isTTY,
     report: (report) => void process.send?.(report),

@@ -1,6 +1,7 @@
 // The server's own log: one line per cause, for people or as JSON. Never a record's content, never a token.
 import type { Clock } from '@millrace/core/engine'
 import { encodeJson } from '../../json.ts'
+import { printable } from '../../printable.ts'
 
 export type LogLevel = 'info' | 'warning' | 'error'
 
@@ -24,7 +25,7 @@ export function createLogLines({ clock, json, out }: LogLinesOptions): LogLines 
     write(level, message, fields = {}) {
       const at = new Date(clock.nowMs()).toISOString()
       if (json) out(`${encodeJson({ at, level, message, ...fields })}\n`)
-      else out(`${at.slice(11, 19)} ${level === 'info' ? '' : `${level} `}${oneLine(message)}${tail(fields)}\n`)
+      else out(printable(`${at.slice(11, 19)} ${level === 'info' ? '' : `${level} `}${oneLine(message)}${tail(fields)}\n`))
     },
   }
 }
