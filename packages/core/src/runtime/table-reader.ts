@@ -121,6 +121,7 @@ export async function readSlices(source: TableSource, query: TableQuery): Promis
     if (core === null || store === undefined) throw tableNotReady(source.name, task.name, task.phase)
     const { committedCount: rowCount } = store
     const { through: tick, watermarkMs } = core.state
+    checkRange(source, store, query)
     const rows = query.key === undefined ? await scan(source, store, query) : find(source, store, query.key, valueAsked(source, query))
     const order = orderFields(store, query)
     slices.push({ rows: ordered(rows, order, query), order, rowCount, tick, watermarkMs })
@@ -252,6 +253,18 @@ function rowFilter(source: TableSource, store: TableStore, query: TableQuery): (
     const value = key[prefix.length]
     return isPrefix(prefix, key) && (from === undefined || compare(value, from) >= 0) && (to === undefined || compare(value, to) < 0)
   }
+}
+
+/** A whole key is one row, given as `key` or as `prefix`: a range beside it has no field to bound, and would say nothing. */
+function checkRange({ name: table }: TableSource, { layout }: TableStore, { key, prefix = [], from, to }: TableQuery): void {
+  const bounds = [...(from === undefined ? [] : ['from']), ...(to === undefined ? [] : ['to'])]
+  const ignored = key === undefined ? [] : [...bounds, ...(prefix.length > 0 ? ['prefix'] : [])]
+  if (ignored.length > 0 || (bounds.length > 0 && prefix.length === layout.key.length))
+    throw new MillraceError('MR_TABLE_KEY_INVALID', {
+      message: `the whole key names one row, and \`${(ignored[0] ?? bounds[0]) as string}\` can choose nothing more.`,
+      details: { table, key: layout.key.map((field) => field.name).join(',') },
+      fix: 'Leave it out, or give fewer key fields as the prefix: a range bounds the key field behind it.',
+    })
 }
 
 function isPrefix(prefix: readonly unknown[], key: readonly unknown[]): boolean {

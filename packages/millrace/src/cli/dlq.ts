@@ -2,6 +2,7 @@
 import { MillraceError, nearestWord } from '@millrace/core/engine'
 import type { DeadLetterGroup, DeadLetterView, DiscardAnswer, RetryAnswer } from '../api.ts'
 import { encodeJson } from '../json.ts'
+import { countText } from '../count-text.ts'
 import type { CliContext, Command, Invocation } from './context.ts'
 import { table, timeText } from './format.ts'
 import { type Remote, withRemote } from './remote.ts'
@@ -91,7 +92,7 @@ async function list(context: CliContext, invocation: Invocation, remote: Remote,
       name,
       operator,
       code,
-      String(count),
+      countText(count),
       timeText(lastAtMs),
       sample.message.slice(0, 80),
     ])
@@ -167,7 +168,7 @@ async function named(
 }
 
 function plural(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? '' : 's'}`
+  return `${countText(count)} ${what}${count === 1 ? '' : 's'}`
 }
 
 function letterText(letter: DeadLetterView): string {

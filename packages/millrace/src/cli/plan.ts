@@ -6,6 +6,7 @@ import {
   describePlan,
   diffPlans,
   isLoss,
+  isMillraceError,
   isRefused,
   isStateChange,
   outputsText,
@@ -18,6 +19,7 @@ import {
 import type { PlantStatus, TopicStatus } from '../api.ts'
 import type { StartedPlan } from '../server/pipelines/plan-store.ts'
 import { logFolder } from '../server/defaults.ts'
+import { countText } from '../count-text.ts'
 import type { CliContext, Command, Invocation } from './context.ts'
 import { type Definitions, loadDefinitions } from './load-definitions.ts'
 import { findServer, type Remote, withRemote } from './remote.ts'
@@ -62,13 +64,23 @@ export const plan: Command = {
   },
 }
 
+/** What the log has of a pipeline; null when it was never started there. */
+async function lastStarted(remote: Remote, name: string): Promise<PlanAnswer | null> {
+  try {
+    return await remote.json<PlanAnswer>(`/api/pipelines/${encodeURIComponent(name)}/plan`)
+  } catch (error) {
+    if (isMillraceError(error) && error.code === 'MR_SERVER_PIPELINE_UNKNOWN') return null
+    throw error
+  }
+}
+
 async function show(context: CliContext, { json, options }: Invocation, definitions: Definitions, remote: Remote | null): Promise<number> {
   let refused = false
   const listed = remote === null ? [] : await remote.json<readonly TopicStatus[]>('/topics')
   const topics = new Map(listed.map((topic) => [topic.name, topic]))
   const records = new Map(listed.map((topic) => [topic.name, topic.records]))
   for (const { name, plan: wanted, warnings } of definitions.pipelines) {
-    const before = remote === null ? null : await remote.json<PlanAnswer | null>(`/api/pipelines/${encodeURIComponent(name)}/plan`)
+    const before = remote === null ? null : await lastStarted(remote, name)
     const unshipped = new Map(Object.entries(before?.unshipped ?? {}))
     const changes = diffPlans(before?.plan ?? null, serializePlan(wanted), { topics, unshipped })
     const isPipelineRefused = changes.some(isRefused)
@@ -140,7 +152,7 @@ function refusalText(changes: readonly PlanChange[], again: RowsAgain, records: 
   const lines: string[] = []
   if (changes.some(isStateChange)) {
     const outputs = outputsText(again)
-    const read = `${records} ${records === 1 ? 'record' : 'records'} of ${again.sources.map((topic) => `\`${topic}\``).join(' and ')}`
+    const read = `${countText(records)} ${records === 1 ? 'record' : 'records'} of ${again.sources.map((topic) => `\`${topic}\``).join(' and ')}`
     const noticed = outputs === null ? 'only tables are made of them.' : `${outputs} get their rows a second time.`
     lines.push('`start` refuses this as it is:')
     if (own.length === 0) lines.push(`  --rebuild reads ${read} again; ${noticed}`)

@@ -1,5 +1,6 @@
 // `millrace produce TOPIC`: events from standard input, one per line, or one from --value.
 import { MillraceError } from '@millrace/core/engine'
+import { countText } from '../count-text.ts'
 import type { CliContext, Command, Invocation } from './context.ts'
 import { type Remote, withRemote } from './remote.ts'
 
@@ -33,7 +34,9 @@ export const produce: Command = {
       if (typeof options['value'] === 'string') count = await send(remote, invocation, topic, options['value'], 'application/json')
       else for await (const chunk of lineChunks(context)) count += await send(remote, invocation, topic, chunk, 'application/x-ndjson')
       if (count === 0) throw new MillraceError('MR_HTTP_BODY_EMPTY', { message: 'standard input had no events.', details: { topic } })
-      context.out(json ? `${JSON.stringify({ topic, count })}\n` : `${count} ${count === 1 ? 'event' : 'events'} appended to ${topic}\n`)
+      context.out(
+        json ? `${JSON.stringify({ topic, count })}\n` : `${countText(count)} ${count === 1 ? 'event' : 'events'} appended to ${topic}\n`,
+      )
       return 0
     }),
 }

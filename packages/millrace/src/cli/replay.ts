@@ -2,6 +2,7 @@
 import { MillraceError, sleep } from '@millrace/core/engine'
 import type { ReplayStatus } from '../server/pipelines/replay.ts'
 import { table } from './format.ts'
+import { countText } from '../count-text.ts'
 import type { CliContext, Command, Invocation } from './context.ts'
 import { findServer, type Remote, withRemote } from './remote.ts'
 
@@ -83,7 +84,7 @@ async function list(context: CliContext, { json }: Invocation, remote: Remote): 
           id,
           pipeline,
           phase,
-          phase === 'left' ? '' : String(rowsIn),
+          phase === 'left' ? '' : countText(rowsIn),
           tables.join(', '),
           outputs.join(', '),
         ]),
@@ -126,7 +127,7 @@ async function watch(context: CliContext, { json }: Invocation, remote: Remote, 
     const status = await remote.json<ReplayStatus>(`/api/replays/${id}`)
     if (status.phase !== 'running') {
       if (json) context.out(`${JSON.stringify(status)}\n`)
-      else if (status.error === null) context.out(`finished: ${status.rowsIn} rows read${timelessText(status)}\n`)
+      else if (status.error === null) context.out(`finished: ${countText(status.rowsIn)} rows read${timelessText(status)}\n`)
       else context.note(`error ${status.error.code}: ${status.error.message}\n  fix: ${status.error.fix}\n`)
       return status.phase === 'finished' ? 0 : 1
     }

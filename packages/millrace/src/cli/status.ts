@@ -1,5 +1,6 @@
 // `millrace status`: what runs, how far each task and source has come, and what stands in the way.
 import type { PlantStatus } from '../api.ts'
+import { countText } from '../count-text.ts'
 import type { CliContext, Command } from './context.ts'
 import { bytesText, table, timeText } from './format.ts'
 import { withRemote } from './remote.ts'
@@ -48,10 +49,10 @@ function show(context: CliContext, { version, folder, pipelines, sources, memory
       task.task,
       task.worker === null ? 'main' : `worker ${task.worker}`,
       task.phase,
-      String(task.lag),
+      countText(task.lag),
       timeText(task.watermarkMs),
       bytesText(task.stateBytes),
-      String(task.deadLetters),
+      countText(task.deadLetters),
     ])
     context.out(table(['task', 'thread', 'phase', 'lag', 'watermark', 'state', 'dead letters'], rows))
     for (const { task, error, openBecause } of tasks) {
@@ -64,8 +65,8 @@ function show(context: CliContext, { version, folder, pipelines, sources, memory
       source.name,
       source.topic,
       source.phase,
-      source.lag === null ? '-' : source.lagUnit === 'bytes' ? bytesText(source.lag) : String(source.lag),
-      String(source.records),
+      source.lag === null ? '-' : source.lagUnit === 'bytes' ? bytesText(source.lag) : countText(source.lag),
+      countText(source.records),
     ])
     context.out(`\n${table(['source', 'topic', 'phase', 'lag', 'records'], rows)}`)
     for (const { name, error } of sources) if (error !== null) context.out(`${name}: ${error.code} ${error.message}\n  fix: ${error.fix}\n`)

@@ -2,6 +2,7 @@
 import type { TablePage, TableStatus } from '@millrace/core/engine'
 import { MillraceError } from '@millrace/core/engine'
 import { encodeJson } from '../json.ts'
+import { countText } from '../count-text.ts'
 import type { CliContext, Command, Invocation } from './context.ts'
 import { cellText, table as tableText, timeText } from './format.ts'
 import { type Remote, withRemote } from './remote.ts'
@@ -48,7 +49,7 @@ async function list(context: CliContext, { json }: Invocation, remote: Remote): 
     context.out(
       tableText(
         ['table', 'pipeline', 'key', 'rows'],
-        tables.map((one) => [one.name, one.pipeline, one.primaryKey.join(', '), String(one.rows)]),
+        tables.map((one) => [one.name, one.pipeline, one.primaryKey.join(', '), countText(one.rows)]),
       ),
     )
   return 0
@@ -66,7 +67,7 @@ async function rows(context: CliContext, { options, json }: Invocation, remote: 
   if (options['descending'] === true) query.set('descending', 'true')
   const page = await remote.json<TablePage>(`/tables/${encodeURIComponent(name)}?${query.toString()}`)
   if (json) for (const row of page.rows) context.out(`${encodeJson(row)}\n`)
-  else if (page.rows.length === 0) context.out(`no rows (the table has ${page.rowCount})\n`)
+  else if (page.rows.length === 0) context.out(`no rows (the table has ${countText(page.rowCount)})\n`)
   else {
     const heads = Object.keys(page.rows[0] ?? {})
     context.out(
@@ -75,7 +76,7 @@ async function rows(context: CliContext, { options, json }: Invocation, remote: 
         page.rows.map((row) => heads.map((head) => shownCell(head, row[head]))),
       ),
     )
-    context.out(`${page.rows.length} of ${page.rowCount} rows, event time up to ${timeText(page.watermarkMs)}\n`)
+    context.out(`${countText(page.rows.length)} of ${countText(page.rowCount)} rows, event time up to ${timeText(page.watermarkMs)}\n`)
   }
   return 0
 }

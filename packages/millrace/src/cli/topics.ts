@@ -1,6 +1,7 @@
 // `millrace topics`: lists topics, creates one, changes its settings, deletes it.
 import { durationText, MillraceError, nearestWord } from '@millrace/core/engine'
 import type { TopicStatus } from '../api.ts'
+import { countText } from '../count-text.ts'
 import type { CliContext, Command, Invocation } from './context.ts'
 import { bytesText, table } from './format.ts'
 import { type Remote, withRemote } from './remote.ts'
@@ -67,7 +68,7 @@ async function list(context: CliContext, { options, json }: Invocation, remote: 
         found.map(({ name, partitions, records, bytes, retentionMs, compacted }) => [
           name,
           String(partitions),
-          String(records),
+          countText(records),
           bytesText(bytes),
           compacted ? 'newest of each key' : retentionMs === null ? 'for ever' : durationText(retentionMs),
         ]),

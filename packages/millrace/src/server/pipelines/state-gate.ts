@@ -17,6 +17,7 @@ import {
   type StoredPlan,
   unshippedBatches,
 } from '@millrace/core/engine'
+import { countText } from '../../count-text.ts'
 import { newestPlan, type StartedPlan } from './plan-store.ts'
 
 /** How a start may go on when state has changed. */
@@ -130,7 +131,7 @@ export function sourcesText(log: Log, sources: readonly string[]): string {
   const texts = sources.map((topic) => {
     const ends = log.topic(topic) === null ? [] : log.ends(topic)
     const count = ends.reduce((sum, { start, end }) => sum + end - start, 0)
-    return `${count} ${count === 1 ? 'record' : 'records'} of \`${topic}\``
+    return `${countText(count)} ${count === 1 ? 'record' : 'records'} of \`${topic}\``
   })
   return texts.join(' and ')
 }

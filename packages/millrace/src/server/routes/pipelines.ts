@@ -1,5 +1,5 @@
 // Pipelines over HTTP: the plan that runs, and replays beside it.
-import { MillraceError, serializePlan } from '@millrace/core/engine'
+import { MillraceError, nearestWord, serializePlan } from '@millrace/core/engine'
 import type { PlantContext } from './context.ts'
 import { ANSWERED, type HttpCall } from '../http/call.ts'
 import { sendJson } from '../http/answers.ts'
@@ -23,14 +23,16 @@ export function pipelineRoutes(context: PlantContext): readonly Route[] {
       summary: 'The plan with which the pipeline was started last; also of a pipeline that does not run.',
       answer: {
         types: ['application/json'],
-        summary: 'Code version, time, plan, and `unshipped`: batches that wait for a sink, by its name; null when it was never started.',
-        schema: { type: ['object', 'null'] },
+        summary: 'Code version, time, plan, and `unshipped`: batches that wait for a sink, by its name.',
+        schema: { type: 'object' },
       },
+      refusals: [404],
       handle: async (call) => {
         const name = call.params['pipeline'] as string
         const running = context.pipelines.running.get(name)
         const started = running === undefined ? await newestPlan(context.log, name) : startedPlan(running)
-        return started === null ? null : { ...started, unshipped: Object.fromEntries(await unshippedOf(context.log, started.plan)) }
+        if (started === null) throw neverStarted(name, context.pipelines.running.keys())
+        return { ...started, unshipped: Object.fromEntries(await unshippedOf(context.log, started.plan)) }
       },
     },
     {
@@ -55,6 +57,14 @@ export function pipelineRoutes(context: PlantContext): readonly Route[] {
     },
     ...replayRoutes(context),
   ]
+}
+
+function neverStarted(pipeline: string, running: Iterable<string>): MillraceError {
+  const near = nearestWord(pipeline, running)
+  return new MillraceError('MR_SERVER_PIPELINE_UNKNOWN', {
+    message: `no pipeline of this name was ever started${near === null ? '.' : `; did you mean \`${near}\`?`}`,
+    details: { pipeline: pipeline.slice(0, 100) },
+  })
 }
 
 function startedPlan({ plan, running }: PlantPipeline): StartedPlan {

@@ -53,6 +53,16 @@ describe('routes of a running plant', () => {
     assert.deepEqual([order.code, order.details['fields']], ['MR_TABLE_FIELD_UNKNOWN', 'url,windowStart,windowEnd,hits'])
     const unknown = await plant.get('/tables/perminute')
     assert.deepEqual([unknown.status, errorOf(unknown).details['nearest']], [404, 'per_minute'])
+    for (const [query, name] of [
+      [`prefix=/a,${START}&from=1`, 'from'],
+      [`prefix=/a,${START}&to=soon`, 'to'],
+      [`key=/a,${START}&from=1&to=2`, 'from'],
+      [`key=/a,${START}&prefix=/b`, 'prefix'],
+    ]) {
+      const ignored = await plant.get(`/tables/per_minute?${query}`)
+      assert.deepEqual([ignored.status, errorOf(ignored).code], [400, 'MR_TABLE_KEY_INVALID'], query)
+      assert.match(errorOf(ignored).message, new RegExp(`\`${name}\` can choose nothing more.*per_minute`), query)
+    }
     assert.equal((await plant.get('/tables/per_minute?limit=0')).status, 400)
     assert.equal((await plant.get('/tables/per_minute?descending=maybe')).status, 400)
     const list = (await plant.get('/tables')).value as readonly { readonly name: string; readonly pipeline: string }[]
@@ -211,7 +221,9 @@ describe('routes of a running plant', () => {
     await reader.cancel()
     const plan = (await plant.get('/api/pipelines/web/plan')).value as { readonly plan: { readonly pipeline: string } }
     assert.equal(plan.plan.pipeline, 'web')
-    assert.equal((await plant.get('/api/pipelines/other/plan')).text, 'null')
+    const unknown = await plant.get('/api/pipelines/wep/plan')
+    assert.deepEqual([unknown.status, errorOf(unknown).code], [404, 'MR_SERVER_PIPELINE_UNKNOWN'])
+    assert.match(errorOf(unknown).message, /did you mean `web`/)
   })
 
   test('metrics are valid Prometheus text and count what happened', async () => {

@@ -27,6 +27,12 @@ test('the hint about dead letters works where it is read', () => {
   assert.match(fixOf('/var/lib/my plant') ?? '', /`npx millrace dlq list --data "\/var\/lib\/my plant"`/)
 })
 
+test('what a restart read again is said in numbers that can be read', () => {
+  const { lines, notices } = world()
+  notices.take('web', { kind: 'restored', task: 'hits/0', rows: 1_218_159, ms: 2041.7 })
+  assert.match(lines[0] ?? '', /restored 1,218,159 rows of state in 2,042 ms/)
+})
+
 test('a thousand dead letters of one cause are one line, and their count comes later', async () => {
   const { time, lines, notices } = world()
   for (let n = 0; n < 1000; n++)

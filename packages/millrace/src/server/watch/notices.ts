@@ -2,6 +2,7 @@
 import { relative, resolve } from 'node:path'
 import { type Clock, ERRORS, isMillraceError, type TaskEvent } from '@millrace/core/engine'
 import type { Notice } from '../../api.ts'
+import { countText } from '../../count-text.ts'
 import { DATA_FOLDER } from '../defaults.ts'
 import type { LogFields, LogLines } from './log-lines.ts'
 
@@ -47,7 +48,14 @@ export class Notices {
     switch (event.kind) {
       case 'restored':
         if (event.rows > 0)
-          this.add('info', task, 'restored', null, `restored ${event.rows} rows of state in ${Math.round(event.ms)} ms`, null)
+          this.add(
+            'info',
+            task,
+            'restored',
+            null,
+            `restored ${countText(event.rows)} rows of state in ${countText(Math.round(event.ms))} ms`,
+            null,
+          )
         return
       case 'resumed':
         this.add('info', task, 'resumed', null, 'goes on', null)
