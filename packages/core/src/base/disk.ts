@@ -41,6 +41,8 @@ export interface FileStat {
   readonly identity: string
   /** Time of the last write, milliseconds with fractions, by the clock of the file system. */
   readonly modifiedMs: number
+  /** False for what has no bytes at positions: a folder, a pipe, a device. */
+  readonly isFile: boolean
 }
 
 export type OpenMode = 'read' | 'write' | 'create'

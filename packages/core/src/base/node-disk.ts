@@ -15,7 +15,8 @@ import { lockFolder } from './folder-lock.ts'
 /** Pieces per vectored write: IOV_MAX of Linux and macOS. */
 const PIECES_MAX = 1024
 const FLAGS: Readonly<Record<OpenMode, number>> = {
-  read: fs.constants.O_RDONLY,
+  // A pipe in place of a file would hold the process until somebody writes to it; with files it says nothing.
+  read: fs.constants.O_RDONLY | fs.constants.O_NONBLOCK,
   write: fs.constants.O_RDWR,
   create: fs.constants.O_RDWR | fs.constants.O_CREAT,
 }
@@ -197,7 +198,7 @@ function syncFolder(path: string): void {
 function statFile(path: string): FileStat | null {
   const stat = fs.statSync(path, { bigint: true, throwIfNoEntry: false })
   if (stat === undefined) return null
-  return { size: Number(stat.size), identity: `${stat.dev}:${stat.ino}`, modifiedMs: Number(stat.mtimeNs) / 1e6 }
+  return { size: Number(stat.size), identity: `${stat.dev}:${stat.ino}`, modifiedMs: Number(stat.mtimeNs) / 1e6, isFile: stat.isFile() }
 }
 
 function freeBytes(path: string): number {

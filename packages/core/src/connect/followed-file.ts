@@ -12,7 +12,7 @@
 import { crc32c } from '../base/crc32c.ts'
 import { type Disk, type DiskFile, type FileStat, readFully } from '../base/disk.ts'
 import type { Clock } from '../base/clock.ts'
-import { MillraceError } from '../base/errors.ts'
+import { isMillraceError, MillraceError } from '../base/errors.ts'
 import type { RecordSplitter } from '../codec/record-splitter.ts'
 import { csvHeader, csvSplitter } from '../codec/csv.ts'
 import type { LineFormat } from './lines.ts'
@@ -71,6 +71,16 @@ interface OpenFile {
   line: number
   /** When it was first seen that another file has the name, and this one is at its end. */
   replacedAtMs: number | null
+}
+
+/** What `doneName` is made of. */
+interface Named extends Pick<OpenFile, 'identity' | 'headBytes' | 'headCrc'> {
+  readonly file: DiskFile | null
+}
+
+interface Sibling {
+  readonly path: string
+  readonly stat: FileStat
 }
 
 export class FollowedFile {
@@ -187,12 +197,13 @@ export class FollowedFile {
   #olderNames(): string[] {
     return this.#siblings()
       .slice(-DONE_COUNT_MAX)
-      .flatMap(({ path: sibling }) => this.#nameOf(sibling))
+      .flatMap((sibling) => this.#nameOf(sibling))
   }
 
-  #nameOf(path: string): readonly string[] {
-    const found = this.#openFile(path, null)
-    found?.file.close()
+  #nameOf({ path, stat }: Sibling): readonly string[] {
+    // One that may not be read is known by its identity alone.
+    const found = unlessRefused<Named | null>(() => this.#openFile(path, null), { identity: stat.identity, ...BEGINNING, file: null })
+    found?.file?.close()
     return found === null ? [] : [doneName(found)]
   }
 
@@ -202,6 +213,7 @@ export class FollowedFile {
     for (let tries = 0; tries < OPEN_TRIES; tries++) {
       const stat = disk.stat(path)
       if (stat === null || (position !== null && stat.identity !== position.identity)) return null
+      if (!stat.isFile) throw noFile(path)
       const file = openIfThere(disk, path)
       if (file === null) continue
       if (disk.stat(path)?.identity === stat.identity) return this.#opened(file, stat.identity, position)
@@ -328,6 +340,7 @@ export class FollowedFile {
     return this.#done.some((name) => {
       const [identity, headBytes, headCrc] = name.split(' ')
       if (identity !== stat.identity) return false
+      if (headBytes === '0') return true
       const file = openIfThere(this.#options.disk, path)
       if (file === null) return true
       const head = readAt(file, 0, Number(headBytes))
@@ -337,7 +350,7 @@ export class FollowedFile {
   }
 
   /** Files whose names begin with the name of this one (`hits.log.1`, `hits.log-20260101`), the oldest first. */
-  #siblings(): { readonly path: string; readonly stat: FileStat }[] {
+  #siblings(): Sibling[] {
     const { disk, path } = this.#options
     const folder = parentOf(path)
     const base = path.slice(path.lastIndexOf('/') + 1)
@@ -346,15 +359,34 @@ export class FollowedFile {
       .filter((name) => (name.startsWith(`${base}.`) || name.startsWith(`${base}-`)) && !COMPRESSED.test(name))
       .map((name) => {
         const sibling = folder === '/' ? `/${name}` : path.includes('/') ? `${folder}/${name}` : name
-        return { path: sibling, stat: disk.stat(sibling) }
+        // Links that lead in a circle have no stat.
+        return { path: sibling, stat: unlessRefused(() => disk.stat(sibling), null) }
       })
     return found
-      .flatMap(({ path: sibling, stat }) => (stat === null ? [] : [{ path: sibling, stat }]))
+      .flatMap(({ path: sibling, stat }) => (stat?.isFile === true ? [{ path: sibling, stat }] : []))
       .sort((a, b) => a.stat.modifiedMs - b.stat.modifiedMs)
   }
 }
 
-function doneName(open: OpenFile): string {
+function noFile(path: string): MillraceError {
+  return new MillraceError('MR_DISK_FAILED', {
+    message: 'what stands at the path is no regular file.',
+    details: { path, operation: 'open' },
+    fix: `A folder, a pipe or a device is at \`${path}\`: name a file.`,
+  })
+}
+
+/** `otherwise` when the system does not let anybody look. */
+function unlessRefused<T>(look: () => T, otherwise: T): T {
+  try {
+    return look()
+  } catch (error) {
+    if (isMillraceError(error) && error.code === 'MR_DISK_FAILED') return otherwise
+    throw error
+  }
+}
+
+function doneName(open: Omit<Named, 'file'>): string {
   return `${open.identity} ${open.headBytes} ${open.headCrc}`
 }
 

@@ -95,8 +95,8 @@ export class SimulatedDisk implements Disk {
     const name = clean(path)
     const thing = this.#live.get(name)
     if (thing === undefined || thing === 'folder')
-      return this.#isFolder(name) ? { size: 0, identity: `folder ${name}`, modifiedMs: 0 } : null
-    return { size: thing.size, identity: String(thing.number), modifiedMs: thing.modifiedMs }
+      return this.#isFolder(name) ? { size: 0, identity: `folder ${name}`, modifiedMs: 0, isFile: false } : null
+    return { size: thing.size, identity: String(thing.number), modifiedMs: thing.modifiedMs, isFile: true }
   }
 
   list(path: string): readonly string[] {
