@@ -109,7 +109,7 @@ class ArchiveWriter implements SinkWriter {
     this.#clock = context.clock
     this.#partitioner = new Partitioner(format.settings.partitionBy, context.fields)
     this.#encoder = format.encoders(this.#partitioner.fileFields, context)
-    this.#writer = `${safeName(context.pipeline)}-${safeName(context.name)}-${context.group}`
+    this.#writer = `${writerPart(context.pipeline)}-${writerPart(context.name)}-${context.group}`
     this.#staging = `${format.settings.dir}/_staging/${this.#writer}`
     this.#checkpoint = checkpoint
     this.#files = this.#fileSet()
@@ -206,6 +206,11 @@ class ArchiveWriter implements SinkWriter {
   async close(): Promise<void> {
     // Nothing is removed here: what was prepared may be committed. The next writer cleans up.
   }
+}
+
+/** A name between dashes, without any of its own: sink `c` of `a-b` and sink `b-c` of `a` must not be one. */
+function writerPart(name: string): string {
+  return safeName(name).replaceAll('-', '~')
 }
 
 /** Name of the file that says: prepared, and not yet published to the end. */

@@ -5,6 +5,7 @@
 // Memory: when the open files hold more than the budget, the fullest write their rows out (Parquet: as row groups); when what is left (footer
 // entries, empty encoders) is still too much, the largest are finished. A finished file costs its names only.
 import type { Disk, DiskFile } from '../base/disk.ts'
+import { MillraceError } from '../base/errors.ts'
 import type { Batch } from '../codec/column.ts'
 
 /** Where the bytes of a file go. `write` takes or copies the bytes before it returns: they are reused. */
@@ -69,7 +70,7 @@ class StagingOutput implements FileOutput {
   }
 
   write(bytes: Uint8Array): void {
-    this.#file ??= this.#disk.open(this.#path, 'create')
+    this.#file ??= this.position === 0 ? this.#disk.open(this.#path, 'create') : openStaged(this.#disk, this.#path, this.position)
     this.#file.write(bytes, this.position)
     this.position += bytes.length
   }
@@ -78,6 +79,19 @@ class StagingOutput implements FileOutput {
     this.#file?.close()
     this.#file = null
   }
+}
+
+/** Opens a file that must have what was written to it, and no more: where somebody removed or replaced it, there would be a hole. */
+function openStaged(disk: Disk, path: string, size: number): DiskFile {
+  const file = disk.open(path, 'write')
+  const found = file.size()
+  if (found === size) return file
+  file.close()
+  throw new MillraceError('MR_SINK_FOLDER_GONE', {
+    message: `a staged file of the sink has ${found} bytes where it wrote ${size}: somebody else replaced it or writes to it.`,
+    details: { path },
+    fix: 'The sink begins again behind its last checkpoint. Leave `_staging` alone, and let no other plant archive into the same folder under the same names.',
+  })
 }
 
 interface OpenFile {
@@ -190,7 +204,9 @@ export class FileSet {
     for (const file of Array.from(this.#open.values())) this.#finish(file)
     const { disk, staging } = this.#options
     for (let from = 0; from < this.#staged.length; from += SYNC_COUNT_MAX) {
-      const files = this.#staged.slice(from, from + SYNC_COUNT_MAX).map(({ staged }) => disk.open(`${staging}/${staged}`, 'write'))
+      const files = this.#staged
+        .slice(from, from + SYNC_COUNT_MAX)
+        .map(({ staged, size }) => openStaged(disk, `${staging}/${staged}`, size))
       const outcomes = await Promise.allSettled(files.map((file) => file.syncLater()))
       for (const file of files) file.close()
       const failed = outcomes.find((outcome) => outcome.status === 'rejected')
