@@ -116,6 +116,15 @@ export const readingLaws: readonly LogLaw[] = [
       assert.deepEqual(await sizes({ bytesMax: 15 * size, partitionBytesMax: 4 * size }), [4, 4, 4])
       assert.deepEqual(await sizes({ bytesMax: 1 }), [1, 0, 0])
       assert.equal((await readAll(log, 't', 0, undefined, 1)).length, 10)
+      // However large its batches are: each partition waits for a fetch of its own.
+      await log.createTopic('large', { partitions: 3 })
+      for (const partition of [0, 1, 2]) await log.append([part('large', ['x'.repeat(50_000)], partition)])
+      const large = [0, 1, 2].map((partition) => ({ topic: 'large', partition, offset: startOf(log, 'large', partition) }))
+      const given = await log.reader().fetch(large, { bytesMax: 1000 })
+      assert.deepEqual(
+        given.map((one) => one.bytes.length > 0),
+        [true, false, false],
+      )
     },
   },
 
@@ -257,6 +266,45 @@ export const readingLaws: readonly LogLaw[] = [
       const last = calls
       await log.append([part('t', ['c'])])
       assert.equal(calls, last)
+    },
+  },
+
+  {
+    law: 'LOG-6 who is called back may append and open a writer at once, in whatever state the log is, and overtakes nobody',
+    run: async ({ log }) => {
+      await log.createTopic('t')
+      await log.createTopic('echoes')
+      const answers: Promise<unknown>[] = []
+      const epochs: Promise<number>[] = []
+      const append = (topic: string, text: string): void => void answers.push(log.append([part(topic, [text.padEnd(300)])]))
+      let echoes = 0
+      const stop = log.onAppend('t', () => {
+        if (echoes === 600) return
+        const echo = echoes++
+        append(echo % 2 === 0 ? 't' : 'echoes', `e${echo}`)
+        if (echo % 20 === 0) epochs.push(log.openWriter('w').then(({ epoch }) => epoch))
+      })
+      for (let index = 0; index < 1_200; index++) append('t', String(index))
+      while (answers.length > 0) await Promise.all(answers.splice(0))
+      stop()
+      const texts = (await textsOf(log, 't')).map((text) => text.trim())
+      assert.deepEqual(
+        texts.filter((text) => !text.startsWith('e')),
+        Array.from({ length: 1_200 }, (_, index) => String(index)),
+      )
+      const echoed = (rest: number): readonly string[] =>
+        Array.from({ length: echoes }, (_, echo) => `e${echo}`).filter((_, echo) => echo % 2 === rest)
+      assert.ok(echoes > 0)
+      assert.deepEqual(
+        texts.filter((text) => text.startsWith('e')),
+        echoed(0),
+      )
+      assert.deepEqual(
+        (await textsOf(log, 'echoes')).map((text) => text.trim()),
+        echoed(1),
+      )
+      const given = await Promise.all(epochs)
+      assert.equal(new Set(given).size, given.length)
     },
   },
 

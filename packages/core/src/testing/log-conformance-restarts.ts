@@ -80,7 +80,10 @@ export const damageLaws: readonly LogLaw[] = [
       await damage('t', 0, offsets[5] ?? 0)
       const reader = log.reader()
       const [one, other] = await reader.fetch([0, 1].map((partition) => ({ topic: 't', partition, offset: startOf(log, 't', partition) })))
-      assert.deepEqual([one?.error, one?.next, other?.error], [null, offsets[4], null], 'what lies before it is given')
+      assert.deepEqual([one?.error, other?.error], [null, null])
+      // Between the records there may be a gap: what is given may end before or behind it.
+      const given = one?.next ?? -1
+      assert.ok(given > (offsets[3] ?? 0) && given <= (offsets[4] ?? 0), 'what lies before it is given')
       assert.equal(await fetchError(reader, 't', 0, offsets[4] ?? 0), 'MR_LOG_CORRUPT')
       assert.equal(await fetchError(reader, 't', 0, offsets[5] ?? 0), 'MR_LOG_CORRUPT')
       assert.equal(await fetchError(reader, 't', 0, offsets[6] ?? 0), null)

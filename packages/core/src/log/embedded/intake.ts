@@ -18,12 +18,14 @@ import { encodeMeta, type MetaRecord } from './meta.ts'
 import type { PartitionState } from './partition.ts'
 import { writePiecewise } from './piecewise-write.ts'
 import { Placement, type PlannedBatch } from './placement.ts'
+import type { Accepted, Request } from './request.ts'
 import type { RequestLog } from './request-log.ts'
 import type { Reserve } from './reserve.ts'
 import { stampBatch } from './stamp.ts'
 import type { LogState } from './state.ts'
 import { BY_REFERENCE } from './tail.ts'
-import type { LogPart } from '../log.ts'
+import { VisibleEnds } from './visible-ends.ts'
+import { WaitingRequests } from './waiting-requests.ts'
 
 /** An entry with this many bytes is not held back for more: beyond it a larger group gains nothing (measured, ADR 0003). */
 const ENTRY_BYTES_ENOUGH = 1 << 20
@@ -31,36 +33,11 @@ const ENTRY_BYTES_ENOUGH = 1 << 20
 const SEGMENT_SHARE_BYTES = 256 << 10
 /** Halves that took longer to fill are large enough: a checkpoint now and then costs nothing. */
 const HALF_FILLED_SOON_MS = 1_000
-/** Bytes of requests that may wait for a free half before further ones are refused. */
-const WAITING_BYTES_MAX = 64 << 20
-
-export interface Request {
-  readonly parts: readonly LogPart[]
-  /** Null for appends by outsiders, which the disk reserve keeps out. */
-  readonly writer: { readonly name: string; readonly epoch: number } | null
-  readonly requestKey: string | null
-  /** Resolve when accepted instead of when durable. */
-  readonly early: boolean
-  /** Flush behind the microtasks that wait now instead of in another turn. */
-  readonly gathered: boolean
-}
-
-export interface Accepted {
-  readonly firstOffsets: readonly number[]
-  readonly repeated: boolean
-}
 
 interface Waiter {
   readonly resolve: (value: Accepted) => void
   readonly reject: (error: unknown) => void
   readonly value: Accepted
-}
-
-interface WaitingRequest {
-  readonly request: Request
-  readonly bytes: number
-  readonly resolve: (value: Accepted) => void
-  readonly reject: (error: unknown) => void
 }
 
 /** A metadata record that waits for room. */
@@ -90,12 +67,10 @@ export class Intake {
   readonly #parts: IntakeParts
   readonly #placement: Placement
   #waiters: Waiter[] = []
-  #waiting: WaitingRequest[] = []
-  #waitingBytes = 0
+  readonly #waiting = new WaitingRequests()
   #waitingChanges: Change[] = []
   #metas: MetaRecord[] = []
-  /** Partitions with batches in the open entry. */
-  #touched: PartitionState[] = []
+  readonly #ends: VisibleEnds
   readonly #byReference = new Set<string>()
   #entryBytes = 0
   #entryMs = 0
@@ -112,6 +87,7 @@ export class Intake {
   constructor(parts: IntakeParts) {
     this.#parts = parts
     this.#placement = new Placement(parts.state, parts.segmentBytes, parts.referenceBytes)
+    this.#ends = new VisibleEnds(parts.state)
   }
 
   get failure(): unknown {
@@ -121,8 +97,8 @@ export class Intake {
   /** Takes a request; settles when it is durable (or accepted, when it asked for no more). */
   submit(request: Request): Promise<Accepted> {
     return new Promise((resolve, reject) => {
-      if (this.#waiting.length > 0) return this.#wait(request, resolve, reject)
-      this.#try(request, resolve, reject)
+      // Behind those that wait: one caller's appends keep their order.
+      if (!this.#waiting.isEmpty || !this.#try(request, resolve, reject)) this.#waiting.add({ request, resolve, reject })
     })
   }
 
@@ -139,6 +115,7 @@ export class Intake {
 
   /** False when there is no room yet; settles the change otherwise. */
   #tryChange({ make, applied, resolve, reject }: Change): boolean {
+    this.#ends.hold()
     try {
       this.#throwFailure()
       const record = make()
@@ -150,6 +127,8 @@ export class Intake {
       } else return false
     } catch (error) {
       reject(error)
+    } finally {
+      this.#ends.release()
     }
     return true
   }
@@ -189,7 +168,7 @@ export class Intake {
     this.#flushing = false
     this.stats.entries++
     for (const waiter of waiters) waiter.resolve(waiter.value)
-    this.#publish()
+    this.#ends.publish()
   }
 
   /** Poisons the log. */
@@ -197,9 +176,9 @@ export class Intake {
     if (this.#failure === null) this.#failure = asDiskFailure(error)
     this.#parts.checkpointer.stop()
     for (const waiter of [...unsettled, ...this.#waiters]) waiter.reject(this.#failure)
-    for (const waiting of [...this.#waitingChanges, ...this.#waiting]) waiting.reject(this.#failure)
+    for (const change of this.#waitingChanges) change.reject(this.#failure)
+    this.#waiting.rejectAll(this.#failure)
     this.#waiters = []
-    this.#waiting = []
     this.#waitingChanges = []
   }
 
@@ -208,11 +187,13 @@ export class Intake {
     this.fail(error)
   }
 
-  #try(request: Request, resolve: (value: Accepted) => void, reject: (error: unknown) => void): void {
+  /** False when both halves are full; settles the request otherwise. */
+  #try(request: Request, resolve: (value: Accepted) => void, reject: (error: unknown) => void): boolean {
+    this.#ends.hold()
     try {
       this.#throwFailure()
       const value = this.#accept(request)
-      if (value === null) return this.#wait(request, resolve, reject)
+      if (value === null) return false
       this.stats.requests++
       if (request.early || this.#isEmpty()) resolve(value)
       else this.#waiters.push({ resolve, reject, value })
@@ -221,7 +202,10 @@ export class Intake {
       else this.#schedule()
     } catch (error) {
       reject(error)
+    } finally {
+      this.#ends.release()
     }
+    return true
   }
 
   /** Places the request in the open entry; null when both halves are full. */
@@ -311,32 +295,10 @@ export class Intake {
   #halfFree(): void {
     // Changes go first: more requests may wait than a half takes, and fencing and trimming are what ends an overload.
     while (this.#waitingChanges[0] && this.#tryChange(this.#waitingChanges[0])) this.#waitingChanges.shift()
-    const waiting = this.#waiting
-    this.#waiting = []
-    this.#waitingBytes = 0
-    for (const [index, { request, resolve, reject }] of waiting.entries()) {
-      this.#try(request, resolve, reject)
-      if (this.#waiting.length === 0) continue
-      // No room again: keep the order behind the one that waits.
-      for (const later of waiting.slice(index + 1)) this.#wait(later.request, later.resolve, later.reject)
-      return
+    for (let { first } = this.#waiting; first !== null; first = this.#waiting.first) {
+      if (!this.#try(first.request, first.resolve, first.reject)) return
+      this.#waiting.dropFirst()
     }
-  }
-
-  #wait(request: Request, resolve: (value: Accepted) => void, reject: (error: unknown) => void): void {
-    let bytes = 0
-    for (const part of request.parts) bytes += part.batch.length
-    if (this.#waiting.length > 0 && this.#waitingBytes + bytes > WAITING_BYTES_MAX) {
-      reject(
-        new MillraceError('MR_LOG_FULL', {
-          message: 'the journal is waiting for the disk.',
-          details: { waitingBytes: this.#waitingBytes },
-        }),
-      )
-      return
-    }
-    this.#waiting.push({ request, bytes, resolve, reject })
-    this.#waitingBytes += bytes
   }
 
   #begin(): void {
@@ -385,8 +347,7 @@ export class Intake {
     partition.producers.add(header, batch.firstOffset)
     if (!partition.inOpenEntry) {
       journal.active.touched.add(partition)
-      partition.inOpenEntry = true
-      this.#touched.push(partition)
+      this.#ends.touch(partition)
     }
     this.#entryBytes += header.byteLength
     this.stats.batches++
@@ -462,29 +423,6 @@ export class Intake {
     for (const path of this.#byReference) this.#parts.files.get(path).sync()
     this.#byReference.clear()
     this.#parts.checkpointer.syncFolders()
-  }
-
-  #publish(): void {
-    const { state } = this.#parts
-    const touched = this.#touched
-    // A new array, because whoever is woken may append at once.
-    this.#touched = []
-    for (const partition of touched) {
-      partition.inOpenEntry = false
-      partition.end = partition.acceptedEnd
-    }
-    let topic = ''
-    let notified: Set<string> | null = null
-    for (const partition of touched) {
-      if (partition.waiters.size > 0) for (const wake of partition.waiters) wake()
-      if (partition.topic === topic) continue
-      topic = partition.topic
-      const listeners = state.topics.get(topic)?.listeners
-      if (!listeners || listeners.size === 0 || notified?.has(topic)) continue
-      notified ??= new Set()
-      notified.add(topic)
-      for (const notify of listeners) notify()
-    }
   }
 
   #schedule(): void {

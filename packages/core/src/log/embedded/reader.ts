@@ -57,9 +57,12 @@ export class EmbeddedReader implements LogReader {
     const partitionBytesMax = options.partitionBytesMax ?? bytesMax
     this.#used = 0
     const fetched: FetchedPartition[] = []
+    // Counted by what is given: a batch that is larger than the buffer lies in an array of its own.
+    let given = 0
     for (const { topic, partition, offset } of positions) {
-      const budget = Math.min(partitionBytesMax, bytesMax - this.#used)
-      fetched.push(this.#fetchPartition(topic, partition, offset, budget, this.#used === 0, bytesMax))
+      const one = this.#fetchPartition(topic, partition, offset, Math.min(partitionBytesMax, bytesMax - given), given === 0, bytesMax)
+      given += one.bytes.length
+      fetched.push(one)
     }
     return fetched
   }
