@@ -28,6 +28,8 @@ export interface CompactionParts {
   readonly files: FileCache
   readonly scheduler: Scheduler
   readonly segmentBytes: number
+  /** True when the log is closing: a pass ends as soon as it is asked, and nothing of it stays. */
+  readonly isOver: () => boolean
 }
 
 /** Segments taken away and those put in their place. */
@@ -94,7 +96,7 @@ async function collectKeys(
   for (const segment of dirty) {
     if (keyBytes > KEYS_BYTES_MAX) break
     for await (const bytes of batchesOf(parts, partition, segment)) {
-      if (!verifyBatch(bytes, 0)) return null
+      if (parts.isOver() || !verifyBatch(bytes, 0)) return null
       rows.read(bytes, 0)
       for (let row = 0; row < rows.count; row++) {
         const key = keyText(row)
@@ -176,7 +178,7 @@ async function copyKept(
     const source = segment.rows(parts.files, partition.id)
     eventMaxMs = Math.max(eventMaxMs, source.eventTimes[0] ?? -1)
     for await (const bytes of batchesOf(parts, partition, segment)) {
-      if (partition.deleted || segment.removed || !verifyBatch(bytes, 0)) return -1
+      if (parts.isOver() || partition.deleted || segment.removed || !verifyBatch(bytes, 0)) return -1
       const header = readBatchHeader(bytes, 0)
       const row = source.floor(header.baseOffset)
       appendMs = row < 0 ? segment.firstAppendMs : (source.appendTimes[row] as number)

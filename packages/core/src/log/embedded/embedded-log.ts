@@ -329,6 +329,8 @@ export class EmbeddedLog implements Log, ExtentSource {
     } finally {
       intake.close(new MillraceError('MR_LOG_CLOSED'))
       await checkpointer.idle()
+      // A round of housekeeping may be in the middle of a file: whoever opens the folder next must find it alone.
+      await this.#maintenance.idle()
       files.closeAll()
       slots.close()
       for (const half of journal.halves) half.file.close()

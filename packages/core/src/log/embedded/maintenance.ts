@@ -81,6 +81,11 @@ export class Maintenance {
     this.#removals = []
   }
 
+  /** Settles when no round runs. The log is closing, so one that does ends soon; what it would have failed with, nobody waits for. */
+  async idle(): Promise<void> {
+    await this.#running?.catch(() => undefined)
+  }
+
   /** Frees both halves of the journal. */
   async checkpoint(): Promise<void> {
     const { checkpointer, intake, journal } = this.#parts
@@ -175,7 +180,8 @@ export class Maintenance {
       for (const partition of topic.partitions) {
         if (!this.#alive() || partition.deleted) break
         let saved = 0
-        segments += await compactPartition(this.#parts, partition, clock.nowMs(), ({ gone, by }) => {
+        const parts = { ...this.#parts, isOver: (): boolean => !this.#alive() }
+        segments += await compactPartition(parts, partition, clock.nowMs(), ({ gone, by }) => {
           const before = this.#bytesOf(gone)
           if (!this.#alive() || partition.deleted || gone.some((segment) => segment.removed)) {
             this.#removeLater([by.path, by.indexPath])
