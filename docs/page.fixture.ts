@@ -60,6 +60,11 @@ const MILLRACE = `#!/bin/sh
 exec ${ROOT}/node_modules/.bin/node --conditions=mr-source ${ROOT}/packages/millrace/src/cli.ts "$@"
 `
 
+/** A Node that runs the sources of what it borrows. */
+const NODE = `#!/bin/sh
+exec ${ROOT}/node_modules/.bin/node --conditions=mr-source "$@"
+`
+
 /** The scripts of a project, over the sources that it borrows; scripts/house/pack.test.ts installs one for good. */
 const NPM = `#!/bin/sh
 case "$*" in
@@ -110,7 +115,7 @@ export class Stranger {
     symlinkSync(join(ROOT, 'node_modules'), join(this.#folder, 'node_modules'))
     mkdirSync(join(this.#folder, CLONE))
     this.write('../package.json', '{ "type": "module" }')
-    const programs = { 'last/curl': CURL, 'first/millrace': MILLRACE, 'first/npx': MILLRACE, 'first/npm': NPM }
+    const programs = { 'last/curl': CURL, 'first/millrace': MILLRACE, 'first/npx': MILLRACE, 'first/npm': NPM, 'first/node': NODE }
     for (const [name, text] of Object.entries(programs)) {
       this.write(join('..', name), text)
       chmodSync(join(this.#folder, name), 0o755)

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, test } from 'node:test'
+import { t, topic } from '@millrace/core'
 import { seededRandom } from '@millrace/core/engine'
 import { VirtualTime } from '@millrace/core/testing'
 import { orders, PlantUnderTest, webPipeline } from '../server/plant.fixture.ts'
@@ -38,12 +39,39 @@ function scripted(answers: readonly Answer[], options: Partial<Parameters<typeof
   return { time, sent, appended, producer }
 }
 
+/** A server that takes everything. */
+function answering(): { readonly sent: string[]; readonly fetch: typeof globalThis.fetch } {
+  const sent: string[] = []
+  const take = (_url: unknown, init: RequestInit = {}): Promise<Response> => {
+    sent.push(String(init.body))
+    return Promise.resolve(new Response('{}'))
+  }
+  return { sent, fetch: take as typeof globalThis.fetch }
+}
+
 /** Lets virtual time pass until the promise settles. */
 async function settled<T>(time: VirtualTime, promise: Promise<T>): Promise<T> {
   return time.run(promise)
 }
 
 describe('batches', () => {
+  test('a topic gives `send` the type that its schema takes: optional fields may be left out, others may not', async () => {
+    const visits = topic('visits', { value: t.object({ at: t.time(), url: t.string(), took: t.optional(t.f64()) }), eventTime: 'at' })
+    const { sent, fetch } = answering()
+    const producer = createProducer({ url: 'http://x/', topic: visits, fetch })
+    await producer.send({ at: '2026-01-01T12:00:00Z', url: '/' })
+    // @ts-expect-error the field `url` is missing
+    await producer.send({ at: '2026-01-01T12:00:00Z' })
+    // @ts-expect-error no such field
+    await producer.send({ at: 1, url: '/', port: 80 })
+    await producer.close()
+    assert.deepEqual(sent, [
+      '{"at":"2026-01-01T12:00:00Z","url":"/"}\n',
+      '{"at":"2026-01-01T12:00:00Z"}\n',
+      '{"at":1,"url":"/","port":80}\n',
+    ])
+  })
+
   test('events of one moment travel together, in order, after the linger', async () => {
     const { time, sent, producer } = scripted([])
     const all = Promise.all([1, 2, 3].map((n) => producer.send({ n })))

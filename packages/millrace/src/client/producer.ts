@@ -10,11 +10,12 @@ import { type Clock, MillraceError, type Scheduler, sleep, systemClock, systemSc
 import type { TopicDeclaration } from '@millrace/core'
 import { type Delivery, deliver } from './delivery.ts'
 
-export interface ProducerOptions<V> {
+/** `V` is what readers of the topic get, `I` what its schema takes from producers: `t.optional` fields may be left out. */
+export interface ProducerOptions<V, I = V> {
   /** Address of the server: `http://127.0.0.1:4410`. */
   readonly url: string
   /** Name of the topic, or its declaration, which gives `send` its type. */
-  readonly topic: string | TopicDeclaration<V>
+  readonly topic: string | (TopicDeclaration<V> & { readonly '~input'?: I })
   readonly token?: string
   /** A batch is sent at this size. Default 512 KiB: larger ones gain nothing. */
   readonly batchBytes?: number
@@ -47,14 +48,14 @@ export interface ProducerFigures {
   readonly bufferedBytes: number
 }
 
-/** Sends events to one topic. */
-export interface Producer<V> {
+/** Sends events of type `I` to one topic. */
+export interface Producer<I> {
   /**
    * Hands an event over. Resolves when the server has acknowledged it.
    * @throws {MillraceError} `MR_CLIENT_FULL` when there is no room (see `ready`), `MR_CLIENT_CLOSED`; rejects with `MR_CLIENT_REFUSED` or
    * `MR_CLIENT_GAVE_UP`.
    */
-  send(value: V, options?: SendOptions): Promise<void>
+  send(value: I, options?: SendOptions): Promise<void>
   /** Resolves when there is room for more. */
   ready(): Promise<void>
   /** Sends what is open and resolves when everything handed over is acknowledged or failed. */
@@ -91,11 +92,11 @@ let producers = 0
  * }
  * await producer.close()
  */
-export function createProducer<V = unknown>(options: ProducerOptions<V>): Producer<V> {
-  return new HttpProducer(options)
+export function createProducer<V = unknown, I = V>(options: ProducerOptions<V, I>): Producer<I> {
+  return new HttpProducer<V, I>(options)
 }
 
-class HttpProducer<V> implements Producer<V> {
+class HttpProducer<V, I> implements Producer<I> {
   readonly #delivery: Delivery
   readonly #clock: Clock
   readonly #scheduler: Scheduler
@@ -113,7 +114,7 @@ class HttpProducer<V> implements Producer<V> {
   #batches = 0
   #figures = { acknowledged: 0, failed: 0, retries: 0 }
 
-  constructor(options: ProducerOptions<V>) {
+  constructor(options: ProducerOptions<V, I>) {
     const { clock = systemClock, scheduler = systemScheduler, topic, url, token, ack = 'durable' } = options
     this.#clock = clock
     this.#scheduler = scheduler
@@ -134,7 +135,7 @@ class HttpProducer<V> implements Producer<V> {
     }
   }
 
-  send(value: V, { key }: SendOptions = {}): Promise<void> {
+  send(value: I, { key }: SendOptions = {}): Promise<void> {
     if (this.#isClosed) return Promise.reject(new MillraceError('MR_CLIENT_CLOSED'))
     const line = JSON.stringify(value) as string | undefined
     if (line === undefined)
