@@ -1,6 +1,6 @@
 // `millrace dev`: a change restarts, a mistake does not, and the data stays.
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import { nodeDisk } from '@millrace/core/engine'
@@ -99,6 +99,52 @@ test('dev waits when the file does not load at first, and starts when it does', 
   assert.equal(await dev.interrupt(), 0)
   assert.equal(dev.text.match(/: stopping/g)?.length, 1)
   assert.doesNotMatch(dev.text.slice(from), /waiting for a change/)
+})
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
+const FOR_EVER = `await new Promise(() => undefined)\n${PIPELINE}`
+
+test('a file that loads for ever says so, and can be mended under dev', async () => {
+  const folder = project({ 'pipeline.ts': FOR_EVER })
+  const dev = new Running(folder, ['dev', 'pipeline.ts', '--port', '0'])
+  await dev.says(/millrace: `pipeline\.ts` is still loading: an `await` at the top/)
+  writeFileSync(path.join(folder, 'pipeline.ts'), PIPELINE)
+  await dev.says(/millrace runs: web/)
+
+  let from = dev.text.length
+  writeFileSync(path.join(folder, 'pipeline.ts'), FOR_EVER)
+  await dev.says(/millrace: `pipeline\.ts` is still loading/, from)
+  from = dev.text.length
+  writeFileSync(path.join(folder, 'pipeline.ts'), PIPELINE.replace('60_000', '30_000'))
+  await dev.says(/changed; starting again[^]*millrace runs: web/, from)
+  assert.equal(await dev.stop(), 0)
+})
+
+test('a start that waits for its file ends with the first Ctrl-C, and a look at one ends with dev', async () => {
+  const folder = project({ 'forever.ts': FOR_EVER, 'pipeline.ts': PIPELINE })
+  const start = new Running(folder, ['start', 'forever.ts', '--port', '0', '--json'])
+  const dev = new Running(folder, ['dev', 'pipeline.ts', '--port', '0'])
+  await start.says(/"level":"warning","message":"`forever\.ts` is still loading/)
+  assert.equal(await start.interrupt(), 0)
+  await dev.says(/millrace runs: web/)
+  writeFileSync(
+    path.join(folder, 'pipeline.ts'),
+    `import { writeFileSync } from 'node:fs'\nwriteFileSync('look', \`\${process.pid}\`)\n${FOR_EVER}`,
+  )
+  await dev.says(/is still loading/)
+  const look = Number(readFileSync(path.join(folder, 'look'), 'utf8'))
+  assert.equal(await dev.stop(), 0)
+  await eventually(
+    async () => isAlive(look),
+    (alive) => !alive,
+  )
 })
 
 test('dev ends with the plant when the port is taken, and with usage when it is called wrongly', async () => {

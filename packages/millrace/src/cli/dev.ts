@@ -25,11 +25,16 @@ export const dev: Command = {
   async run(context, invocation) {
     const file = invocation.words[0] as string
     // Also what did load is to be watched: the mistake may be there.
-    const sayLoaded = (): void => context.report({ kind: 'loaded', file, ...loadedModules(context) })
+    const say = (kind: 'loaded' | 'loading'): void => context.report({ kind, file, ...loadedModules(context) })
     try {
-      return await runPlant(context, invocation, { rebuild: rebuildOf(invocation), lockWaitMs: LOCK_WAIT_MS, onLoaded: sayLoaded })
+      return await runPlant(context, invocation, {
+        rebuild: rebuildOf(invocation),
+        lockWaitMs: LOCK_WAIT_MS,
+        onLoaded: () => say('loaded'),
+        onSlow: () => say('loading'),
+      })
     } catch (error) {
-      sayLoaded()
+      say('loaded')
       if (isHopeless(error)) context.report({ kind: 'hopeless' })
       throw error
     }
@@ -62,7 +67,7 @@ export const check: Command = {
   words: [1, 1],
   async run(context, invocation) {
     try {
-      const definitions = await loadDefinitions(invocation.words[0] as string, context.cwd)
+      const definitions = await loadDefinitions(invocation.words[0] as string, context, invocation)
       for (const { plan } of definitions.pipelines) checkFileTables(plan, context.disk)
       say(context, invocation, definitions)
     } catch (error) {

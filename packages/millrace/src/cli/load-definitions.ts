@@ -5,6 +5,15 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import type { PipelineDefinition } from '@millrace/core'
 import { isMillraceError, MillraceError, nearestWord } from '@millrace/core/engine'
 import type { SourceDefinition } from '../source.ts'
+import { createLogLines } from '../server/watch/log-lines.ts'
+import type { CliContext } from './context.ts'
+import { LOADING_MS, loadingText } from './loading-text.ts'
+
+export interface LoadOptions {
+  readonly json: boolean
+  /** Called instead of a warning when loading takes long; the file may never be loaded. */
+  readonly onSlow?: () => void
+}
 
 export interface Definitions {
   readonly pipelines: readonly PipelineDefinition[]
@@ -15,16 +24,23 @@ export interface Definitions {
  * What a file exports as default: a pipeline, or a list of pipelines and sources.
  * @throws {MillraceError} `MR_CLI_FILE` when it does not exist, does not load, or exports something else; `MR_PLAN_*` from the pipeline itself.
  */
-export async function loadDefinitions(file: string, cwd: string): Promise<Definitions> {
+export async function loadDefinitions(file: string, context: CliContext, { json, onSlow }: LoadOptions): Promise<Definitions> {
+  const { cwd, clock, scheduler, note } = context
   const path = resolve(cwd, file)
   if (!existsSync(path)) throw fileMissing(file, path)
   if (statSync(path).isDirectory() || !CODE.test(path)) throw noCode(file, path)
   let loaded: { readonly default?: unknown }
+  const slow = scheduler.after(LOADING_MS, () => {
+    if (onSlow === undefined) createLogLines({ clock, json, out: note }).write('warning', loadingText(file))
+    else onSlow()
+  })
   try {
     loaded = (await import(pathToFileURL(path).href)) as { readonly default?: unknown }
   } catch (error) {
     if (isMillraceError(error)) throw error
     throw loadFailed(file, error)
+  } finally {
+    slow.cancel()
   }
   const exported = Array.isArray(loaded.default) ? (loaded.default as readonly unknown[]) : [loaded.default]
   const pipelines = exported.filter((value) => isOfKind<PipelineDefinition>(value, 'pipeline'))

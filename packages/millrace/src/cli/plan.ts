@@ -56,7 +56,7 @@ export const plan: Command = {
   ],
   words: [1, 1],
   async run(context, invocation) {
-    const definitions = await loadDefinitions(invocation.words[0] as string, context.cwd)
+    const definitions = await loadDefinitions(invocation.words[0] as string, context, invocation)
     for (const definition of definitions.pipelines) checkFileTables(definition.plan, context.disk)
     const isKnown = findServer(invocation) !== null || existsSync(logFolder(invocation.settings.data))
     if (!isKnown) return show(context, invocation, definitions, null)

@@ -7,7 +7,7 @@ import { isMillraceError, sleep, useNativeCrc32c, type WorkerOptions } from '@mi
 import { createLogLines } from '../server/watch/log-lines.ts'
 import type { Plant, PlantOptions } from '../server/plant.ts'
 import type { CliContext, Invocation } from './context.ts'
-import { loadDefinitions } from './load-definitions.ts'
+import { type Definitions, loadDefinitions } from './load-definitions.ts'
 import { SUPERVISED } from './supervise.ts'
 
 const LOCK_ASK_MS = 100
@@ -52,6 +52,8 @@ export interface RunPlantOptions {
   readonly lockWaitMs?: number
   /** Called when the file and everything that it imports is loaded. */
   readonly onLoaded?: () => void
+  /** Called instead of a warning when loading takes long. */
+  readonly onSlow?: () => void
 }
 
 /** Runs the plant of a file until a signal comes. Returns the exit code. */
@@ -62,7 +64,17 @@ export async function runPlant(context: CliContext, invocation: Invocation, opti
   })
   // A stop while pipelines are restored is a stop too.
   const signal = context.stopSignal()
-  const plant = await servePlant(context, invocation, options, fail)
+  const checksum = useNativeChecksum()
+  // Nothing runs yet, and a file may load for ever: a stop ends that at once.
+  const loading = loadDefinitions(invocation.words[0] as string, context, {
+    json: invocation.json,
+    ...(options.onSlow === undefined ? {} : { onSlow: options.onSlow }),
+  })
+  const definitions = await Promise.race([loading, signal.then(() => null)])
+  if (definitions === null) return 0
+  options.onLoaded?.()
+  await checksum
+  const plant = await servePlant(context, invocation, definitions, options, fail)
   sayRunning(context, invocation, plant)
   // A log that failed cannot commit: there is nothing to drain, and the next start recovers to the last commit.
   const name = await Promise.race([signal, failed])
@@ -75,15 +87,12 @@ export async function runPlant(context: CliContext, invocation: Invocation, opti
 async function servePlant(
   context: CliContext,
   { words, settings, options, json }: Invocation,
-  { rebuild, lockWaitMs = 0, onLoaded }: RunPlantOptions,
+  { pipelines, sources }: Definitions,
+  { rebuild, lockWaitMs = 0 }: RunPlantOptions,
   onFatal: (error: unknown) => void,
 ): Promise<Plant> {
   const file = words[0] as string
-  const checksum = useNativeChecksum()
-  const { pipelines, sources } = await loadDefinitions(file, context.cwd)
-  onLoaded?.()
   const { startPlant } = await import('../server/plant.ts')
-  await checksum
   const { clock, scheduler, disk } = context
   const { tlsKey, tlsCert } = settings
   const plantOptions: PlantOptions = {

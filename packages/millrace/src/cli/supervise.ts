@@ -6,6 +6,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { type FSWatcher, watch } from 'node:fs'
 import { dirname } from 'node:path'
+import { LOADING_MS, loadingText } from './loading-text.ts'
 import { withoutPlace } from './place-text.ts'
 
 /** Editors write a file in several steps. */
@@ -14,9 +15,9 @@ const SETTLE_MS = 60
 /** Flag by which the child knows that it is the plant. */
 export const SUPERVISED = 'supervised'
 
-/** What a plant says over its channel: what it is made of once its modules were read, and then how it went on. */
+/** What a plant says over its channel: what it is made of once its modules were read, or when that takes long, and then how it went on. */
 export type PlantReport =
-  | ({ readonly kind: 'loaded'; readonly file: string } & LoadedModules)
+  | ({ readonly kind: 'loaded' | 'loading'; readonly file: string } & LoadedModules)
   /** It will not run, and no change of a module will help: a taken port, a locked folder. */
   | { readonly kind: 'hopeless' }
 
@@ -57,6 +58,7 @@ class DevSession {
   #watched: ReadonlySet<string> = new Set()
   #changed: () => void = () => undefined
   #plant: ChildProcess | null = null
+  #look: ChildProcess | null = null
   /** File of the pipelines, known when the plant has read its arguments. */
   #file: string | null = null
   #hash = ''
@@ -87,15 +89,20 @@ class DevSession {
   }
 
   close(): void {
+    this.#look?.kill('SIGKILL')
     for (const watcher of this.#watchers.values()) watcher.close()
   }
 
   async #followChanges(): Promise<void> {
     let wasBad = false
+    let change = this.#nextChange()
     for (;;) {
-      await this.#nextChange()
-      const checked = await this.#check()
+      await change
+      // Asked for before the look: what changes during it counts, too, and ends a look at a file that loads for ever.
+      change = this.#nextChange()
+      const checked = await this.#check(change)
       if (this.#isStopped) return
+      if (checked === null) continue
       this.#watch(checked.modules)
       if (!checked.isGood)
         this.#context.note(
@@ -118,14 +125,23 @@ class DevSession {
     })
   }
 
-  async #check(): Promise<Checked> {
+  /** Null when `change` came first: then it is looked at again. */
+  async #check(change: Promise<void>): Promise<Checked | null> {
     // Only where the file is: neither port nor data matter to a look.
     const child = this.#spawn(['check', this.#file ?? '', '--json'], ['ignore', 'pipe', 'pipe'])
+    this.#look = child
+    let isStale = false
+    void change.then(() => (isStale = child.exitCode === null && child.kill('SIGKILL')))
+    this.#context.after(LOADING_MS, () => {
+      if (this.#look === child) this.#context.note(`millrace: ${loadingText(this.#file ?? '')}\n`)
+    })
     let out = ''
     let errors = ''
     child.stdout?.setEncoding('utf8').on('data', (text: string) => (out += text))
     child.stderr?.setEncoding('utf8').on('data', (text: string) => (errors += text))
     const code = await exitOf(child)
+    this.#look = null
+    if (isStale || this.#isStopped) return null
     const said = out === '' ? { modules: [], hash: '' } : (JSON.parse(out.split('\n')[0] as string) as LoadedModules)
     if (code !== 0) this.#context.note(shownError(errors))
     return { isGood: code === 0, ...said }
@@ -141,6 +157,7 @@ class DevSession {
         this.#file = report.file
         this.#hash = report.hash
         this.#watch(report.modules)
+        if (report.kind === 'loading') this.#context.note(`millrace: ${loadingText(report.file)}\n`)
       }
     })
     child.once('error', (error) => {
