@@ -35,9 +35,14 @@ export class SinkLoop implements TaskLoop {
 
   static async open(core: TaskCore, wake: () => void): Promise<SinkLoop> {
     await core.environment.board.refresh()
-    const feed = new ExchangeInputs(core)
     const { intent, sinkSequence: sequence } = core.state
-    return new SinkLoop(core, feed, await SinkOutput.open(core, { intent, sequence }), wake)
+    const sink = await SinkOutput.open(core, { intent, sequence })
+    try {
+      return new SinkLoop(core, new ExchangeInputs(core), sink, wake)
+    } catch (error) {
+      await sink.close()
+      throw error
+    }
   }
 
   async step(): Promise<number> {

@@ -64,7 +64,7 @@ export class SinkOutput {
       lastIntent,
     )
     // The crash may have come between the commit and the end of publish.
-    if (lastIntent !== null) await writer.publish(lastIntent).catch(rethrow)
+    if (lastIntent !== null) await publishOrClose(writer, lastIntent)
     const output = new SinkOutput(core, writer, name, writing, state)
     core.outputs.openSink((batch) => output.push(batch))
     return output
@@ -152,6 +152,17 @@ export class SinkOutput {
 
   async close(): Promise<void> {
     await this.#writer.close()
+  }
+}
+
+/** In an outage this fails again and again: each writer that was opened for it is closed. */
+async function publishOrClose(writer: SinkWriter, intent: Uint8Array): Promise<void> {
+  try {
+    await writer.publish(intent)
+  } catch (error) {
+    // What ended it matters more than that it could not be closed either.
+    await writer.close().catch(() => undefined)
+    throw retried(error)
   }
 }
 
