@@ -178,8 +178,7 @@ export class ProgressBoard {
     while (this.#stale || this.#reading !== null) {
       const { fetchNow } = this.#reader
       if (fetchNow !== null) {
-        this.#stale = false
-        this.#take(fetchNow(this.#wanted()))
+        this.#takeNow(fetchNow)
         continue
       }
       this.#reading ??= this.#read()
@@ -188,10 +187,24 @@ export class ProgressBoard {
     await this.#trimNowAndThen()
   }
 
-  async #read(): Promise<void> {
+  #takeNow(fetchNow: NonNullable<LogReader['fetchNow']>): void {
+    this.#stale = false
     try {
-      this.#stale = false
+      this.#take(fetchNow(this.#wanted()))
+    } catch (error) {
+      // What was missed may be the last that comes for long: whoever asks next reads it.
+      this.#stale = true
+      throw error
+    }
+  }
+
+  async #read(): Promise<void> {
+    this.#stale = false
+    try {
       this.#take(await this.#reader.fetch(this.#wanted()))
+    } catch (error) {
+      this.#stale = true
+      throw error
     } finally {
       this.#reading = null
     }
