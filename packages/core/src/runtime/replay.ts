@@ -152,7 +152,9 @@ export async function keptTicks(
     for (let row = 0; row < count; row++) {
       const record = decodeProgress(fetched.bytes, rows.valueStarts[row] as number, rows.valueEnds[row] as number)
       clock = record.entries.at(-1) ?? clock
-      ticks.push(...ticksOf(record.bindings, clock, record.through, settings, disorderMs))
+      // A rebuild begins by stating its clocks under the tick before it, which is in the list: a tick is taken once.
+      const next = ticksOf(record.bindings, clock, record.through, settings, disorderMs)
+      ticks.push(...next.filter(({ tick }) => tick > (ticks.at(-1)?.tick ?? 0)))
     }
     if (fetched.next === offset) break
     offset = fetched.next

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { pipeline, t, topic } from '../index.ts'
+import { max, pipeline, t, topic } from '../index.ts'
 import type { PipelineDefinition } from '../dsl/pipeline.ts'
 import { compiler } from '../compile/compiler.ts'
 import { codeVersion } from '../plan/hash.ts'
@@ -133,3 +133,33 @@ test('by time of append the range is one of offsets', async () => {
   assert.deepEqual((await replayOf(run, definition, 'r', [startMs + 5000, startMs + 25_000], 'append')).ids, [1, 2])
   await run.stop()
 })
+
+for (const [what, rebuild] of [
+  ['restarts', false],
+  ['rebuilds', true],
+] as const)
+  test(`a replay goes over ${what} of the live pipeline without a restart of its own, and counts its rows`, async () => {
+    // Each version keeps other columns than the one before.
+    const version = (count: number): PipelineDefinition =>
+      pipeline('live', (mill) => {
+        const read = mill.from(hits)
+        const columns = Object.fromEntries(Array.from({ length: rebuild ? count : 1 }, (_, index) => [`last${index}`, max('id')]))
+        read.groupBy('at').aggregate(columns, { name: 'last' }).toTable('last')
+        read.select('id').to(out)
+      })
+    const run = await testPipeline(version(1))
+    const ids: number[] = []
+    for (let round = 1; round <= 3; round++) {
+      const fresh = Array.from({ length: 10 }, (_, index) => 10 * round + index)
+      ids.push(...fresh)
+      await run.feed(
+        hits,
+        fresh.map((id) => ({ id, at: 1000 * id })),
+      )
+      await run.advance(7000)
+      await run.change(version(round + 1), { rebuild })
+    }
+    const again = await replayOf(run, version(4), 'again', [0, Number.POSITIVE_INFINITY], 'event')
+    assert.deepEqual(again, { ids, rows: { rows: 30, outside: 0, timeless: 0, unread: 0 }, letters: 0 })
+    await run.stop()
+  })
