@@ -163,6 +163,11 @@ export const ERRORS = {
     "The pipeline's own code returned a promise; a function of a pipeline must be synchronous.",
     'Make the function return its result at once, without `async`; look values up in a table with `join`. Start again, then `npx millrace dlq retry`.',
   ),
+  MR_RUNTIME_USER_STRAY: entry(
+    'invalid',
+    'A promise failed that the code of the file had let go of.',
+    'Handle the failure (`.catch(...)`) at the place named. Nothing waits for what a function of a pipeline starts: what must happen for every record is the work of a sink, or of a reader of a topic.',
+  ),
   MR_RUNTIME_ROWS_ENDLESS: entry(
     'data',
     'A function made more rows of one row than fit in memory; it may never end.',
@@ -260,7 +265,7 @@ export const ERRORS = {
   MR_PLAN_NAME_INVALID: entry(
     'invalid',
     'A name in the pipeline is not valid.',
-    'Names are 1-100 of a-z A-Z 0-9 . _ and -; no other character.',
+    'Names are 1-100 of a-z A-Z 0-9 . _ and -; no other character, and neither `.` nor `..` alone.',
   ),
   MR_PLAN_NAME_TAKEN: entry(
     'invalid',

@@ -250,6 +250,7 @@ const REFUSALS: readonly (readonly [what: string, build: (s: Hits, mill: Mill) =
   ],
   ['a topic that feeds itself', (s) => s.filter(() => true).to(hits), 'MR_PLAN_TOPIC_LOOP', /rows of the topic `hits` are written back/],
   ['a bad name', (s) => s.filter(() => true, { name: 'a b' }).to(lateHits), 'MR_PLAN_NAME_INVALID', /`a b` is not a valid name/],
+  ['a table that no address reaches', (s) => s.toTable('..', { key: 'url' }), 'MR_PLAN_NAME_INVALID', /`\.\.` is not a valid name/],
   [
     'a stream of another pipeline',
     (s) => pipeline('q', (mill) => mill.from(hits).merge(s).to(lateHits)),

@@ -32,7 +32,8 @@ export interface AppendOptions {
   readonly stem?: string
 }
 
-const NAME_PATTERN = /^[A-Za-z0-9._-]{1,100}$/
+/** Not `.` and `..`: clients and proxies take them out of an address, so `/tables/..` would never be asked for. */
+const NAME_PATTERN = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}$/
 const OUTPUTS: ReadonlySet<PlanNodeKind> = new Set(['to-table', 'to-topic', 'to-sink'])
 const STATEFUL: ReadonlySet<PlanNodeKind> = new Set(['aggregate', 'dedupe', 'scan'])
 
@@ -87,6 +88,7 @@ export class PlanBuilder {
     const name = options.name ?? options.derivedName ?? this.deriveName(input, options.stem ?? draft.kind)
     const at: PlanPlace = { operator: name, place: options.place }
     if (this.#frozen) refusePlan('MR_PLAN_FINISHED', at, `\`${name}\` was added after the pipeline \`${this.#pipeline}\` was built.`)
+    if (draft.kind === 'to-table') checkName(draft.table, 'the table', at)
     checkName(name, 'the operator', at)
     this.#refuseTakenName(name, at)
     const inputs = draft.inputs.map((id) => this.node(id))
