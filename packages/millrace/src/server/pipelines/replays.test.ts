@@ -1,10 +1,13 @@
 // Replays over HTTP: their range, what they have in tables, and how they go.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { MemoryLog } from '@millrace/core/engine'
+import { MemoryLog, must, nodeDisk, systemClock, systemScheduler } from '@millrace/core/engine'
 import type { PlantStatus } from '../../api.ts'
+import { LetterBoxes } from '../letters/letter-boxes.ts'
 import { errorOf, eventually, PlantUnderTest, webPipeline } from '../plant.fixture.ts'
-import type { ReplayStatus } from './replay.ts'
+import type { PlantPipeline } from './pipelines.ts'
+import type { ReplayRequest, ReplayStatus } from './replay.ts'
+import { Replays } from './replays.ts'
 
 const START_MS = 1_767_225_600_000
 
@@ -58,6 +61,27 @@ test('a range of event time is that of the rows, and the table of the replay can
   // The id is free again.
   assert.equal((await plant.post('/api/pipelines/web/replays', '{"id":"a"}')).status, 200)
   await ended(plant, 'a')
+  await plant.stop()
+})
+
+test('of two replays that are asked for at once under one id, one runs; a start that is refused leaves the id free', async () => {
+  const plant = await webPlant()
+  const { log } = plant.plant
+  const running = must(plant.plant.pipelines.get('web'), 'pipeline')
+  const web: PlantPipeline = { name: 'web', plan: running.plan, running }
+  const onEvent = (): void => undefined
+  const environment = { log, clock: systemClock, scheduler: systemScheduler, disk: nodeDisk, onEvent }
+  const replays = new Replays(environment, new LetterBoxes(log, systemClock))
+  const request: ReplayRequest = { id: 'twin', fromMs: 0, toMs: Number.POSITIVE_INFINITY, by: 'event', offsets: null, sinks: false }
+  const first = replays.start(web, request)
+  await assert.rejects(replays.start(web, request), { code: 'MR_REPLAY_RUNNING' })
+  assert.deepEqual(replays.statuses(), [], 'it is not taken for one that an earlier server left')
+  await (await first).ended()
+  assert.deepEqual([replays.statusOf('twin').phase, replays.statusOf('twin').error], ['finished', null])
+  const offsets = { topic: 'hits', partition: 0, from: 300, to: 500 }
+  for (let time = 0; time < 2; time++)
+    await assert.rejects(replays.start(web, { ...request, id: 'none', offsets }), { code: 'MR_REPLAY_EMPTY' })
+  await replays.stop()
   await plant.stop()
 })
 

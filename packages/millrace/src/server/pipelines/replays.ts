@@ -16,6 +16,8 @@ export class Replays {
   readonly #environment: ReplayEnvironment
   readonly #letters: LetterBoxes
   readonly #started = new Map<string, Replay>()
+  /** Ids of those that look at their range and make their topics. */
+  readonly #starting = new Set<string>()
 
   constructor(environment: ReplayEnvironment, letters: LetterBoxes) {
     this.#environment = environment
@@ -24,10 +26,16 @@ export class Replays {
 
   /** @throws {MillraceError} `MR_REPLAY_RUNNING` when the id was used before, `MR_REPLAY_EMPTY` when no record is in the range. */
   async start({ name, plan, running }: PlantPipeline, request: ReplayRequest): Promise<Replay> {
-    if (this.#started.has(request.id)) throw new MillraceError('MR_REPLAY_RUNNING', { details: { id: request.id, pipeline: name } })
-    const replay = await startReplay(this.#environment, plan, running.topology.codeVersion, request)
-    this.#started.set(request.id, replay)
-    return replay
+    const { id } = request
+    if (this.#started.has(id) || this.#starting.has(id)) throw new MillraceError('MR_REPLAY_RUNNING', { details: { id, pipeline: name } })
+    this.#starting.add(id)
+    try {
+      const replay = await startReplay(this.#environment, plan, running.topology.codeVersion, request)
+      this.#started.set(id, replay)
+      return replay
+    } finally {
+      this.#starting.delete(id)
+    }
   }
 
   /** @throws {MillraceError} `MR_REPLAY_UNKNOWN` with the nearest id. */
@@ -44,7 +52,7 @@ export class Replays {
   /** Those since the plant was started, and earlier ones whose topics are still there. */
   statuses(): readonly ReplayStatus[] {
     const started = Array.from(this.#started.values(), (replay) => replay.status())
-    return [...started, ...replaysLeft(this.#environment.log, new Set(this.#started.keys()))]
+    return [...started, ...replaysLeft(this.#environment.log, new Set([...this.#started.keys(), ...this.#starting]))]
   }
 
   /** Also of an earlier one. @throws {MillraceError} `MR_REPLAY_UNKNOWN`. */
