@@ -10,12 +10,6 @@ import { readHead } from './exchange-output.ts'
 import { decodeProgress } from './progress.ts'
 import { TaskProgress } from './task-progress.ts'
 
-/** A task in the graph of the pipeline: `part/group`. */
-export interface BoardTask {
-  readonly part: string
-  readonly group: number
-}
-
 export interface BoardPart {
   readonly name: string
   readonly groups: number
