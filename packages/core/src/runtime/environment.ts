@@ -42,6 +42,8 @@ export type TaskEvent =
   | { readonly kind: 'paused'; readonly task: string; readonly error: unknown }
   | { readonly kind: 'resumed'; readonly task: string }
   | { readonly kind: 'failed'; readonly task: string; readonly error: unknown }
+  /** A promise failed that user code had let go of, in a worker thread; on its main thread whoever runs the plant hears of it. */
+  | { readonly kind: 'stray'; readonly task: string; readonly error: unknown }
   /** Retention removed records of a source before they were read. */
   | { readonly kind: 'records-lost'; readonly task: string; readonly topic: string; readonly partition: number; readonly count: number }
   | {

@@ -75,6 +75,9 @@ export async function runPlant(context: CliContext, invocation: Invocation, opti
   options.onLoaded?.()
   await checksum
   const plant = await servePlant(context, invocation, definitions, options, fail)
+  process.on('unhandledRejection', (reason: unknown) => {
+    if (!plant.takeRejection(reason)) throw reason
+  })
   sayRunning(context, invocation, plant)
   // A log that failed cannot commit: there is nothing to drain, and the next start recovers to the last commit.
   const name = await Promise.race([signal, failed])

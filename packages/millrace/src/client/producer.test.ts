@@ -43,7 +43,7 @@ function scripted(answers: readonly Answer[], options: Partial<Parameters<typeof
 function answering(): { readonly sent: string[]; readonly fetch: typeof globalThis.fetch } {
   const sent: string[] = []
   const take = (_url: unknown, init: RequestInit = {}): Promise<Response> => {
-    sent.push(String(init.body))
+    sent.push(init.body as string)
     return Promise.resolve(new Response('{}'))
   }
   return { sent, fetch: take as typeof globalThis.fetch }

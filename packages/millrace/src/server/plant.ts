@@ -14,6 +14,7 @@ import {
   type Scheduler,
   seededRandom,
   systemClock,
+  strayFailure,
   systemScheduler,
   type Timer,
   type WorkerOptions,
@@ -118,6 +119,11 @@ export interface Plant {
   readonly log: Log
   readonly pipelines: ReadonlyMap<string, RunningPipeline>
   status(): PlantStatus
+  /**
+   * Takes the reason of an unhandled rejection of this process. True when the user's code has let go of a promise that failed: that is noted, on
+   * the page too. False: millrace's own code failed, and the process should end.
+   */
+  takeRejection(reason: unknown): boolean
   /** Graceful: takes nothing new, commits, publishes sinks, closes the log. */
   stop(): Promise<void>
 }
@@ -263,6 +269,12 @@ class RunningPlant implements Plant {
   stop(): Promise<void> {
     this.#stopping ??= this.#stop()
     return this.#stopping
+  }
+
+  takeRejection(reason: unknown): boolean {
+    const error = strayFailure(reason)
+    if (error !== null) this.#notices.failure('error', 'user code', 'goes on', error)
+    return error !== null
   }
 
   status(): PlantStatus {

@@ -7,6 +7,7 @@ import type { Batch, Field } from '../../codec/column.ts'
 import type { ErrorCode } from '../../base/errors.ts'
 import { ERRORS, MillraceError, isMillraceError } from '../../base/errors.ts'
 import { thrownText } from '../../base/thrown-text.ts'
+import { userPlaceOf } from '../../base/user-place.ts'
 import { BlockWriter } from '../../codec/block.ts'
 import { rowValue } from '../../codec/column-value.ts'
 import { jsonText } from '../../codec/json/exact.ts'
@@ -101,34 +102,6 @@ export function letterLayout(fields: readonly Field[] | null): string {
   return known
 }
 
-/** User code can make anything of an error's stack, also what throws when it is looked at. */
-function stackOf(error: unknown): string | null {
-  try {
-    const stack: unknown = error instanceof Error ? error.stack : null
-    return typeof stack === 'string' ? stack : null
-  } catch {
-    return null
-  }
-}
-
-/** The first frame of the user's own code in a stack: neither millrace's nor Node's. */
-export function placeOf(error: unknown): string | null {
-  const stack = stackOf(error)
-  if (stack === null) return null
-  for (const line of stack.split('\n').slice(1)) {
-    if (line.includes('node:') || line.includes('eval at') || isOwn(line)) continue
-    const match = /\(?((?:file:\/\/)?\/[^()]+:\d+:\d+)\)?$/.exec(line.trim())
-    if (match !== null) return (match[1] as string).replace('file://', '')
-  }
-  return null
-}
-
-/** Frames of millrace itself, installed or from source; its tests stand for users. */
-function isOwn(line: string): boolean {
-  if (line.includes('.test.')) return false
-  return line.includes('/@millrace/') || line.includes('/packages/core/src/') || line.includes('/core/dist/')
-}
-
 function asMillraceError(error: unknown): MillraceError {
   try {
     if (isMillraceError(error) && typeof error.message === 'string' && Object.hasOwn(ERRORS, error.code)) return error
@@ -179,7 +152,7 @@ export function makeLetter(
       code: known.code,
       message: known.message.slice(0, MESSAGE_CHARS_MAX),
       fix: isUndelivered ? UNDELIVERED_FIX : known.fix,
-      place: placeOf(known.cause ?? error),
+      place: userPlaceOf(known.cause ?? error),
       attempt: context.attempt,
       codeVersion: context.codeVersion,
       originalBytes: original.length,

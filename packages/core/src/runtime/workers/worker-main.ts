@@ -7,11 +7,13 @@ import { type NativeCrc32c, useNativeCrc32c } from '../../base/crc32c.ts'
 import { isMillraceError, MillraceError } from '../../base/errors.ts'
 import { nodeDisk } from '../../base/node-disk.ts'
 import { sleep, systemScheduler } from '../../base/scheduler.ts'
+import { thrownText } from '../../base/thrown-text.ts'
 import { compiler } from '../../compile/compiler.ts'
 import { RemoteLog } from '../../log/remote/remote-log.ts'
 import { errorToWire } from '../../log/remote/wire.ts'
 import { codeVersion } from '../../plan/hash.ts'
 import type { Plan } from '../../plan/node.ts'
+import { strayFailure } from '../stray-failure.ts'
 import { LocalTasks } from '../task/local-tasks.ts'
 import { topologyOf } from '../topics.ts'
 import type { ModuleExport, WorkerOrder } from './worker-options.ts'
@@ -33,7 +35,7 @@ async function imported({ module, exportName }: Required<ModuleExport>): Promise
     const exports = (await import(module)) as Readonly<Record<string, unknown>>
     return exports[exportName]
   } catch (cause) {
-    throw new MillraceError('MR_WORKER_MODULE', { details: { module }, cause })
+    throw new MillraceError('MR_WORKER_MODULE', { message: thrownText(cause), details: { module }, cause })
   }
 }
 
@@ -114,6 +116,12 @@ async function run(): Promise<void> {
   }
 }
 
+process.on('unhandledRejection', (reason: unknown) => {
+  const error = strayFailure(reason)
+  if (error === null) throw reason
+  post({ kind: 'event', event: postedEvent({ kind: 'stray', task: 'user code', error }) })
+})
+
 try {
   await run()
 } catch (error) {
@@ -121,7 +129,9 @@ try {
   post({
     kind: 'refused',
     error: errorToWire(
-      isMillraceError(error) ? error : new MillraceError('MR_WORKER_MODULE', { details: { module: order.pipeline.module }, cause: error }),
+      isMillraceError(error)
+        ? error
+        : new MillraceError('MR_WORKER_MODULE', { message: thrownText(error), details: { module: order.pipeline.module }, cause: error }),
     ),
   })
 }

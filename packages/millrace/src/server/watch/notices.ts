@@ -68,6 +68,8 @@ export class Notices {
         return this.failure('error', task, 'is paused', event.error)
       case 'failed':
         return this.failure('error', task, 'failed', event.error)
+      case 'stray':
+        return this.failure('error', task, 'goes on', event.error)
       case 'records-lost':
         this.add(
           'error',
