@@ -51,7 +51,7 @@ const PIPELINE_REASONS: Readonly<Record<keyof PipelineSettings, readonly [summar
     'Longer than the pauses of a producer that sends every second or two, short enough that one device that is switched off delays results by seconds.',
   ],
   closeWhenIdle: [
-    '`rate`: while all inputs are idle the watermark goes on with the wall clock. `never`: only data moves it.',
+    '`rate`: while all inputs are idle the watermark goes on as fast as the wall clock, and never past it. `never`: only data moves it.',
     'The last window of a day must close although nothing follows it.',
   ],
   clockAheadMs: [

@@ -1,7 +1,9 @@
 // What a running pipeline says of itself: the one source of the page, the metrics and `millrace` on the command line.
 import type { OperatorCounters } from '../operators/operator.ts'
+import type { PipelineSettings } from '../plan/node.ts'
 import { isMillraceError } from '../base/errors.ts'
 import { textOf } from '../base/text-of.ts'
+import type { TaskEnvironment } from './environment.ts'
 import { isOwnColumn } from './table-reader.ts'
 import type { TaskReport } from './task-host.ts'
 import type { InputStatus, SinkStatus, TaskPhase } from './task-loop.ts'
@@ -104,11 +106,30 @@ function heldText({ held, largestMs }: PartitionStatus): string {
   return `, holds back ${which}, of ${time(held.eventTimeMs)}: decided when others follow, or in ${Math.ceil(held.untilMs / 1000)} s`
 }
 
+/** How far a watermark goes while nothing arrives. */
+interface IdleClock {
+  readonly wallMs: number
+  readonly closeWhenIdle: PipelineSettings['closeWhenIdle']
+}
+
+function idleClock({ clock, plan }: TaskEnvironment): IdleClock {
+  return { wallMs: clock.nowMs(), closeWhenIdle: plan.settings.closeWhenIdle }
+}
+
+/** Why waiting alone does not close it: data from the future, such as that of a test whose clock stands earlier, or a setting. */
+function idleText({ status, largestMs }: PartitionStatus, { wallMs, closeWhenIdle }: IdleClock): string {
+  if (status !== 'idle') return ''
+  if (closeWhenIdle === 'never') return '; `closeWhenIdle` is never, so only data moves the watermark'
+  return largestMs <= wallMs
+    ? ''
+    : `; its events are ahead of the wall clock, ${time(wallMs)}, which the watermark does not pass without data`
+}
+
 /**
  * Names what holds the watermark back: the slowest partition or producer, and since when it is silent. Also without an open window: a
  * partition that the clock guard does not read on. Null when nothing waits, also for a window that closes with the next tick anyway.
  */
-export function whyOpen(waitsForMs: number, watermarkMs: number, inputs: readonly InputStatus[]): string | null {
+export function whyOpen(waitsForMs: number, watermarkMs: number, inputs: readonly InputStatus[], idle: IdleClock): string | null {
   if (waitsForMs === Number.POSITIVE_INFINITY || waitsForMs <= watermarkMs) {
     for (const { input, partitions } of inputs)
       for (const partition of partitions)
@@ -124,7 +145,7 @@ export function whyOpen(waitsForMs: number, watermarkMs: number, inputs: readonl
       const error = partition.error === null ? '' : `, cannot be read: ${partition.error}`
       slowest = {
         watermarkMs: partition.watermarkMs,
-        text: `${input.input} partition ${partition.partition} is ${partition.status}${silence}${heldText(partition)}${error}`,
+        text: `${input.input} partition ${partition.partition} is ${partition.status}${silence}${heldText(partition)}${error}${idleText(partition, idle)}`,
       }
     }
     for (const producer of input.producers) {
@@ -175,7 +196,7 @@ export function taskReport(task: Task): TaskReport {
     lastCommitAtMs,
     visibleMs,
     waitsForMs,
-    openBecause: whyOpen(waitsForMs, watermarkMs, inputs),
+    openBecause: core === null ? null : whyOpen(waitsForMs, watermarkMs, inputs, idleClock(core.environment)),
     inputs,
     sink: loop?.sinkStatus() ?? null,
   }

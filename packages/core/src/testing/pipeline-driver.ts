@@ -190,7 +190,10 @@ export class PipelineTest {
     await this.time.advance(50)
   }
 
-  /** Lets virtual time pass: windows of idle inputs close, timers fire. */
+  /**
+   * Lets virtual time pass: timers fire, and windows of idle inputs close up to the virtual wall clock. It begins at `startMs`, 2026-01-01
+   * UTC by default: windows of events that are fed with later times stay open until it comes there. `status().tasks` says what they wait for.
+   */
   async advance(ms: number): Promise<void> {
     await this.time.advance(ms)
   }

@@ -40,6 +40,39 @@ for (const emit of ['update', 'close'] as const) {
   })
 }
 
+test('a window that no waiting closes says so: events ahead of the clock, and `closeWhenIdle: never`', async () => {
+  for (const [closeWhenIdle, at, expected] of [
+    [
+      'rate',
+      '2026-01-01T12:00:00Z',
+      /is idle, silent for 3600 s; its events are ahead of the wall clock, 2026-01-01T00:59:[^ ]+, which the watermark does not pass without data$/,
+    ],
+    ['rate', '2026-01-01T00:59:30Z', /is idle, silent for \d+ s$/],
+    ['never', '2026-01-01T00:00:00Z', /is idle, silent for 3600 s; `closeWhenIdle` is never, so only data moves the watermark$/],
+  ] as const) {
+    const run = await testPipeline(
+      pipeline(
+        'ahead',
+        (mill) => {
+          const windows = mill
+            .from(hits)
+            .groupBy('url')
+            .window(tumbling({ sizeMs: 60 * MINUTE }))
+          windows.aggregate({ n: count() }, { name: 'counted', emit: 'close' }).toTable('counts')
+        },
+        { closeWhenIdle },
+      ),
+    )
+    await run.feed(
+      hits,
+      Array.from({ length: 12 }, () => ({ url: '/', at })),
+    )
+    await run.advance(60 * MINUTE - 100)
+    assert.match(reasons(run)[0] ?? '', expected, at)
+    await run.stop()
+  }
+})
+
 test('a partition that the clock guard holds says so, with and without windows', async () => {
   const run = await testPipeline(
     pipeline('held', (mill) => {
