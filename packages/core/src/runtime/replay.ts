@@ -17,11 +17,15 @@ import type { Plan, PlanNode } from '../plan/node.ts'
 import type { AnyTopic } from '../connect/topic.ts'
 import { must } from '../base/assert.ts'
 import { MillraceError } from '../base/errors.ts'
+import type { Scheduler } from '../base/scheduler.ts'
 import { RecordRows } from '../codec/record-rows.ts'
 import { wholeFetchBytes } from './fetch-size.ts'
 import { decodeProgress } from './exchange/progress.ts'
 import type { Binding, ProgressEntry } from './exchange/progress.ts'
 import { progressTopic } from './topic-names.ts'
+
+/** Records of progress that are read between two turns of the event loop: some milliseconds. */
+const TURN_RECORDS = 1024
 
 export interface ReplayRange {
   /** By source topic and partition: offsets [from, to). */
@@ -67,6 +71,7 @@ export function replayPlan(plan: Plan, id: string, withSinks: boolean): Plan {
   const rename = (topic: AnyTopic): AnyTopic => ({ ...topic, name: `${topic.name}${suffix}` })
   const nodes = plan.nodes.map((node): PlanNode => {
     if (node.kind === 'to-topic' || node.kind === 'through') return { ...node, topic: rename(node.topic) }
+    if (node.kind === 'to-sink') return { ...node, sink: node.sink.beside?.(suffix) ?? node.sink }
     return node
   })
   const dropped = new Set(withSinks ? [] : nodes.filter((node) => node.kind === 'to-sink').map((node) => node.id))
@@ -136,6 +141,7 @@ export async function keptTicks(
   part: string,
   group: number,
   disorderMs: ReadonlyMap<string, number>,
+  scheduler: Scheduler,
 ): Promise<readonly ReplayTick[]> {
   const topic = progressTopic(settings.of, part)
   const ends = log.ends(topic).find((other) => other.partition === group)
@@ -144,23 +150,28 @@ export async function keptTicks(
   const rows = new RecordRows()
   const ticks: ReplayTick[] = []
   let clock: ProgressEntry = { tick: 0, watermark: Number.NEGATIVE_INFINITY, wallMs: 0, status: 'active' }
-  for (let offset = ends.start; offset < ends.end;) {
-    const position: FetchPosition = { topic, partition: group, offset }
-    const fetched = must((await reader.fetch([position], { bytesMax: wholeFetchBytes(log, topic, group) }))[0], 'progress fetch')
-    if (fetched.error !== null) throw fetched.error
-    const count = rows.read(fetched.bytes, offset)
-    for (let row = 0; row < count; row++) {
-      const record = decodeProgress(fetched.bytes, rows.valueStarts[row] as number, rows.valueEnds[row] as number)
-      clock = record.entries.at(-1) ?? clock
-      // A rebuild begins by stating its clocks under the tick before it, which is in the list: a tick is taken once.
-      const next = ticksOf(record.bindings, clock, record.through, settings, disorderMs)
-      ticks.push(...next.filter(({ tick }) => tick > (ticks.at(-1)?.tick ?? 0)))
+  try {
+    for (let offset = ends.start; offset < ends.end;) {
+      const position: FetchPosition = { topic, partition: group, offset }
+      const fetched = must((await reader.fetch([position], { bytesMax: wholeFetchBytes(log, topic, group) }))[0], 'progress fetch')
+      if (fetched.error !== null) throw fetched.error
+      const count = rows.read(fetched.bytes, offset)
+      for (let row = 0; row < count; row++) {
+        const record = decodeProgress(fetched.bytes, rows.valueStarts[row] as number, rows.valueEnds[row] as number)
+        clock = record.entries.at(-1) ?? clock
+        // A rebuild begins by stating its clocks under the tick before it, which is in the list: a tick is taken once.
+        const next = ticksOf(record.bindings, clock, record.through, settings, disorderMs)
+        ticks.push(...next.filter(({ tick }) => tick > (ticks.at(-1)?.tick ?? 0)))
+        // Days of a busy pipeline are millions of ticks, and the live one goes on meanwhile.
+        if (row % TURN_RECORDS === TURN_RECORDS - 1) await scheduler.turn()
+      }
+      if (fetched.next === offset) break
+      offset = fetched.next
     }
-    if (fetched.next === offset) break
-    offset = fetched.next
+    return ticks
+  } finally {
+    reader.close()
   }
-  reader.close()
-  return ticks
 }
 
 function ticksOf(

@@ -72,17 +72,26 @@ export class SourceInputs {
   /** Opens the inputs where the newest commit left them. In a bounded run they have an end, which `waitsForWriters` may have to wait for. */
   static async open(core: TaskCore, wake: () => void): Promise<SourceInputs> {
     const inputs = new SourceInputs(core, wake)
-    const { bounded, replay } = core.environment
+    try {
+      await inputs.#begin()
+      return inputs
+    } catch (error) {
+      inputs.close()
+      throw error
+    }
+  }
+
+  async #begin(): Promise<void> {
+    const { bounded, replay } = this.#core.environment
     if (replay !== null)
-      for (const { input } of inputs.#sources)
+      for (const { input } of this.#sources)
         if (!input.spec.table && replay.range.topics.has(input.spec.topic.name)) input.replayOnly(replay.range.eventTimes ?? null)
     // A restart behind the end has nothing left to read.
-    if (!bounded || core.state.status === 'ended') return inputs
-    inputs.#writers = inputs.#throughWriters()
-    if (inputs.#writers.length > 0) return inputs
-    if (replay === null) inputs.#boundNow(null)
-    else inputs.#kept = await inputs.#keptTicks(replay)
-    return inputs
+    if (!bounded || this.#core.state.status === 'ended') return
+    this.#writers = this.#throughWriters()
+    if (this.#writers.length > 0) return
+    if (replay === null) this.#boundNow(null)
+    else this.#kept = await this.#keptTicks(replay)
   }
 
   /** The ticks of a replay that were still to come at the start, oldest first; null when the task makes its own. */
@@ -130,7 +139,7 @@ export class SourceInputs {
   async #keptTicks(replay: ReplaySettings): Promise<readonly ReplayTick[]> {
     const { environment, part, group, state } = this.#core
     const disorderMs = new Map(this.#sources.map(({ input: { spec } }) => [spec.topic.name, spec.topic.disorderMs]))
-    const kept = await keptTicks(environment.log, replay, part.name, group, disorderMs)
+    const kept = await keptTicks(environment.log, replay, part.name, group, disorderMs, environment.scheduler)
     for (const { input } of this.#sources)
       for (const { partition, from } of replay.range.topics.get(input.spec.topic.name) ?? []) input.seek(partition, from)
     return kept.filter((tick) => tick.tick > state.through)
