@@ -86,7 +86,7 @@ export const ERRORS = {
   MR_TOPIC_INVALID: entry(
     'invalid',
     'The topic name or its settings are not valid.',
-    'Names are 1-200 of a-z A-Z 0-9 . _ -; the message names the wrong setting.',
+    'Correct what the message names; the name of a topic is 1-200 of a-z A-Z 0-9 . _ -.',
   ),
   MR_PARTITION_UNKNOWN: entry('invalid', 'The topic has no such partition.', 'Partitions count from 0; see `npx millrace topics`.'),
   MR_LOG_OFFSET_RANGE: entry(

@@ -93,6 +93,27 @@ describe('being called wrongly', () => {
   })
 })
 
+test('a table shows the times of its rows as times, and tells programs milliseconds', async () => {
+  const folder = project({
+    'pipeline.ts': `import { max, pipeline, t, topic } from 'millrace'
+const hits = topic('hits', { value: t.object({ at: t.time(), url: t.string() }), eventTime: 'at' })
+export default pipeline('web', (mill) => {
+  mill.from(hits).groupBy('url').aggregate({ last: max('at') }, { name: 'last' }).toTable('last')
+}, { idleMs: 50 })
+`,
+  })
+  const plant = new Running(folder, ['start', 'pipeline.ts', '--port', '0'])
+  await plant.says(/millrace runs/)
+  await millrace(folder, ['produce', 'hits'], hitLines(1))
+  const shown = await eventually(
+    () => millrace(folder, ['table', 'last']),
+    ({ out }) => out.startsWith('url'),
+  )
+  assert.match(shown.out, /^url +last\n\/0 +2026-01-01T00:00:00Z\n/)
+  assert.equal((await millrace(folder, ['table', 'last', '--json'])).out, '{"url":"/0","last":1767225600000}\n')
+  assert.equal(await plant.stop(), 0)
+})
+
 describe('without a server', () => {
   test('commands open the folder; without data they say so', async () => {
     const folder = project({ 'pipeline.ts': PIPELINE })

@@ -70,10 +70,12 @@ async function rows(context: CliContext, { options, json }: Invocation, remote: 
   else if (page.rows.length === 0) context.out(`no rows (the table has ${countText(page.rowCount)})\n`)
   else {
     const heads = Object.keys(page.rows[0] ?? {})
+    const known = await remote.json<readonly TableStatus[]>('/tables')
+    const times = new Set(['windowStart', 'windowEnd', ...(known.find((one) => one.name === name)?.times ?? [])])
     context.out(
       tableText(
         heads,
-        page.rows.map((row) => heads.map((head) => shownCell(head, row[head]))),
+        page.rows.map((row) => heads.map((head) => shownCell(row[head], times.has(head)))),
       ),
     )
     context.out(`${countText(page.rows.length)} of ${countText(page.rowCount)} rows, event time up to ${timeText(page.watermarkMs)}\n`)
@@ -81,7 +83,7 @@ async function rows(context: CliContext, { options, json }: Invocation, remote: 
   return 0
 }
 
-/** Bounds of windows are times; other columns are shown as they are. */
-function shownCell(head: string, value: unknown): string {
-  return (head === 'windowStart' || head === 'windowEnd') && typeof value === 'number' ? timeText(value) : cellText(value)
+/** Programs get milliseconds, people the moment. */
+function shownCell(value: unknown, isTime: boolean): string {
+  return isTime && typeof value === 'number' ? timeText(value) : cellText(value)
 }
