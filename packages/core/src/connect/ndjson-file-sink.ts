@@ -302,9 +302,13 @@ function nameOf(path: string): string {
 }
 
 function pathOfGroup(path: string, { group, groups }: SinkContext): string {
-  if (groups === 1) return path
+  return groups === 1 ? path : withSuffix(path, `-${group}`)
+}
+
+/** Before the extension, where the name has one. */
+function withSuffix(path: string, suffix: string): string {
   const dot = path.lastIndexOf('.')
-  return dot > path.lastIndexOf('/') + 1 ? `${path.slice(0, dot)}-${group}${path.slice(dot)}` : `${path}-${group}`
+  return dot > path.lastIndexOf('/') + 1 ? `${path.slice(0, dot)}${suffix}${path.slice(dot)}` : `${path}${suffix}`
 }
 
 /** Copies the first `bytes` of the part to `position` of the file. */
@@ -352,6 +356,7 @@ export function ndjsonFile<V>(given: NdjsonFileSettings): Sink<V> {
     acceptsOpenRows: true,
     settings,
     check: () => undefined,
+    beside: (suffix) => ndjsonFile({ ...given, path: withSuffix(given.path, suffix) }),
     async open(context: SinkContext, lastIntent: Uint8Array | null): Promise<SinkWriter> {
       const last = lastIntent === null ? null : decodeIntent(lastIntent)
       const writer = new FileWriter(settings as unknown as Required<NdjsonFileSettings>, context, last === null ? 0 : last.checkpoint + 1)

@@ -84,6 +84,11 @@ export interface Sink<V> {
   check(fields: readonly Field[]): void
   /** `lastIntent`: the newest committed intent, null at the first start. What it names stays, because it is published next; other strays go. */
   open(context: SinkContext, lastIntent: Uint8Array | null): Promise<SinkWriter>
+  /**
+   * The same sink with `suffix` in the name of where it writes, for a replay beside the live pipeline. Left out where two pipelines may write to
+   * the same place.
+   */
+  beside?(suffix: string): Sink<V>
   readonly '~types'?: { readonly row: (row: V) => void }
 }
 

@@ -25,7 +25,10 @@ export const replay: Command = {
     { name: 'from-offset', value: 'N', summary: 'First offset.' },
     { name: 'to-offset', value: 'N', summary: 'Last offset, exclusive.' },
     { name: 'id', value: 'ID', summary: 'Name of the replay; default: made from the time.' },
-    { name: 'sinks', summary: 'Run sinks too. They write where the live ones write.' },
+    {
+      name: 'sinks',
+      summary: 'Run sinks too. They write where the live ones write; `ndjsonFile` writes a file of its own, `NAME.replay-ID.ndjson`.',
+    },
   ],
   examples: [
     { line: 'npx millrace replay flights --from=-2h', does: 'the last two hours of event time' },
