@@ -5,8 +5,6 @@ import { type Disk, readFully } from '../base/disk.ts'
 import { seededRandom } from '../base/random.ts'
 import { columnsOf } from '../codec/column-builder.ts'
 import type { Field } from '../codec/column.ts'
-import { pipeline, t, topic } from '../index.ts'
-import { replayPlan } from '../runtime/replay.ts'
 import { SimulatedDisk, VirtualTime } from '../testing/index.ts'
 import { ndjsonFile, type NdjsonFileSettings } from './ndjson-file-sink.ts'
 import type { SinkWriter } from './sink.ts'
@@ -190,18 +188,4 @@ test('time and size ask for a checkpoint', async () => {
   assert.equal(writer.wantsCheckpoint(), false)
   await write(writer, [3, 4, 5, 6, 7])
   assert.equal(writer.wantsCheckpoint(), true)
-})
-
-test('a replay beside the live pipeline writes a file of its own: nobody else may write to that of the live one', async () => {
-  const on = world()
-  const live = ndjsonFile({ path: '/out/hits.ndjson' })
-  const plan = pipeline('p', (mill) => {
-    mill.from(topic('hits', { value: t.object({ id: t.i32() }) })).to(live, { name: 'file' })
-  }).plan
-  const [sink] = replayPlan(plan, 'r1', true).nodes.flatMap((node) => (node.kind === 'to-sink' ? [node.sink] : []))
-  assert.equal(sink?.settings['path'], '/out/hits.replay-r1.ndjson')
-  assert.equal(ndjsonFile({ path: '/out.d/hits' }).beside?.('.replay-r1').settings['path'], '/out.d/hits.replay-r1')
-  await publish(on, await open(on, { path: '/out/hits.ndjson' }), [1])
-  await publish(on, await open(on, { path: String(sink?.settings['path']) }), [2])
-  assert.equal(textOf(on.disk, '/out/hits.ndjson'), '{"id":1}\n')
 })
