@@ -134,3 +134,33 @@ test('base64 is canonical', () => {
   )
   for (const text of ['A', 'AB==', 'AA=A', '=AAA', 'AAA', 'A-_A', 'AA==AAAA']) assert.equal(decodeBase64(text), null, text)
 })
+
+test('what is no type of t is refused with what to write', () => {
+  const refusal = (make: () => unknown): string => {
+    try {
+      make()
+    } catch (error) {
+      if (isMillraceError(error)) return error.message
+      throw error
+    }
+    return ''
+  }
+  assert.match(
+    refusal(() => t.object({ url: t.string as never })),
+    /the field `url` needs a type of `t`, such as `t\.string\(\)`: the parentheses are missing/,
+  )
+  for (const wrong of [undefined, null, 'string', String, { type: 'string' }]) {
+    assert.match(
+      refusal(() => t.object({ url: wrong as never })),
+      /the field `url` needs a type of `t`/,
+    )
+    assert.match(
+      refusal(() => t.list(wrong as never)),
+      /`t\.list` needs a type of `t`/,
+    )
+    assert.match(
+      refusal(() => t.optional(wrong as never)),
+      /`t\.optional` needs a type of `t`/,
+    )
+  }
+})

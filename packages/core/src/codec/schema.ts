@@ -58,11 +58,19 @@ function refuse(message: string): never {
   throw new MillraceError('MR_SCHEMA_INVALID', { message })
 }
 
+/** Who runs a file without the compiler may give `t.string`, or a type of another library. */
+function requireType(part: unknown, what: string): void {
+  const { type } = (part ?? {}) as { readonly type?: { readonly kind?: unknown } | null }
+  if (typeof type?.kind === 'string') return
+  refuse(`${what} needs a type of \`t\`, such as \`t.string()\`${typeof part === 'function' ? ': the parentheses are missing' : ''}.`)
+}
+
 function object<const S extends Shape>(shape: S): ObjectSchema<Flat<RowOutput<S>>, RowInput<S>> {
   const fields: Field[] = []
   for (const [name, part] of Object.entries(shape)) {
     // A field named __proto__ could not be read from an ordinary row object.
     if (name === '' || name === '__proto__') refuse(`a field cannot be named \`${name}\`.`)
+    requireType(part, `the field \`${name}\``)
     fields.push(Object.freeze({ name, type: part.type, nullable: part.nullable }))
   }
   if (fields.length === 0) refuse('an object needs at least one field.')
@@ -71,10 +79,12 @@ function object<const S extends Shape>(shape: S): ObjectSchema<Flat<RowOutput<S>
 }
 
 function list<S extends AnySchema>(item: S): Schema<OutputOf<S>[], InputOf<S>[]> {
+  requireType(item, '`t.list`')
   return schema(Object.freeze({ kind: 'list', item: item.type, itemNullable: item.nullable }), false)
 }
 
 function optional<S extends AnySchema>(inner: S): Schema<OutputOf<S> | null, InputOf<S> | null | undefined> {
+  requireType(inner, '`t.optional`')
   return schema(inner.type, true)
 }
 
