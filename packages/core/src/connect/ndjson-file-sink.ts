@@ -265,14 +265,15 @@ class FileWriter implements SinkWriter {
     if (!this.#disk.exists(intent.part)) return
     const isNew = !this.#disk.exists(intent.path)
     const part = this.#disk.open(intent.part, 'read')
-    const file = this.#disk.open(intent.path, 'create')
+    let file: DiskFile | null = null
     try {
+      file = this.#disk.open(intent.path, 'create')
       const bytes = intent.bytes ?? part.size()
       await copy(part, bytes, file, this.#placeFor(intent, bytes, part, file))
       file.sync()
     } finally {
       part.close()
-      file.close()
+      file?.close()
     }
     const folder = parentOf(intent.path)
     if (isNew) this.#disk.syncFolder(folder)
