@@ -55,8 +55,8 @@ export interface Disk {
   stat(path: string): FileStat | null
   /** Names in a folder, sorted; empty when the folder does not exist. */
   list(path: string): readonly string[]
-  /** Makes the folder and its parents; no error when it exists. */
-  makeFolder(path: string): void
+  /** Makes the folder and its parents; no error when it exists. `private`: a folder that is made now is for its owner alone; its parents are not. */
+  makeFolder(path: string, access?: 'private'): void
   /** Removes a file, or a folder with everything in it; no error when it does not exist. */
   remove(path: string): void
   /** Atomic replacement inside one file system; durable only after `syncFolder`. */

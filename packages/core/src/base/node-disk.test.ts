@@ -53,6 +53,18 @@ test('many pieces land one behind the other, empty ones too, more than one syste
   assert.equal(fs.readFileSync(path, 'latin1').slice(5), pieces.map((piece) => Buffer.from(piece).toString()).join(''))
 })
 
+test('a private folder is for its owner alone, its parents are not, and one that is there keeps its rights', (t) => {
+  const inner = join(folder(t), 'a', 'b')
+  const before = process.umask(0o022)
+  t.after(() => process.umask(before))
+  nodeDisk.makeFolder(inner, 'private')
+  assert.equal(fs.statSync(inner).mode & 0o777, 0o700)
+  assert.equal(fs.statSync(join(inner, '..')).mode & 0o777, 0o755)
+  fs.chmodSync(inner, 0o750)
+  nodeDisk.makeFolder(inner, 'private')
+  assert.equal(fs.statSync(inner).mode & 0o777, 0o750)
+})
+
 test('folders: make, list sorted, rename, sync, remove', (t) => {
   const root = folder(t)
   const inner = join(root, 'a', 'b')

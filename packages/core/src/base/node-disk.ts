@@ -31,7 +31,7 @@ export const nodeDisk: Disk = {
   exists: (path) => fs.existsSync(path),
   stat: (path) => guard(path, 'stat', () => statFile(path)),
   list: (path) => guard(path, 'list', () => (fs.existsSync(path) ? fs.readdirSync(path).sort() : [])),
-  makeFolder: (path) => guard(path, 'make folder', () => makeFolder(path)),
+  makeFolder: (path, access) => guard(path, 'make folder', () => makeFolder(path, access === 'private' ? 0o700 : 0o777)),
   remove: (path) => guard(path, 'remove', () => fs.rmSync(path, { recursive: true, force: true })),
   rename: (from, to) => guard(from, 'rename', () => fs.renameSync(from, to)),
   syncFolder: (path) => guard(path, 'sync folder', () => syncFolder(path)),
@@ -256,12 +256,12 @@ function userText(): string {
 }
 
 /** Not `recursive: true`: that never comes back where the parent refuses as /proc does (Node 24). */
-function makeFolder(path: string): void {
+function makeFolder(path: string, mode: number): void {
   const isThere = (): boolean => fs.statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
   if (isThere()) return
-  makeFolder(dirname(path))
+  makeFolder(dirname(path), 0o777)
   try {
-    fs.mkdirSync(path)
+    fs.mkdirSync(path, { mode })
   } catch (error) {
     // Another process may have been faster.
     if (!isThere()) throw error

@@ -3,7 +3,7 @@ import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { dirname } from 'node:path'
 import { askPortOwner } from '../server/port-owner.ts'
-import { logFolder } from '../server/defaults.ts'
+import { CLOCK_FIX, CLOCK_LEAST_MS, logFolder } from '../server/defaults.ts'
 import { readServerFile } from '../server/server-file.ts'
 import type { HealthAnswer, HealthPart, LogStatus, PlantStatus } from '../api.ts'
 import { Remote } from './remote.ts'
@@ -18,9 +18,6 @@ interface Finding {
   readonly says: string
   readonly fix: string | null
 }
-
-/** A clock behind the release of this code is wrong. */
-const CLOCK_LEAST_MS = Date.UTC(2026, 0, 1)
 
 export const doctor: Command = {
   name: 'doctor',
@@ -183,6 +180,6 @@ function clock({ clock: own }: CliContext): Finding {
     what: 'clock',
     isGood,
     says: new Date(own.nowMs()).toISOString(),
-    fix: isGood ? null : 'Set the clock of the machine (NTP): event times far ahead of it are held back.',
+    fix: isGood ? null : CLOCK_FIX,
   }
 }

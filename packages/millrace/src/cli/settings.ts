@@ -45,7 +45,7 @@ export const SETTINGS: readonly SettingSpec[] = [
     kind: 'path',
     default: DATA_FOLDER,
     isFlag: true,
-    summary: 'Folder of the log; made when missing.',
+    summary: 'Folder of the log; made when missing, for its owner alone.',
     reason: 'Beside the pipeline, so that a project is one folder.',
   },
   {

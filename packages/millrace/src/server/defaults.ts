@@ -10,6 +10,11 @@ export const BODY_BYTES_MAX = 32 << 20
 export const MEMORY_BYTES = 256 << 20
 export const DISK_RESERVE_BYTES = 256 << 20
 
+/** A clock that is earlier was never set: a machine without one of its own, before it has asked another. */
+export const CLOCK_LEAST_MS: number = Date.UTC(2026, 0, 1)
+export const CLOCK_FIX =
+  'Set the clock of the machine (NTP), then start again: event times far ahead of it are held back, and what is appended may be past its retention once it is set.'
+
 /** What can be meant: the least and the most, bytes. Below the least nothing would work, above the most a unit is wrong. */
 export const RANGES = {
   bodyBytesMax: [1 << 10, 1 << 30],

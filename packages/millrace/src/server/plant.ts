@@ -28,7 +28,16 @@ import { Collector } from './collect/collector.ts'
 import { ConsoleFiles, consoleFolder } from './http/console-files.ts'
 import type { PlantContext } from './routes/context.ts'
 import { LetterBoxes } from './letters/letter-boxes.ts'
-import { BODY_BYTES_MAX, DEFAULT_HOST, DEFAULT_PORT, DISK_RESERVE_BYTES, logFolder, MEMORY_BYTES } from './defaults.ts'
+import {
+  BODY_BYTES_MAX,
+  CLOCK_FIX,
+  CLOCK_LEAST_MS,
+  DEFAULT_HOST,
+  DEFAULT_PORT,
+  DISK_RESERVE_BYTES,
+  logFolder,
+  MEMORY_BYTES,
+} from './defaults.ts'
 import { healthOf } from './watch/health.ts'
 import { type HttpServer, listen, type TlsFiles } from './http/http-server.ts'
 import { type LogLines, silentLog } from './watch/log-lines.ts'
@@ -158,7 +167,8 @@ function requireSafeAddress({ host = DEFAULT_HOST, token = null }: PlantOptions)
 async function openLog(options: PlantOptions, clock: Clock, scheduler: Scheduler): Promise<Log> {
   const { folder, disk = nodeDisk, memoryBytes = MEMORY_BYTES, diskReserveBytes = DISK_RESERVE_BYTES } = options
   if (folder === null) return new MemoryLog({ clock, scheduler, random: seededRandom(clock.nowUs()), gaps: false })
-  disk.makeFolder(folder)
+  // Whoever may read it may read every event; a folder that is there keeps the rights that its owner gave it.
+  disk.makeFolder(folder, 'private')
   // The journal's two halves are the largest part of the log's memory; they grow with the budget.
   const journalHalfBytesMax = Math.max(8 << 20, Math.min(64 << 20, Math.floor(memoryBytes / 8)))
   return openEmbeddedLog({
@@ -252,6 +262,15 @@ class RunningPlant implements Plant {
 
   async start(): Promise<void> {
     this.#logWatch.sayRecovery()
+    if (this.#clock.nowMs() < CLOCK_LEAST_MS)
+      this.#notices.add(
+        'warning',
+        'clock',
+        'early',
+        null,
+        `the clock of the machine says ${new Date(this.#clock.nowMs()).toISOString()}`,
+        CLOCK_FIX,
+      )
     // The port first: when it is taken, no pipeline has begun to work.
     await this.#listen()
     const { folder, announce = true, pipelines, sources = [] } = this.#options
