@@ -2,6 +2,7 @@
 // the log still has runs through the whole pipeline once more: tables come out the same, topics and sinks get their rows a second time.
 import type { PlanChange } from './diff.ts'
 import type { Plan } from './node.ts'
+import type { StoredPlan } from './serialize.ts'
 
 export interface RowsAgain {
   /** Topics that others may read and that get rows again. */
@@ -11,10 +12,16 @@ export interface RowsAgain {
   readonly sources: readonly string[]
 }
 
-/** Who notices a rebuild. No topics and no sinks: tables alone, which nobody can tell from before. */
-export function rowsAgain({ nodes }: Plan): RowsAgain {
+/**
+ * Who notices a rebuild. No topics and no sinks: tables alone, which nobody can tell from before.
+ * @param before What ran last: an output that it does not have gets its rows for the first time. Null: nobody knows, so every output counts.
+ */
+export function rowsAgain({ nodes }: Plan, before: StoredPlan | null): RowsAgain {
+  const old = before === null ? null : storedOutputs(before)
   const topics = nodes.flatMap((node) =>
-    (node.kind === 'to-topic' || node.kind === 'through') && !node.topic.private ? [node.topic.name] : [],
+    (node.kind === 'to-topic' || node.kind === 'through') && !node.topic.private && (old === null || old.topics.has(node.topic.name))
+      ? [node.topic.name]
+      : [],
   )
   const sources = nodes.flatMap((node) => {
     if (node.kind === 'source') return [node.topic.name]
@@ -22,9 +29,19 @@ export function rowsAgain({ nodes }: Plan): RowsAgain {
   })
   return {
     topics: [...new Set(topics)],
-    sinks: nodes.flatMap((node) => (node.kind === 'to-sink' ? [node.name] : [])),
+    sinks: nodes.flatMap((node) => (node.kind === 'to-sink' && (old === null || old.sinks.has(node.name)) ? [node.name] : [])),
     sources: [...new Set(sources)],
   }
+}
+
+function storedOutputs({ nodes }: StoredPlan): { readonly topics: ReadonlySet<string>; readonly sinks: ReadonlySet<string> } {
+  const topics = new Set<string>()
+  const sinks = new Set<string>()
+  for (const { kind, name, says } of nodes) {
+    if (kind === 'to-sink') sinks.add(name)
+    if (kind === 'to-topic' || kind === 'through') topics.add((says['topic'] as { readonly name: string }).name)
+  }
+  return { topics, sinks }
 }
 
 /**

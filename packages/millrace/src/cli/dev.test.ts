@@ -87,6 +87,28 @@ test('dev sends nothing a second time by itself: it says what a rebuild would re
   assert.equal(await again.stop(), 0)
 })
 
+test('dev builds state again by itself when the only outputs are new in the same edit', async () => {
+  const folder = project({ 'pipeline.ts': PIPELINE })
+  const dev = new Running(folder, ['dev', 'pipeline.ts', '--port', '0'])
+  await dev.says(/millrace runs: web/)
+  await millrace(folder, ['produce', 'hits'], hitLines(20))
+  await eventually(
+    () => millrace(folder, ['table', 'per_minute', '--json']),
+    ({ out }) => out.length > 0,
+  )
+  const changed = PIPELINE.replace('60_000', '30_000')
+    .replace("'millrace'\n", "'millrace'\nimport { ndjsonFile } from 'millrace'\n")
+    .replace('}, { idleMs', "  mill.from(hits).to(ndjsonFile({ path: 'out.ndjson' }), { name: 'file' })\n}, { idleMs")
+  const from = dev.text.length
+  writeFileSync(path.join(folder, 'wanted.ts'), changed)
+  const plan = await millrace(folder, ['plan', 'wanted.ts'])
+  assert.match(plan.out, /--rebuild reads 20 records of `hits` again; only tables are made of them\./)
+  writeFileSync(path.join(folder, 'pipeline.ts'), changed)
+  const [said] = await dev.says(/rebuilt: [^]*millrace runs: web/, from)
+  assert.doesNotMatch(said, /whose rows go to/)
+  assert.equal(await dev.stop(), 0)
+})
+
 test('dev waits when the file does not load at first, and starts when it does', async () => {
   const folder = project({ 'pipeline.ts': 'export default 1\n' })
   const dev = new Running(folder, ['dev', 'pipeline.ts', '--port', '0'])

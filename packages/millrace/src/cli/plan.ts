@@ -85,7 +85,7 @@ async function show(context: CliContext, { json, options }: Invocation, definiti
     const changes = diffPlans(before?.plan ?? null, serializePlan(wanted), { topics, unshipped })
     const isPipelineRefused = changes.some(isRefused)
     refused ||= isPipelineRefused
-    const again = rowsAgain(wanted)
+    const again = rowsAgain(wanted, before?.plan ?? null)
     if (json) {
       const rebuild = changes.some(isStateChange) ? { ...again, records: recordsOf(again, records) } : null
       context.out(

@@ -11,10 +11,11 @@ import {
   MillraceError,
   nearestWord,
   outputsText,
+  OwnedPlaces,
   type PipelineOptions,
   type PipelineStatus,
   type Plan,
-  rowsAgain,
+  type RowsAgain,
   RunningPipeline,
   type Scheduler,
   type TablePage,
@@ -54,6 +55,7 @@ interface PreparedPipeline {
   readonly topology: Topology
   readonly options: PipelineOptions
   readonly rebuilt: Rebuilt
+  readonly again: RowsAgain
 }
 
 export class Pipelines {
@@ -61,6 +63,8 @@ export class Pipelines {
   readonly declarations: Map<string, AnyTopic> = new Map()
   /** Topics that the plant writes and users may read. */
   readonly reserved: Set<string> = new Set()
+  /** What sinks of these pipelines write to alone. */
+  readonly places: OwnedPlaces = new OwnedPlaces()
   readonly #environment: PipelinesEnvironment
   readonly #settings: PipelinesSettings
   readonly #prepared: PreparedPipeline[] = []
@@ -80,10 +84,11 @@ export class Pipelines {
     const { log, clock, scheduler, disk, notices } = this.#environment
     if (this.reserved.has(deadLetterTopic(name)))
       throw new MillraceError('MR_PLAN_NAME_TAKEN', { message: 'two pipelines have the same name.', details: { pipeline: name } })
+    this.places.takeAll(plan)
     for (const { message, place } of warnings)
       notices.add('warning', name, message, null, `${message}${place === null ? '' : ` (${place})`}`, null)
     const { policy, modules, ...settings } = this.#settings
-    const { rebuilt, ignored } = await passStateGate(log, plan, policy)
+    const { rebuilt, ignored, again } = await passStateGate(log, plan, policy)
     for (const { message, advice, place } of ignored)
       notices.add('warning', name, message, null, `${message}${place === null ? '' : ` (${place})`}`, advice)
     const options: PipelineOptions = {
@@ -103,7 +108,7 @@ export class Pipelines {
     for (const node of plan.nodes)
       if (node.kind === 'table-source' && node.from.kind === 'topic') this.declarations.set(node.from.name, node.from)
     this.reserved.add(deadLetterTopic(name))
-    this.#prepared.push({ name, plan, topology, options, rebuilt })
+    this.#prepared.push({ name, plan, topology, options, rebuilt, again })
   }
 
   /**
@@ -111,7 +116,7 @@ export class Pipelines {
    * everything else goes on. It throws any other failure.
    */
   async start(): Promise<void> {
-    for (const { name, plan, topology, options, rebuilt } of this.#prepared) {
+    for (const { name, plan, topology, options, rebuilt, again } of this.#prepared) {
       // One step with the order: a start that is cut off behind it leaves nothing that the next one would take for a change.
       const notedWithOrder =
         options.rebuild === true
@@ -119,7 +124,7 @@ export class Pipelines {
           : []
       const running = await RunningPipeline.open(plan, topology, { ...options, notedWithOrder })
       this.#running.set(name, { name, plan, running })
-      if (running.isRebuilt) this.#sayRebuilt(plan, rebuilt)
+      if (running.isRebuilt) this.#sayRebuilt(plan, rebuilt, again)
     }
     this.#isReady = true
     await Promise.all(this.#prepared.map((prepared) => this.#whenRestored(prepared)))
@@ -137,9 +142,8 @@ export class Pipelines {
     return { codeVersion: version, atMs: this.#environment.clock.nowMs(), parts: parts.map((part) => part.name) }
   }
 
-  #sayRebuilt(plan: Plan, rebuilt: Rebuilt): void {
+  #sayRebuilt(plan: Plan, rebuilt: Rebuilt, again: RowsAgain): void {
     const { log, notices } = this.#environment
-    const again = rowsAgain(plan)
     const outputs = outputsText(again)
     const changed = rebuilt.map(({ name }) => `\`${name}\``).join(', ')
     const message = `rebuilt: ${changed === '' ? 'stored state has another layout or is damaged' : `${changed} changed`}; the state is made again from ${sourcesText(log, again.sources)}`

@@ -12,6 +12,7 @@ import {
   type Plan,
   type PlanChange,
   planTopic,
+  type RowsAgain,
   rowsAgain,
   serializePlan,
   type StoredPlan,
@@ -36,6 +37,8 @@ export interface GatePassed {
   readonly rebuilt: Rebuilt
   /** What the file says of topics that exist, and does not happen. */
   readonly ignored: readonly PlanChange[]
+  /** Who would notice a rebuild. */
+  readonly again: RowsAgain
 }
 
 /**
@@ -49,6 +52,7 @@ export async function passStateGate(log: Log, plan: Plan, { rebuild, dropState }
   const topics = new Map(log.topics().map(({ name, settings }) => [name, settings]))
   const changes = diffPlans(known?.plan ?? null, serializePlan(plan), { unshipped, topics })
   const ignored = changes.filter(({ kind }) => kind === 'topic-differs')
+  const again = rowsAgain(plan, known?.plan ?? null)
   const damaged: PlanChange = {
     kind: 'state-rebuilt',
     name: plan.pipeline,
@@ -56,13 +60,13 @@ export async function passStateGate(log: Log, plan: Plan, { rebuild, dropState }
     message: 'its stored plan is damaged',
     advice: null,
   }
-  if (before === 'damaged') return { rebuilt: [damaged], ignored }
+  if (before === 'damaged') return { rebuilt: [damaged], ignored, again }
   const changed = changes.filter((change) => isStateChange(change) && !(dropState && isLoss(change)))
-  if (changed.length === 0) return { rebuilt: [], ignored }
-  const noticed = noticedBy(log, plan)
+  if (changed.length === 0) return { rebuilt: [], ignored, again }
+  const noticed = noticedBy(log, plan, again)
   // No rebuild gives a sink the rows that wait for it when nobody has its name.
   const isUnnoticed = noticed === null && !changed.some(({ kind }) => kind === 'rows-left')
-  if (rebuild === true || (rebuild === 'unnoticed' && isUnnoticed)) return { rebuilt: changed, ignored }
+  if (rebuild === true || (rebuild === 'unnoticed' && isUnnoticed)) return { rebuilt: changed, ignored, again }
   throw new MillraceError(codeOf(changed), {
     message: [...changed.map(sentences), ...(noticed === null ? [] : [noticed])].join(' '),
     details: { pipeline: plan.pipeline, operators: changed.map(({ name }) => name).join(', ') },
@@ -113,10 +117,9 @@ function sentences(change: PlanChange): string {
 }
 
 /** One sentence: who would notice that state is built again. Null: nobody. */
-function noticedBy(log: Log, plan: Plan): string | null {
+function noticedBy(log: Log, plan: Plan, again: RowsAgain): string | null {
   const own = ownTopics(plan).map((topic) => `\`${topic}\``)
   if (own.length > 0) return `It cannot be built again, because the pipeline reads ${own.join(', ')}, which it writes itself.`
-  const again = rowsAgain(plan)
   const outputs = outputsText(again)
   const hasRecords = again.sources.some((topic) => log.topic(topic) !== null && log.ends(topic).some(({ start, end }) => end > start))
   if (outputs !== null && hasRecords)
