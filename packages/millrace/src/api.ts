@@ -86,6 +86,12 @@ export interface TopicStatus {
   readonly internal: boolean
 }
 
+/** PUT /api/topics/NAME. */
+export interface TopicCreated extends TopicStatus {
+  /** False: it existed. */
+  readonly created: boolean
+}
+
 export interface Notice {
   readonly atMs: number
   readonly level: 'info' | 'warning' | 'error'

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { eventually } from '../server/plant.fixture.ts'
+import { sampleText } from './dlq.ts'
 import { millrace, PIPELINE, project, type Result, Running } from './cli.fixture.ts'
 
 /** Two letters of one code, then `types` of another. */
@@ -48,9 +49,18 @@ test('a filter takes what fits it and no letter more, whatever stands beside it'
   assert.equal(await server.stop(), 0)
 })
 
+test('a sample is cut on a terminal alone, and says that it is', () => {
+  const long = 'x'.repeat(79) + '𝄞y'
+  assert.deepEqual([sampleText(long, true), sampleText(long, false)], [`${'x'.repeat(79)}…`, long])
+  const fits = 'x'.repeat(79) + '𝄞'
+  assert.deepEqual([sampleText(fits, true), sampleText(fits, false)], [fits, fits])
+})
+
 test('list and show take filters, show has the open letters and says how many there are', async () => {
   const { server, dlq } = await letters(12)
   assert.doesNotMatch((await dlq('list', '--code', 'MR_CODEC_JSON_INVALID')).out, /FIELD_TYPE/)
+  // Whoever reads it is no terminal.
+  assert.match((await dlq('list')).out, /expected milliseconds or ISO-8601, .*field=`at`\n/)
   assert.doesNotMatch((await dlq('list', 'web', '--operator', 'hits', '--code', 'MR_CODEC_FIELD_TYPE')).out, /JSON_INVALID/)
   for (const args of [
     ['list', '--code', 'MR_NOPE'],

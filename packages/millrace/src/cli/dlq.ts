@@ -94,11 +94,20 @@ async function list(context: CliContext, invocation: Invocation, remote: Remote,
       code,
       countText(count),
       timeText(lastAtMs),
-      sample.message.slice(0, 80),
+      sampleText(sample.message, context.isTerminal),
     ])
     context.out(table(['pipeline', 'operator', 'code', 'letters', 'last', 'sample'], rows))
   }
   return 0
+}
+
+/** Characters of a sample that still stand in a line of a terminal. */
+const SAMPLE_CHARACTERS = 80
+
+/** A message of the list: on a terminal not more than a line may hold. */
+export function sampleText(message: string, isTerminal: boolean): string {
+  const characters = isTerminal ? Array.from(message) : []
+  return characters.length > SAMPLE_CHARACTERS ? `${characters.slice(0, SAMPLE_CHARACTERS - 1).join('')}…` : message
 }
 
 function ids({ options }: Invocation): readonly number[] | null {

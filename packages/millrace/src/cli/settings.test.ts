@@ -115,9 +115,8 @@ describe('texts of a file', () => {
       ['hosts: 1.10', 'hosts', '1.10'],
       ['hosts: [1.10, a.example, 010]', 'hosts', '1.10,a.example,010'],
       ['token: ~', 'token', ''],
-      // Numbers are numbers.
-      ['port: 0x1F90', 'port', '8080'],
-      ['memoryBytes: 1.5e9', 'memoryBytes', '1500000000'],
+      ['port: 0x1F90', 'port', '0x1F90'],
+      ['memoryBytes: 1.5e9', 'memoryBytes', '1.5e9'],
     ] as const)
       assert.equal(parseSettings(text, 'm.yaml').get(name)?.value, value, text)
   })
@@ -156,6 +155,8 @@ describe('values that cannot be meant', () => {
       ['bodyBytesMax: 100GB', 'bodyBytesMax'],
       ['snapshotBytesMin: 0', 'snapshotBytesMin'],
       ['port: ""', 'port'],
+      ['port: 1e3', 'port'],
+      ['memoryBytes: 1.5e9', 'memoryBytes'],
       ['workers: -1', 'workers'],
       ['workers: 1e9', 'workers'],
       ['startAt: ""', 'startAt'],

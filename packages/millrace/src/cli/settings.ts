@@ -366,26 +366,22 @@ export function parseSettings(text: string, path: string): ReadonlyMap<string, G
   return values
 }
 
-/** Kinds whose values are texts, also where they look like numbers. */
-const TEXTS: ReadonlySet<SettingSpec['kind'] | undefined> = new Set(['text', 'path', 'list'])
-
-/** A scalar as text, null when it is none. A text is what is written: YAML would make another secret of `0012345`. */
-function scalarText(node: unknown, isText: boolean): string | null {
+/** A scalar as it is written, null when it is none: YAML would make another secret of `0012345`, and a port of `1e3`, which no flag takes. */
+function scalarText(node: unknown): string | null {
   if (!isScalar(node)) return null
   const { value, source } = node
   if (value === null) return ''
   if (typeof value === 'string') return value
   if (typeof value !== 'number' && typeof value !== 'boolean') return null
-  return isText ? (source ?? String(value)) : String(value)
+  return source ?? String(value)
 }
 
 function valueOf(name: string, value: unknown, keyPlace: string, placeAt: (position: number | undefined) => string): Given {
-  const isText = TEXTS.has(SETTINGS.find((spec) => spec.name === name)?.kind)
-  const text = scalarText(value, isText)
+  const text = scalarText(value)
   if (isScalar(value) && text !== null) return { value: text, place: placeAt(value.range?.[0]) }
   const items = (value as { readonly items?: readonly unknown[] } | null)?.items
   if (name === 'hosts' && Array.isArray(items) && items.every(isScalar)) {
-    return { value: items.map((item) => scalarText(item, isText)).join(','), place: keyPlace }
+    return { value: items.map(scalarText).join(','), place: keyPlace }
   }
   throw new MillraceError('MR_SETTINGS_INVALID', {
     message: `\`${name}\` must be a single value.`,

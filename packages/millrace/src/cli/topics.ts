@@ -1,6 +1,6 @@
 // `millrace topics`: lists topics, creates one, changes its settings, deletes it.
 import { durationText, MillraceError, nearestWord } from '@millrace/core/engine'
-import type { TopicStatus } from '../api.ts'
+import type { TopicCreated, TopicStatus } from '../api.ts'
 import { countText } from '../count-text.ts'
 import type { CliContext, Command, Invocation } from './context.ts'
 import { bytesText, table } from './format.ts'
@@ -42,19 +42,32 @@ export const topics: Command = {
         message: `\`topics ${action}\` needs the name of a topic.`,
         fix: `npx millrace topics ${action} NAME`,
       })
+    const settings = settingsOf(invocation)
+    if (action === 'set' && Object.keys(settings).length === 0)
+      throw new MillraceError('MR_CLI_USAGE', {
+        message: '`topics set` has nothing to set.',
+        fix: 'Say what is to change: --retention-ms, --retention-bytes or --batch-bytes-max.',
+      })
     return withRemote(context, invocation, { create: action === 'create' }, async (remote) => {
-      const path = `/api/topics/${encodeURIComponent(name)}`
-      const settings = settingsOf(invocation)
-      const result =
-        action === 'create'
-          ? await remote.json(path, settings, 'PUT')
-          : action === 'set'
-            ? await remote.json(`${path}/settings`, settings)
-            : await remote.json(path, undefined, 'DELETE')
-      context.out(invocation.json ? `${JSON.stringify(result)}\n` : `${name} ${action === 'set' ? 'changed' : `${action}d`}\n`)
+      const { result, said } = await act(remote, action as (typeof ACTIONS)[number], name, settings)
+      context.out(invocation.json ? `${JSON.stringify(result)}\n` : `${name} ${said}\n`)
       return 0
     })
   },
+}
+
+/** Does it, and says what happened to the topic. */
+async function act(
+  remote: Remote,
+  action: (typeof ACTIONS)[number],
+  name: string,
+  settings: Readonly<Record<string, unknown>>,
+): Promise<{ readonly result: unknown; readonly said: string }> {
+  const path = `/api/topics/${encodeURIComponent(name)}`
+  if (action === 'set') return { result: await remote.json(`${path}/settings`, settings), said: 'changed' }
+  if (action === 'delete') return { result: await remote.json(path, undefined, 'DELETE'), said: 'deleted' }
+  const result = await remote.json<TopicCreated>(path, settings, 'PUT')
+  return { result, said: result.created ? 'created' : 'exists already; nothing changed' }
 }
 
 async function list(context: CliContext, { options, json }: Invocation, remote: Remote): Promise<number> {

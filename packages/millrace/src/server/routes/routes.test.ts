@@ -1,7 +1,7 @@
 // Every other route, with good and bad input, over real sockets.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import type { DeadLetterGroup, DeadLetterView, PlantStatus, RetryAnswer, TopicStatus } from '../../api.ts'
+import type { DeadLetterGroup, DeadLetterView, PlantStatus, RetryAnswer, TopicCreated, TopicStatus } from '../../api.ts'
 import { decodeJson } from '../../json.ts'
 import { errorOf, eventually, PlantUnderTest, temporaryFolder, webPipeline } from '../plant.fixture.ts'
 import type { ReplayStatus } from '../pipelines/replay.ts'
@@ -114,7 +114,9 @@ describe('routes of a running plant', () => {
     assert.ok(!(await names()).some((name) => name.startsWith('__')))
     assert.ok((await names('?internal=true')).some((name) => name.startsWith('__')))
     const put = await plant.ask('PUT', '/api/topics/new', '{"partitions":3,"retentionMs":1000}')
-    assert.deepEqual([put.status, (put.value as TopicStatus).partitions], [200, 3])
+    assert.deepEqual([put.status, (put.value as TopicCreated).partitions, (put.value as TopicCreated).created], [200, 3, true])
+    const same = await plant.ask('PUT', '/api/topics/new', '{"partitions":3}')
+    assert.deepEqual([same.status, (same.value as TopicCreated).partitions, (same.value as TopicCreated).created], [200, 3, false])
     assert.equal((await plant.ask('PUT', '/api/topics/new', '{"partitions":4}')).status, 409)
     assert.equal(((await plant.post('/api/topics/new/settings', '{"retentionMs":null}')).value as TopicStatus).retentionMs, null)
     for (const body of ['{"partitions":9}', '{"retentionMs":-1}', '{"retentionms":1}', '[]', '{'])

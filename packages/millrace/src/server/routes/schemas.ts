@@ -37,7 +37,7 @@ export const COLLECTED: object = object(
 
 export const TAIL_RECORD: object = object({ partition: whole, offset: whole, timeMs: whole, key: maybeText, value: {}, bytes: maybeText })
 
-export const TOPIC: object = object({
+const TOPIC_FIELDS = {
   name: text,
   partitions: whole,
   records: whole,
@@ -45,7 +45,11 @@ export const TOPIC: object = object({
   retentionMs: maybeWhole,
   compacted: flag,
   internal: flag,
-})
+}
+
+export const TOPIC: object = object(TOPIC_FIELDS)
+
+export const TOPIC_CREATED: object = object({ ...TOPIC_FIELDS, created: flag })
 
 export const TOPIC_SETTINGS: object = {
   type: 'object',

@@ -1,6 +1,6 @@
 // Topics over HTTP: collect, tail, list, and their settings.
 import { MillraceError, type Topic, type TopicSettings } from '@millrace/core/engine'
-import type { TailRecord, TopicStatus } from '../../api.ts'
+import type { TailRecord, TopicCreated, TopicStatus } from '../../api.ts'
 import { encodeJson } from '../../json.ts'
 import { sendJson } from '../http/answers.ts'
 import { topicUnknown } from '../collect/collector.ts'
@@ -112,9 +112,9 @@ function settingRoutes(context: PlantContext): readonly Route[] {
       access: 'change',
       summary: 'Creates a topic. No error when it exists with these settings.',
       body: { types: ['application/json'], summary: 'Settings; those left out have their defaults.', schema: schemas.TOPIC_SETTINGS },
-      answer: { types: ['application/json'], summary: 'The topic.', schema: schemas.TOPIC },
+      answer: { types: ['application/json'], summary: 'The topic; `created` is false when it existed.', schema: schemas.TOPIC_CREATED },
       refusals: [400, 409],
-      handle: async (call) => statusOf(context, await context.log.createTopic(userTopic(call), await call.json(SETTINGS))),
+      handle: (call) => create(context, call),
     },
     {
       method: 'POST',
@@ -181,6 +181,13 @@ function knownTopic(context: PlantContext, call: HttpCall): string {
   if (topic === null) throw topicUnknown(context.log, name)
   if (topic.settings.internal) throw new MillraceError('MR_TOPIC_RESERVED', { details: { topic: name } })
   return name
+}
+
+async function create(context: PlantContext, call: HttpCall): Promise<TopicCreated> {
+  const name = userTopic(call)
+  const settings = await call.json(SETTINGS)
+  const created = context.log.topic(name) === null
+  return { ...statusOf(context, await context.log.createTopic(name, settings)), created }
 }
 
 async function remove(context: PlantContext, call: HttpCall): Promise<{ readonly deleted: string }> {
