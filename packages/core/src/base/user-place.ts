@@ -2,13 +2,18 @@
 
 const OWN_FOLDERS = /\/(?:packages\/(?:core|millrace|parquet)|node_modules\/millrace)\/(?:src|dist)\//
 
-/** The first frame of the user's own code in a stack: neither millrace's nor Node's. Null where there is none. */
+/**
+ * The first frame of the user's own code in a stack: neither millrace's nor Node's. A library's only where nobody else stands below it, null
+ * where there is none at all.
+ */
 export function userPlaceOf(error: unknown): string | null {
+  let library: string | null = null
   for (const line of framesOf(error)) {
     const place = isOwn(line) ? null : placeIn(line)
-    if (place !== null) return place
+    if (place !== null && !place.includes('/node_modules/')) return place
+    library ??= place
   }
-  return null
+  return library
 }
 
 /** True when millrace's own code failed and nobody else's had called it. */

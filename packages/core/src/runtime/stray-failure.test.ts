@@ -21,6 +21,7 @@ test('the user has let go of what fails in their code, in a library of theirs, b
     [failed(NODE, 'async ask (file:///app/pipeline.ts:4:5)'), '/app/pipeline.ts:4:5'],
     [failed(OWN, 'async ask (file:///app/pipeline.ts:4:5)'), '/app/pipeline.ts:4:5'],
     [failed('get (/app/node_modules/got/index.js:1:2)', OWN), '/app/node_modules/got/index.js:1:2'],
+    [failed('get (/app/node_modules/got/index.js:1:2)', 'ask (file:///app/pipeline.ts:4:5)'), '/app/pipeline.ts:4:5'],
     [failed(NODE), undefined],
     ['a text', undefined],
     [undefined, undefined],
