@@ -100,6 +100,9 @@ committed; the part is then the hidden file \`.<name>.spare\`, which the next pa
 ever in the file. A reader that polls may see a prefix of what is being copied, as in any file that grows; after a power cut in that moment its
 end may be damaged until the next start, which writes the same bytes again.
 
+Two sinks with one file, in one pipeline or in two of one plant, are refused before anything runs (\`MR_PLAN_PLACE_TAKEN\`): bring their rows
+together with \`merge\`, or give each a file. Sinks that write folders of files (\`ndjson\`, \`parquet\`) may share one.
+
 When the folder of a file sink is removed while it runs, the sink says so (\`MR_SINK_FOLDER_GONE\`), makes the folder again after a pause that
 grows from 0.1 to 5 seconds, and writes what came since its last checkpoint. Rows that were committed before, in files or on their way there,
 went with the folder. The same is true of \`ndjson\` and \`parquet\`.

@@ -326,6 +326,11 @@ export const ERRORS = {
     'Rows that come from a topic are written to the same topic.',
     'Write to another topic: the pipeline would feed itself for ever.',
   ),
+  MR_PLAN_PLACE_TAKEN: entry(
+    'invalid',
+    'Two sinks would write to a place that one of them must have alone.',
+    'Give one of them a place of its own, or `merge` their streams and write them with one sink.',
+  ),
   MR_PLAN_SETTING_INVALID: entry(
     'invalid',
     'A setting of the pipeline or of an operator is out of range.',

@@ -80,6 +80,11 @@ export interface Sink<V> {
   readonly acceptsOpenRows?: boolean
   /** Settings as given, validated by the spec. */
   readonly settings: Readonly<Record<string, unknown>>
+  /**
+   * Places that no other sink may write to, for example absolute paths of files: two sinks that name the same one are refused when the
+   * pipeline is built or the plant starts. Left out where sinks of different names keep apart by themselves.
+   */
+  readonly owns?: readonly string[]
   /** Refuses at plan time what cannot work (unknown partition field, open shape ...). Throws MillraceError `invalid`. */
   check(fields: readonly Field[]): void
   /** `lastIntent`: the newest committed intent, null at the first start. What it names stays, because it is published next; other strays go. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { count, countDistinct, custom, expr, fileTable, isMillraceError, max, pipeline, sum, t, topic, tumbling } from '../index.ts'
 import type { ErrorCode, Mill, PipelineDefinition, Sink, Stream } from '../index.ts'
-import { ndjson } from '../connect/index.ts'
+import { ndjson, ndjsonFile } from '../connect/index.ts'
 import { describePlan } from '../plan/describe.ts'
 import { neededFields } from '../plan/rewrite.ts'
 
@@ -247,6 +247,12 @@ const REFUSALS: readonly (readonly [what: string, build: (s: Hits, mill: Mill) =
     (s, mill) => s.merge(wrong(mill.from(topic('hits', { value: t.object({ url: t.string() }) })))).to(sink(false)),
     'MR_PLAN_TOPIC_CONFLICT',
     /`hits` is used at .*stream\.test\.ts:\d+ with another declaration/,
+  ],
+  [
+    'two sinks on one file',
+    (s) => (s.to(ndjsonFile({ path: 'out/hits.ndjson' })), s.to(ndjsonFile({ path: `${process.cwd()}/out/./hits.ndjson` }))),
+    'MR_PLAN_PLACE_TAKEN',
+    /\/out\/hits\.ndjson` is written by `hits\.ndjson-file-1` at .*stream\.test\.ts:\d+.*`hits\.ndjson-file-2`.*place=.*stream\.test\.ts:\d+/,
   ],
   ['a topic that feeds itself', (s) => s.filter(() => true).to(hits), 'MR_PLAN_TOPIC_LOOP', /rows of the topic `hits` are written back/],
   ['a bad name', (s) => s.filter(() => true, { name: 'a b' }).to(lateHits), 'MR_PLAN_NAME_INVALID', /`a b` is not a valid name/],

@@ -8,6 +8,7 @@ import type { FileTable } from '../connect/file-table.ts'
 import type { AnyTopic } from '../connect/topic.ts'
 import { derive, type NodeDraft } from './derive.ts'
 import type { Lambda, PipelineSettings, Plan, PlanNode, PlanNodeKind } from './node.ts'
+import { OwnedPlaces } from './owned-places.ts'
 import { resolveSettings } from './settings.ts'
 import { refusePlan, type PlanPlace } from './shape.ts'
 
@@ -54,6 +55,7 @@ export class PlanBuilder {
   readonly #byName = new Map<string, PlanNode>()
   readonly #tables = new Map<string, PlanNode>()
   readonly #topics = new Map<string, { readonly declared: AnyTopic | FileTable; readonly place: string | null }>()
+  readonly #places = new OwnedPlaces()
   readonly #unnamed: number[] = []
   #frozen = false
 
@@ -106,6 +108,7 @@ export class PlanBuilder {
       ...(draft.kind === 'aggregate' ? { hasLateOutput: false } : {}),
     } as PlanNode
     if (node.kind === 'to-table') this.#claimTable(node.table, node, at)
+    if (node.kind === 'to-sink') this.#places.take(this.#pipeline, node)
     this.#nodes.push(node)
     this.#byName.set(name, node)
     this.#bases.push(options.name !== null || input === null ? name : must(this.#bases[input], 'base of the input'))

@@ -234,7 +234,10 @@ class RunningPlant implements Plant {
     const environment = { log, clock, scheduler, disk: this.#disk, notices: this.#notices }
     this.#logWatch = new LogWatch(log, this.#notices)
     this.#pipelines = new Pipelines(environment, pipelinesSettings(options))
-    this.#replays = new Replays({ ...environment, onEvent: (name, event) => this.#notices.take(name, event) }, this.#letters)
+    this.#replays = new Replays(
+      { ...environment, places: this.#pipelines.places, onEvent: (name, event) => this.#notices.take(name, event) },
+      this.#letters,
+    )
     this.#sources = new Sources({ log, clock, scheduler, disk: this.#disk }, this.#notices)
     this.#topicRates = new Rates(clock)
     this.#nodeRates = new Rates(clock)

@@ -8,6 +8,7 @@ import {
   isMillraceError,
   MillraceError,
   nearestWord,
+  type OwnedPlaces,
   type Plan,
   rangeByTime,
   type ReplayRange,
@@ -55,6 +56,8 @@ export interface ReplayEnvironment {
   readonly clock: Clock
   readonly scheduler: Scheduler
   readonly disk: Disk
+  /** What sinks of the live pipelines write to alone. */
+  readonly places: OwnedPlaces
   readonly onEvent: (pipeline: string, event: TaskEvent) => void
 }
 
@@ -72,7 +75,8 @@ export interface Replay {
 /**
  * Starts a replay of a live pipeline. Its tables stay in memory until somebody lets go of it.
  * @param liveVersion Code version of the live pipeline.
- * @throws {MillraceError} `MR_REPLAY_RUNNING` when the id was used before, `MR_REPLAY_EMPTY` when no record is in the range.
+ * @throws {MillraceError} `MR_REPLAY_RUNNING` when the id was used before, `MR_REPLAY_EMPTY` when no record is in the range, `MR_PLAN_PLACE_TAKEN` when
+ * a sink of it would write where a live one writes.
  * What stops it later is in its status: `MR_REPLAY_DAMAGED` where a stored batch is damaged.
  */
 export async function startReplay(
@@ -82,9 +86,7 @@ export async function startReplay(
   request: ReplayRequest,
 ): Promise<Replay> {
   const { log, clock, scheduler, disk, onEvent } = environment
-  const copy = replayPlan(plan, request.id, request.sinks)
-  if (log.topic(`${copy.pipeline}.dead-letters`) !== null)
-    throw new MillraceError('MR_REPLAY_RUNNING', { details: { id: request.id, pipeline: plan.pipeline } })
+  const copy = copyBeside(environment, plan, request)
   const range = await rangeOf(log, plan, request)
   requireRecords(log, plan, range)
   const startedAtMs = clock.nowMs()
@@ -144,6 +146,15 @@ export async function startReplay(
       await ended
     },
   }
+}
+
+/** The plan of the replay, when nothing that it writes is there or written by a live pipeline. */
+function copyBeside({ log, places }: ReplayEnvironment, plan: Plan, { id, sinks }: ReplayRequest): Plan {
+  const copy = replayPlan(plan, id, sinks)
+  if (log.topic(`${copy.pipeline}.dead-letters`) !== null)
+    throw new MillraceError('MR_REPLAY_RUNNING', { details: { id, pipeline: plan.pipeline } })
+  places.check(copy)
+  return copy
 }
 
 /** The failure as the one who asked for the replay can act on it. */

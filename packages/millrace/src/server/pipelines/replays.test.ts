@@ -1,7 +1,7 @@
 // Replays over HTTP: their range, what they have in tables, and how they go.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { MemoryLog, must, nodeDisk, systemClock, systemScheduler } from '@millrace/core/engine'
+import { MemoryLog, must, nodeDisk, OwnedPlaces, systemClock, systemScheduler } from '@millrace/core/engine'
 import type { PlantStatus } from '../../api.ts'
 import { LetterBoxes } from '../letters/letter-boxes.ts'
 import { errorOf, eventually, PlantUnderTest, webPipeline } from '../plant.fixture.ts'
@@ -70,7 +70,7 @@ test('of two replays that are asked for at once under one id, one runs; a start 
   const running = must(plant.plant.pipelines.get('web'), 'pipeline')
   const web: PlantPipeline = { name: 'web', plan: running.plan, running }
   const onEvent = (): void => undefined
-  const environment = { log, clock: systemClock, scheduler: systemScheduler, disk: nodeDisk, onEvent }
+  const environment = { log, clock: systemClock, scheduler: systemScheduler, disk: nodeDisk, places: new OwnedPlaces(), onEvent }
   const replays = new Replays(environment, new LetterBoxes(log, systemClock))
   const request: ReplayRequest = { id: 'twin', fromMs: 0, toMs: Number.POSITIVE_INFINITY, by: 'event', offsets: null, sinks: false }
   const first = replays.start(web, request)
