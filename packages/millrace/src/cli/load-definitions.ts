@@ -3,7 +3,7 @@ import { existsSync, readdirSync, statSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import type { PipelineDefinition } from '@millrace/core'
-import { isMillraceError, MillraceError, nearestWord } from '@millrace/core/engine'
+import { isMillraceError, MillraceError, nearestWord, OwnedPlaces, userPlaceOf } from '@millrace/core/engine'
 import type { SourceDefinition } from '../source.ts'
 import { createLogLines } from '../server/watch/log-lines.ts'
 import type { CliContext } from './context.ts'
@@ -22,7 +22,8 @@ export interface Definitions {
 
 /**
  * What a file exports as default: a pipeline, or a list of pipelines and sources.
- * @throws {MillraceError} `MR_CLI_FILE` when it does not exist, does not load, or exports something else; `MR_PLAN_*` from the pipeline itself.
+ * @throws {MillraceError} `MR_CLI_FILE` when it does not exist, does not load, or exports something else; `MR_PLAN_*` from the pipeline itself,
+ * and when two of them cannot run beside each other.
  */
 export async function loadDefinitions(file: string, context: CliContext, { json, onSlow }: LoadOptions): Promise<Definitions> {
   const { cwd, clock, scheduler, note } = context
@@ -37,7 +38,7 @@ export async function loadDefinitions(file: string, context: CliContext, { json,
   try {
     loaded = (await import(pathToFileURL(path).href)) as { readonly default?: unknown }
   } catch (error) {
-    if (isMillraceError(error)) throw error
+    if (isMillraceError(error)) throw placed(error)
     throw loadFailed(file, error)
   } finally {
     slow.cancel()
@@ -45,7 +46,13 @@ export async function loadDefinitions(file: string, context: CliContext, { json,
   const exported = Array.isArray(loaded.default) ? (loaded.default as readonly unknown[]) : [loaded.default]
   const pipelines = exported.filter((value) => isOfKind<PipelineDefinition>(value, 'pipeline'))
   const sources = exported.filter((value) => isOfKind<SourceDefinition>(value, 'source-definition'))
-  if (exported.length > 0 && pipelines.length + sources.length === exported.length) return { pipelines, sources }
+  if (exported.length > 0 && pipelines.length + sources.length === exported.length) {
+    requireNames('pipeline', pipelines)
+    requireNames('source', sources)
+    const places = new OwnedPlaces()
+    for (const { plan } of pipelines) places.takeAll(plan)
+    return { pipelines, sources }
+  }
   // A file without `export` is no module for Node: its default is then what CommonJS exports, an empty object.
   const names = Object.keys(loaded).filter((name) => name !== 'default' && name !== 'module.exports')
   const found =
@@ -53,6 +60,14 @@ export async function loadDefinitions(file: string, context: CliContext, { json,
       ? `it exports ${names.join(', ') || 'nothing'}, and no default`
       : 'its default export is no pipeline'
   throw new MillraceError('MR_CLI_FILE', { message: `the file has no pipeline: ${found}.`, details: { file: path } })
+}
+
+/** A start refuses the second; whoever only looks at the file is told as well. */
+function requireNames(kind: 'pipeline' | 'source', definitions: readonly { readonly name: string }[]): void {
+  const names = definitions.map(({ name }) => name)
+  const twice = names.find((name, index) => names.indexOf(name) !== index)
+  if (twice !== undefined)
+    throw new MillraceError('MR_PLAN_NAME_TAKEN', { message: `two ${kind}s have the same name.`, details: { [kind]: twice } })
 }
 
 function isOfKind<T extends { readonly kind: string }>(value: unknown, kind: T['kind']): value is T {
@@ -87,6 +102,18 @@ function fileMissing(file: string, path: string): MillraceError {
   })
 }
 
+/** What millrace refused of code that ran while it loaded: where the user's code asked for it, unless the error says where. */
+function placed(error: MillraceError): MillraceError {
+  const { code, details, fix, message, stack } = error
+  const place = details['place'] === undefined ? userPlaceOf(error) : null
+  if (place === null) return error
+  const known = new MillraceError(code, { details: { ...details, place }, fix, cause: error.cause })
+  // The place has a line of its own, and the constructor would write the details behind the message a second time.
+  known.message = message
+  if (stack !== undefined) known.stack = stack
+  return known
+}
+
 /** Code of the user that failed: the error's own words, with the first place that is theirs. */
 function loadFailed(file: string, error: unknown): MillraceError {
   const place = placeOf(error)
@@ -109,23 +136,12 @@ function fixOf(error: unknown): string {
   return placeOf(error) === null ? 'Correct the file.' : 'Correct the file; the place says where.'
 }
 
-const FRAME = /(?:file:\/\/)?(\/[^():\n]+):(\d+)(?::(\d+))?/
+/** A syntax error has its place as the first line of the stack: `file:///path.ts:3`. */
+const SYNTAX_PLACE = /^(?:file:\/\/)?(\/.*:\d+)$/
 
 function placeOf(error: unknown): string | null {
-  const stack = error instanceof Error ? (error.stack ?? '') : ''
-  const importer = NOT_FOUND.exec(error instanceof Error ? error.message : '')?.[3]
+  if (!(error instanceof Error)) return null
+  const importer = NOT_FOUND.exec(error.message)?.[3]
   if (importer !== undefined) return importer.startsWith('file:') ? fileURLToPath(importer) : importer
-  // A syntax error has its place as the first line of the stack: `file:///path.ts:3`.
-  for (const line of stack.split('\n')) {
-    const match = FRAME.exec(line)
-    if (
-      match === null ||
-      line.includes('/node_modules/') ||
-      line.includes('node:internal') ||
-      (match[1] as string).includes('/packages/millrace/')
-    )
-      continue
-    return `${match[1]}:${match[2]}${match[3] === undefined ? '' : `:${match[3]}`}`
-  }
-  return null
+  return SYNTAX_PLACE.exec(error.stack?.split('\n')[0] ?? '')?.[1] ?? userPlaceOf(error)
 }
