@@ -144,6 +144,20 @@ export function csvHeader(bytes: Uint8Array, start: number, end: number, options
   return names
 }
 
+/**
+ * A sentence when the header names a wanted column more than once: nobody can say which of them is meant. Columns that nobody wants may have
+ * any names.
+ */
+export function columnNamedTwice(fields: readonly Field[], header: readonly string[]): string | null {
+  const twice = fields.find(({ name }) => header.indexOf(name) !== header.lastIndexOf(name))
+  if (twice === undefined) return null
+  const count = header.filter((name) => name === twice.name).length
+  return `${count === 2 ? 'two' : count} columns of the header ${twice.name === '' ? 'have no name' : `are named \`${twice.name}\``}`
+}
+
+/** What to do about `columnNamedTwice`. */
+export const NAME_COLUMNS = 'Give each column of the header a name of its own.'
+
 export interface CsvDecoderOptions extends CsvOptions {
   /** Names of the columns in the file, in their order; null or absent: the fields in theirs. */
   readonly header?: readonly string[] | null
@@ -153,7 +167,7 @@ export interface CsvDecoderOptions extends CsvOptions {
 
 /**
  * A decoder of CSV records with the fields of the schema, filling those in `projection`.
- * @throws {MillraceError} `MR_CODEC_CSV_INVALID` when the header lacks a required field.
+ * @throws {MillraceError} `MR_CODEC_CSV_INVALID` when the header lacks a required field, or names a field twice.
  */
 export function csvDecoder(fields: readonly Field[], projection: readonly number[], options: CsvDecoderOptions = {}): RecordDecoder {
   return new CsvDecoder(fields, projection, options)
@@ -176,6 +190,9 @@ class CsvDecoder implements RecordDecoder {
     this.#separator = separatorOf(options)
     const header = options.header ?? fields.map((field) => field.name)
     this.#width = header.length
+    const twice = columnNamedTwice(fields, header)
+    if (twice !== null)
+      throw new MillraceError('MR_CODEC_CSV_INVALID', { message: twice, fix: NAME_COLUMNS, details: { header: header.join(',') } })
     for (const field of fields) {
       if (field.nullable || header.includes(field.name)) continue
       const near = nearestWord(field.name, header)

@@ -79,6 +79,7 @@ test('a file that cannot be the table is refused with what is there instead', ()
     ['iata,nam\nA,1\n', /did you mean `nam`\?/, 'csv'],
     ['iata;name;latitude\nA;a;1\n', /separated by `;`: set `separator: ";"`/, 'csv'],
     ['iata\tname\nA\ta\n', /separated by tabs: set `separator: "\\t"`/, 'csv'],
+    ['iata,name,name\nA,a,b\n', /two columns of the header are named `name`/, 'csv'],
     ['[{"iata":"A"}]', /one object per line/, 'json'],
   ]
   for (const [text, message, format] of cases) {

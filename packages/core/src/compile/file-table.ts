@@ -10,7 +10,7 @@ import { resolve } from 'node:path'
 import { readFully } from '../base/disk.ts'
 import { isMillraceError, MillraceError } from '../base/errors.ts'
 import { nearestWord } from '../base/nearest-word.ts'
-import { csvDecoder, csvHeader, csvSplitter } from '../codec/csv.ts'
+import { columnNamedTwice, csvDecoder, csvHeader, csvSplitter, NAME_COLUMNS } from '../codec/csv.ts'
 import { jsonDecoder } from '../codec/json/decoder.ts'
 import { ndjsonSplitter } from '../codec/ndjson.ts'
 
@@ -157,6 +157,8 @@ function headerOf(table: FileTable, { bytes, starts, ends }: SplitBatch): readon
 }
 
 function requireColumns(table: FileTable, header: readonly string[]): void {
+  const twice = columnNamedTwice(table.fields, header)
+  if (twice !== null) throw broken(table, `${twice}.`, undefined, NAME_COLUMNS)
   const missing = table.fields.filter((field) => !field.nullable && !header.includes(field.name)).map((field) => field.name)
   if (missing.length === 0) return
   const found = `the header has ${header.map((name) => `\`${name}\``).join(', ')}`
@@ -184,10 +186,11 @@ function refuseArray(table: FileTable, bytes: Uint8Array): void {
   if (first === 91) throw broken(table, 'the file is one JSON array: write one object per line (`jq -c ".[]"`).')
 }
 
-function broken(table: FileTable, message: string, cause?: unknown): MillraceError {
+function broken(table: FileTable, message: string, cause?: unknown, fix?: string): MillraceError {
   return new MillraceError('MR_TABLE_FILE', {
     message: `the table \`${table.name}\`: ${message}`,
     details: { file: resolve(table.path) },
     ...(cause === undefined ? {} : { cause }),
+    ...(fix === undefined ? {} : { fix }),
   })
 }

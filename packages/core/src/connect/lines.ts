@@ -183,7 +183,7 @@ export class CsvLines implements LineFormat {
   readonly #separator: string
   readonly #recordBytesMax: number
 
-  /** @throws {MillraceError} `MR_CODEC_CSV_INVALID` when the header lacks a required field. */
+  /** @throws {MillraceError} `MR_CODEC_CSV_INVALID` when the header lacks a required field, or names a field twice. */
   constructor(
     fields: readonly Field[] | null,
     header: readonly string[],

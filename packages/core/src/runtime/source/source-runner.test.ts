@@ -150,6 +150,27 @@ test('a header that lacks a required field stops the source with the reason, unt
   assert.deepEqual(await world.values(), ['{"id":1}'])
 })
 
+test('a header that names a column twice stops the source, where its values are wanted', async () => {
+  for (const [header, says] of [
+    ['a,b,a', /two columns of the header are named `a`/],
+    ['a,,', /two columns of the header have no name/],
+  ] as const) {
+    const world = new SourceWorld()
+    put(world, '/in/a', `${header}\n1,2,3\n`)
+    const source = await world.start(fileSource({ path: '/in/a', format: 'csv' }), topicOf())
+    const { phase, error } = source.status()
+    assert.deepEqual([phase, error?.code], ['retrying', 'MR_CODEC_CSV_INVALID'])
+    assert.match(error?.message ?? '', says)
+    assert.match(error?.fix ?? '', /a name of its own/)
+    world.disk.remove('/in/a')
+    put(world, '/in/a', 'a,b,c\n1,2,3\n')
+    await world.time.run(source.finished())
+    assert.deepEqual(await world.values(), ['{"a":"1","b":"2","c":"3"}'])
+  }
+  const wanted = topicOf({ fields: fieldsOf({ a: 'i32' }) })
+  assert.deepEqual(values(await readOnce('a,,\n1,2,3\n', { format: 'csv' }, wanted)), ['{"a":1}'])
+})
+
 test('settings and topics that cannot work are refused with the reason', async () => {
   const refused = (given: object, message: RegExp): void =>
     assert.throws(
