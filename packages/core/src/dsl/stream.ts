@@ -411,7 +411,7 @@ export class Stream<in out K, in out V> {
    * @param options.guarantee Of a sink. `exactly-once`, the default, is refused when the sink cannot hold it; `at-least-once` accepts that rows
    *   come again after a crash, and changes nothing where the sink can do better.
    * @example hits.to(parquet({ dir: 'archive/hits', partitionBy: ['date'] }), { name: 'archive' })
-   * @throws {MillraceError} `MR_PLAN_UPDATE_REFUSED`, `MR_PLAN_GUARANTEE_REFUSED`, `MR_PLAN_SHAPE_OPEN`, `MR_PLAN_SHAPE_MISMATCH`, `MR_PLAN_TOPIC_LOOP`.
+   * @throws {MillraceError} `MR_PLAN_UPDATE_REFUSED`, `MR_PLAN_GUARANTEE_REFUSED`, `MR_PLAN_SHAPE_OPEN`, `MR_PLAN_SHAPE_MISMATCH`, `MR_PLAN_TOPIC_LOOP`, `MR_PLAN_PLACE_TAKEN`.
    */
   to<W>(target: Sink<V> | (TopicDeclaration<W> & Accepts<V, W>), options?: ToOptions): void {
     const call = this.#start('to', this.to as Caller)

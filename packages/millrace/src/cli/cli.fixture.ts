@@ -123,6 +123,12 @@ export default pipeline('web', (mill) => {
 }, { idleMs: 50 })
 `
 
+/** Two pipelines that would write to one file. */
+export const ONE_FILE = `import { ndjsonFile, pipeline, t, topic } from 'millrace'
+const hits = topic('hits', { value: t.object({ url: t.string() }) })
+export default ['a', 'b'].map((name) => pipeline(name, (mill) => mill.from(hits).to(ndjsonFile({ path: 'out.ndjson' }), { name: name + '-out' })))
+`
+
 export function hitLines(count: number): string {
   return Array.from({ length: count }, (_, n) => `{"at":${1_767_225_600_000 + n * 1000},"url":"/${n % 3}"}\n`).join('')
 }

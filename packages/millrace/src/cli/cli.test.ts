@@ -4,7 +4,7 @@ import { existsSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, test } from 'node:test'
 import { eventually } from '../server/plant.fixture.ts'
-import { hitLines, millrace, PIPELINE, project, Running } from './cli.fixture.ts'
+import { hitLines, millrace, ONE_FILE, PIPELINE, project, Running } from './cli.fixture.ts'
 
 describe('being called wrongly', () => {
   test('unknown words answer with the nearest; the exit code is 2', async () => {
@@ -61,6 +61,7 @@ describe('being called wrongly', () => {
       'file-gone.ts': `import { a } from './no-such-file.ts'\nexport default a\n`,
       'data.json': '{}',
       'bad.ts': PIPELINE.replace("'url')", "'urll')"),
+      'one-file.ts': ONE_FILE,
     })
     const yaml = await millrace(folder, ['topics'])
     assert.equal(yaml.code, 1)
@@ -75,6 +76,7 @@ describe('being called wrongly', () => {
       ['data.json', /is no TypeScript or JavaScript file/],
       ['.', /is a folder\.[^]*fix: Name the file .*`bad\.ts`/],
       ['bad.ts', /MR_PLAN_FIELD_UNKNOWN: .*urll.*\n {2}at .*bad\.ts:4/],
+      ['one-file.ts', /MR_PLAN_PLACE_TAKEN: .*out\.ndjson` is written by `a-out` of the pipeline `a` at .*:3 .*\n {2}at .*one-file\.ts:3/],
       ['emty.ts', /did you mean `empty\.ts`/],
     ] as const) {
       const { code, errors } = await millrace(folder, ['check', file, '--config', 'none.yaml'].slice(0, 2), '')
