@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { t } from '../codec/schema.ts'
 import { ndjsonFile } from '../connect/ndjson-file-sink.ts'
 import type { Plan } from '../plan/node.ts'
-import { rowsAgain } from '../plan/rebuild.ts'
+import { outputsOf, rowsAgain } from '../plan/rebuild.ts'
 import { serializePlan } from '../plan/serialize.ts'
 import { count } from './aggregates.ts'
 import { pipeline } from './pipeline.ts'
@@ -27,8 +27,11 @@ test('an output that the plan before did not have gets its rows for the first ti
   const wanted = outputs(['a', 'b'], ['x', 'y'])
   const sources = ['hits']
   assert.deepEqual(rowsAgain(wanted, null), { topics: ['a', 'b'], sinks: ['x', 'y'], sources })
-  assert.deepEqual(rowsAgain(wanted, serializePlan(wanted)), { topics: ['a', 'b'], sinks: ['x', 'y'], sources })
-  assert.deepEqual(rowsAgain(wanted, serializePlan(outputs(['b', 'c'], ['x']))), { topics: ['b'], sinks: ['x'], sources })
+  assert.deepEqual(rowsAgain(wanted, outputsOf([serializePlan(wanted)])), { topics: ['a', 'b'], sinks: ['x', 'y'], sources })
+  assert.deepEqual(rowsAgain(wanted, outputsOf([serializePlan(outputs(['b', 'c'], ['x']))])), { topics: ['b'], sinks: ['x'], sources })
   // The name of one kind of output says nothing of the other.
-  assert.deepEqual(rowsAgain(wanted, serializePlan(outputs(['x'], ['a']))), { topics: [], sinks: [], sources })
+  assert.deepEqual(rowsAgain(wanted, outputsOf([serializePlan(outputs(['x'], ['a']))])), { topics: [], sinks: [], sources })
+  // What an earlier plan had, and the last one had not, has rows all the same.
+  const taken = [outputs(['a', 'b'], ['y']), outputs(['b'], [])].map(serializePlan)
+  assert.deepEqual(rowsAgain(wanted, outputsOf(taken)), { topics: ['a', 'b'], sinks: ['y'], sources })
 })

@@ -12,14 +12,28 @@ export interface RowsAgain {
   readonly sources: readonly string[]
 }
 
+/** The topics and sinks that plans send rows to. */
+export interface PlanOutputs {
+  readonly topics: readonly string[]
+  readonly sinks: readonly string[]
+}
+
+/** The outputs of every plan that a pipeline was started with. */
+export function outputsOf(plans: readonly StoredPlan[]): PlanOutputs {
+  const nodes = plans.flatMap((plan) => plan.nodes)
+  const topics = nodes.flatMap(({ kind, says }) =>
+    kind === 'to-topic' || kind === 'through' ? [(says['topic'] as { readonly name: string }).name] : [],
+  )
+  return { topics: [...new Set(topics)], sinks: [...new Set(nodes.flatMap(({ kind, name }) => (kind === 'to-sink' ? [name] : [])))] }
+}
+
 /**
  * Who notices a rebuild. No topics and no sinks: tables alone, which nobody can tell from before.
- * @param before What ran last: an output that it does not have gets its rows for the first time. Null: nobody knows, so every output counts.
+ * @param before What had rows before: any other output gets its rows for the first time. Null: nobody knows, so every output counts.
  */
-export function rowsAgain({ nodes }: Plan, before: StoredPlan | null): RowsAgain {
-  const old = before === null ? null : storedOutputs(before)
+export function rowsAgain({ nodes }: Plan, before: PlanOutputs | null): RowsAgain {
   const topics = nodes.flatMap((node) =>
-    (node.kind === 'to-topic' || node.kind === 'through') && !node.topic.private && (old === null || old.topics.has(node.topic.name))
+    (node.kind === 'to-topic' || node.kind === 'through') && !node.topic.private && before?.topics.includes(node.topic.name) !== false
       ? [node.topic.name]
       : [],
   )
@@ -29,19 +43,9 @@ export function rowsAgain({ nodes }: Plan, before: StoredPlan | null): RowsAgain
   })
   return {
     topics: [...new Set(topics)],
-    sinks: nodes.flatMap((node) => (node.kind === 'to-sink' && (old === null || old.sinks.has(node.name)) ? [node.name] : [])),
+    sinks: nodes.flatMap((node) => (node.kind === 'to-sink' && before?.sinks.includes(node.name) !== false ? [node.name] : [])),
     sources: [...new Set(sources)],
   }
-}
-
-function storedOutputs({ nodes }: StoredPlan): { readonly topics: ReadonlySet<string>; readonly sinks: ReadonlySet<string> } {
-  const topics = new Set<string>()
-  const sinks = new Set<string>()
-  for (const { kind, name, says } of nodes) {
-    if (kind === 'to-sink') sinks.add(name)
-    if (kind === 'to-topic' || kind === 'through') topics.add((says['topic'] as { readonly name: string }).name)
-  }
-  return { topics, sinks }
 }
 
 /**

@@ -12,6 +12,7 @@ import {
   outputsText,
   ownTopics,
   type PlanChange,
+  type PlanOutputs,
   rowsAgain,
   type RowsAgain,
   serializePlan,
@@ -43,6 +44,7 @@ const SIGNS: Readonly<Record<PlanChange['kind'], string>> = {
 interface PlanAnswer extends StartedPlan {
   /** Batches that wait for a sink. */
   readonly unshipped: Readonly<Record<string, number>>
+  readonly outputs: PlanOutputs
 }
 
 export const plan: Command = {
@@ -85,7 +87,7 @@ async function show(context: CliContext, { json, options }: Invocation, definiti
     const changes = diffPlans(before?.plan ?? null, serializePlan(wanted), { topics, unshipped })
     const isPipelineRefused = changes.some(isRefused)
     refused ||= isPipelineRefused
-    const again = rowsAgain(wanted, before?.plan ?? null)
+    const again = rowsAgain(wanted, before?.outputs ?? null)
     if (json) {
       const rebuild = changes.some(isStateChange) ? { ...again, records: recordsOf(again, records) } : null
       context.out(

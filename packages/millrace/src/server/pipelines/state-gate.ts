@@ -7,6 +7,7 @@ import {
   isStateChange,
   type Log,
   MillraceError,
+  outputsOf,
   outputsText,
   ownTopics,
   type Plan,
@@ -19,7 +20,7 @@ import {
   unshippedBatches,
 } from '@millrace/core/engine'
 import { countText } from '../../count-text.ts'
-import { newestPlan, type StartedPlan } from './plan-store.ts'
+import { type StartedPlan, storedPlans } from './plan-store.ts'
 
 /** How a start may go on when state has changed. */
 export interface StatePolicy {
@@ -47,12 +48,12 @@ export interface GatePassed {
  */
 export async function passStateGate(log: Log, plan: Plan, { rebuild, dropState }: StatePolicy): Promise<GatePassed> {
   const before = await planBefore(log, plan.pipeline, rebuild === true)
-  const known = before === 'damaged' ? null : before
+  const known = before === 'damaged' ? null : (before.at(-1) ?? null)
   const unshipped = dropState || known === null ? new Map<string, number>() : await unshippedOf(log, known.plan)
   const topics = new Map(log.topics().map(({ name, settings }) => [name, settings]))
   const changes = diffPlans(known?.plan ?? null, serializePlan(plan), { unshipped, topics })
   const ignored = changes.filter(({ kind }) => kind === 'topic-differs')
-  const again = rowsAgain(plan, known?.plan ?? null)
+  const again = rowsAgain(plan, known === null || before === 'damaged' ? null : outputsOf(before.map((started) => started.plan)))
   const damaged: PlanChange = {
     kind: 'state-rebuilt',
     name: plan.pipeline,
@@ -89,12 +90,12 @@ export async function unshippedOf(log: Log, { pipeline, nodes }: StoredPlan): Pr
 }
 
 /**
- * The plan that ran last. When it is damaged nobody knows whether the state still means what the file says: a start is refused unless the
+ * The plans that ran, the last one last. When they are damaged nobody knows whether the state still means what the file says: a start is refused unless the
  * state is built again anyway, and then the damage is left behind.
  */
-async function planBefore(log: Log, pipeline: string, isRebuilding: boolean): Promise<StartedPlan | 'damaged' | null> {
+async function planBefore(log: Log, pipeline: string, isRebuilding: boolean): Promise<readonly StartedPlan[] | 'damaged'> {
   try {
-    return await newestPlan(log, pipeline)
+    return await storedPlans(log, pipeline)
   } catch (error) {
     if (!isMillraceError(error) || (error.code !== 'MR_LOG_CORRUPT' && error.code !== 'MR_LOG_QUARANTINED')) throw error
     const topic = planTopic(pipeline)

@@ -1,10 +1,10 @@
 // Pipelines over HTTP: the plan that runs, and replays beside it.
-import { MillraceError, nearestWord, serializePlan } from '@millrace/core/engine'
+import { MillraceError, nearestWord, outputsOf, serializePlan } from '@millrace/core/engine'
 import type { PlantContext } from './context.ts'
 import { ANSWERED, type HttpCall } from '../http/call.ts'
 import { sendJson } from '../http/answers.ts'
 import type { PlantPipeline } from '../pipelines/pipelines.ts'
-import { newestPlan, type StartedPlan } from '../pipelines/plan-store.ts'
+import { newestPlan, type StartedPlan, storedPlans } from '../pipelines/plan-store.ts'
 import type { ReplayRequest } from '../pipelines/replay.ts'
 import { unshippedOf } from '../pipelines/state-gate.ts'
 import type { Route } from '../http/router.ts'
@@ -23,7 +23,8 @@ export function pipelineRoutes(context: PlantContext): readonly Route[] {
       summary: 'The plan with which the pipeline was started last; also of a pipeline that does not run.',
       answer: {
         types: ['application/json'],
-        summary: 'Code version, time, plan, and `unshipped`: batches that wait for a sink, by its name.',
+        summary:
+          'Code version, time, plan, `unshipped`: batches that wait for a sink, by its name, and `outputs`: what it, or an earlier plan, has sent rows to.',
         schema: { type: 'object' },
       },
       refusals: [404],
@@ -32,7 +33,8 @@ export function pipelineRoutes(context: PlantContext): readonly Route[] {
         const running = context.pipelines.running.get(name)
         const started = running === undefined ? await newestPlan(context.log, name) : startedPlan(running)
         if (started === null) throw neverStarted(name, context.pipelines.running.keys())
-        return { ...started, unshipped: Object.fromEntries(await unshippedOf(context.log, started.plan)) }
+        const unshipped = Object.fromEntries(await unshippedOf(context.log, started.plan))
+        return { ...started, unshipped, outputs: outputsOf((await storedPlans(context.log, name)).map(({ plan }) => plan)) }
       },
     },
     {
