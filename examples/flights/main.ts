@@ -18,15 +18,36 @@ import { archiveFolder, dataFolder } from './places.ts'
 const SPEED = 3600
 const REPORT_MS = 1000
 
-const { values } = parseArgs({
-  options: {
-    once: { type: 'boolean', default: false },
-    fresh: { type: 'boolean', default: false },
-    port: { type: 'string', default: '4410' },
-    rows: { type: 'string' },
-    help: { type: 'boolean', short: 'h', default: false },
-  },
-})
+/** Commits are at most 100 ms apart while there is something to commit: two looks so far apart with the same number of them see a plant at rest. */
+const LOOK_MS = 250
+const USAGE = `npm start [-- OPTIONS]
+
+  --once       send everything as fast as it is acknowledged, check the result, exit
+  --fresh      forget what earlier runs have left
+  --port N     port of the page and the collector, default 4410
+  --rows N     only the first N departures`
+const OPTIONS = {
+  once: { type: 'boolean', default: false },
+  fresh: { type: 'boolean', default: false },
+  port: { type: 'string', default: '4410' },
+  rows: { type: 'string' },
+  help: { type: 'boolean', short: 'h', default: false },
+} as const
+
+const values = givenOptions()
+
+function givenOptions() {
+  try {
+    const given = parseArgs({ options: OPTIONS }).values
+    for (const name of ['port', 'rows'] as const)
+      if (given[name] !== undefined && !/^\d+$/.test(given[name]))
+        throw new TypeError(`--${name} must be a whole number, not \`${given[name]}\``)
+    return given
+  } catch (error) {
+    process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}\n\n${USAGE}\n`)
+    process.exit(2)
+  }
+}
 
 function say(text: string): void {
   process.stdout.write(`${text}\n`)
@@ -71,16 +92,17 @@ function lagOf(plant: Plant): number {
   return plant.status().pipelines.reduce((sum, pipeline) => sum + pipeline.tasks.reduce((all, task) => all + task.lag, 0), 0)
 }
 
+/** Waits until everything is read, and what was read is committed. */
 async function untilCaughtUp(plant: Plant): Promise<void> {
-  for (;;) {
-    const failed = plant
-      .status()
-      .pipelines.flatMap((pipeline) => pipeline.tasks)
-      .find((task) => task.phase === 'failed' || task.phase === 'paused')
+  for (let before = -1; ;) {
+    const tasks = plant.status().pipelines.flatMap((pipeline) => pipeline.tasks)
+    const failed = tasks.find((task) => task.phase === 'failed' || task.phase === 'paused')
     if (failed !== undefined)
       throw new Error(`${failed.task} is ${failed.phase}: ${failed.error?.message ?? ''}\nfix: ${failed.error?.fix ?? ''}`)
-    if (lagOf(plant) === 0) return
-    await new Promise((resolve) => setTimeout(resolve, 100))
+    const commits = tasks.reduce((sum, task) => sum + task.commits, 0)
+    if (lagOf(plant) === 0 && commits === before) return
+    before = commits
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
   }
 }
 
@@ -93,9 +115,7 @@ function describe(progress: FeedProgress, flights: Flights, plant: Plant, starte
 
 async function main(): Promise<number> {
   if (values.help) {
-    say(
-      'npm start [-- OPTIONS]\n\n  --once       send everything as fast as it is acknowledged, check the result, exit\n  --fresh      forget what earlier runs have left\n  --port N     port of the page and the collector, default 4410\n  --rows N     only the first N departures',
-    )
+    say(USAGE)
     return 0
   }
   if (values.fresh) rmSync(dataFolder(), { recursive: true, force: true })
