@@ -1,5 +1,5 @@
 // `npm start`: a whole plant on one machine, fed with real departures over HTTP. `-- --once` sends everything and checks the result.
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
 import { systemClock } from '@millrace/core/engine'
@@ -119,7 +119,6 @@ async function main(): Promise<number> {
     return 0
   }
   if (values.fresh) rmSync(dataFolder(), { recursive: true, force: true })
-  mkdirSync(dataFolder(), { recursive: true })
   const startedAt = performance.now()
   const plant = await startPlant({
     folder: dataFolder(),

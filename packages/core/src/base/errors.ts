@@ -103,12 +103,12 @@ export const ERRORS = {
   MR_LOG_LOCKED: entry(
     'invalid',
     'Another process owns the data folder.',
-    'Stop that process (its id is in the message) or use another folder with `--data`.',
+    'Stop that process (its id is in the message) or use another folder (`--data`, `MILLRACE_DATA`).',
   ),
   MR_LOG_FORMAT_NEWER: entry(
     'invalid',
     'The data folder was written by a newer version of millrace.',
-    'Upgrade millrace, or use another folder with `--data`.',
+    'Upgrade millrace, or use another folder (`--data`, `MILLRACE_DATA`).',
   ),
   MR_LOG_CORRUPT: entry(
     'data',
