@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict'
 import path from 'node:path'
 import { test } from 'node:test'
-import { MillraceError, seededRandom } from '@millrace/core/engine'
+import { MillraceError, seededRandom, systemClock } from '@millrace/core/engine'
 import { VirtualTime } from '@millrace/core/testing'
+import type { PlantStatus } from '../../api.ts'
+import { PlantUnderTest } from '../plant.fixture.ts'
 import { createLogLines, silentLog } from './log-lines.ts'
 import { Notices } from './notices.ts'
 import { Rates } from './rates.ts'
@@ -111,4 +113,17 @@ test('records that retention took away unread are one notice with their number a
     [['MR_RUNTIME_RECORDS_LOST', 7, 'error']],
   )
   assert.match(lines[0] ?? '', /retention removed records of `hits`, partition 0.*count=7.*\n +fix: .*--retention-ms/)
+})
+
+test('a start says that the clock of the machine was never set, and nothing of one that was', async () => {
+  const spoken = async (nowMs: number): Promise<readonly string[]> => {
+    const plant = await PlantUnderTest.start({ clock: { ...systemClock, nowMs: () => nowMs, nowUs: () => nowMs * 1_000 } })
+    const { notices } = (await plant.get('/api/status')).value as PlantStatus
+    await plant.stop()
+    return notices.filter(({ task }) => task === 'clock').map(({ message, fix }) => `${message}. ${fix ?? ''}`)
+  }
+  const [said = '', ...others] = await spoken(Date.UTC(1970, 0, 2))
+  assert.match(said, /the clock of the machine says 1970-01-02T00:00:00\.000Z\. Set the clock of the machine/)
+  assert.deepEqual(others, [])
+  assert.deepEqual(await spoken(Date.UTC(2026, 6, 1)), [])
 })
